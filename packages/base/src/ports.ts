@@ -1,0 +1,66 @@
+// Where a process meets the world. Adapters live in `host`; memory implementations live beside their contract suites.
+
+import type { Instant } from "./env.ts";
+
+/** One statement. `name` makes it a prepared statement of the connection; the same name always has the same text. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+/** A transaction, or a connection outside one. Statements that are sent without awaiting the one before are pipelined, in order. */
+export interface Sql {
+  query<Row = Record<string, unknown>>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** One logical database, through one user. */
+export interface Database {
+  /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** Single statements, each its own transaction. */
+  readonly sql: Sql;
+  close(): Promise<void>;
+}
+
+/** A message between processes. Those of one key arrive in order, at least once. */
+export interface BusRecord {
+  readonly topic: string;
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** What a subscriber does. Offsets are committed after `records` resolves; a rejection redelivers the batch after a back-off. */
+export interface BusConsumer {
+  records(batch: readonly BusRecord[]): Promise<void>;
+  /** The partitions are gone: finish the commit in flight and drop what is in memory. */
+  revoked?(): Promise<void>;
+}
+
+export interface Subscription {
+  close(): Promise<void>;
+}
+
+/**
+ * Carries messages, at least once, ordered per key. It may repeat and delay; whoever must not lose anything has an outbox.
+ * Each record goes to one subscriber of each group.
+ */
+export interface Bus {
+  publish(records: readonly BusRecord[]): Promise<void>;
+  subscribe(topic: string, group: string, consumer: BusConsumer): Promise<Subscription>;
+  close(): Promise<void>;
+}
+
+/** Time and timers for shells: real ones in a process, virtual ones in a simulation. */
+export interface Clock {
+  now(): Instant;
+  /** Runs `work` once after `delayMs`; the result cancels it. */
+  after(delayMs: number, work: () => void): () => void;
+}
+
+/** Constant messages, facts as fields. Never keys, payloads or secrets. */
+export interface Log {
+  error(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  info(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  debug(message: string, facts?: Readonly<Record<string, unknown>>): void;
+}

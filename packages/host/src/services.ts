@@ -1,0 +1,206 @@
+// What each role answers when another calls it. In one process a call is a function call whose arguments are frozen
+// (in tests they travel as canonical bytes); between processes it will be HTTP with mutual TLS. The caller's role is
+// stamped by the transport, never said by the caller. All values are plain data.
+
+import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
+import type { CommitOutcome, FlowRow, FlowSnapshot, FlowStatus, SessionMessage, SessionRow, StepCommit } from "@bowline/flow";
+import type { CpkIdentity, NotaryAnswer, VaultRead } from "@bowline/ledger";
+import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters, StateAndRef, TransactionView } from "@bowline/sdk";
+
+export type RoleName =
+  | "rest"
+  | "flow"
+  | "persistence"
+  | "verification"
+  | "uniqueness"
+  | "token-selection"
+  | "crypto"
+  | "db"
+  | "membership"
+  | "p2p-link-manager"
+  | "p2p-gateway";
+
+/** Stamped by the transport. */
+export interface Caller {
+  readonly role: RoleName;
+}
+
+/** A logical database of the cluster, or of one virtual node. */
+export type LogicalDatabase =
+  | { readonly kind: "config" | "rbac" | "crypto" }
+  | { readonly kind: "vault" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
+
+/** What a database connection needs; travels only sealed to the role that may have it. */
+export interface ConnectionDetails {
+  /** A directory (unix socket) or a host. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly schema: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface StartFlowRequest {
+  readonly vnode: ShortHash;
+  readonly identity: Omit<FlowIdentity, "flowId">;
+  readonly clientRequestId: string;
+  readonly flowName: string;
+  readonly bundle: SecureHash;
+  readonly startedBy: string;
+  readonly input: Data;
+}
+
+/** Owns the vaults. */
+export interface PersistenceService {
+  /** Wakes the flow role over the bus when the row is new. */
+  startFlow(request: StartFlowRequest): Promise<{ readonly kind: "started" | "known" | "conflict"; readonly row: FlowRow }>;
+  /** Responder rows, with their sessions and first messages. */
+  startResponders(request: {
+    readonly vnode: ShortHash;
+    readonly starts: readonly Data[]; // FlowStart[]
+  }): Promise<readonly FlowRow[]>;
+  load(request: { readonly vnode: ShortHash; readonly flowIds: readonly string[] }): Promise<readonly FlowSnapshot[]>;
+  /** Joins the virtual node's next group commit. */
+  commit(request: { readonly vnode: ShortHash; readonly commit: StepCommit }): Promise<CommitOutcome>;
+  sessions(request: {
+    readonly vnode: ShortHash;
+    readonly ids: readonly { readonly id: string; readonly side: "initiator" | "responder" }[];
+  }): Promise<readonly SessionRow[]>;
+  /** Over all virtual nodes that may have work: flows that are due, leased to the caller, and messages to send again. */
+  due(request: { readonly now: Instant; readonly leaseUntil: Instant; readonly limit: number }): Promise<{
+    readonly flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[];
+    readonly messages: readonly SessionMessage[];
+  }>;
+  read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
+  flowStatus(request: { readonly vnode: ShortHash; readonly clientRequestId: string }): Promise<FlowRow | null>;
+  flowStatuses(request: { readonly vnode: ShortHash; readonly status: readonly FlowStatus[] | null }): Promise<readonly FlowRow[]>;
+}
+
+export interface VerificationService {
+  verify(request: {
+    readonly transaction: Uint8Array;
+    readonly inputs: readonly StateAndRef[];
+    readonly references: readonly StateAndRef[];
+    readonly groupParameters: Uint8Array;
+  }): Promise<{
+    readonly valid: boolean;
+    readonly violations: readonly string[];
+    readonly view: TransactionView;
+    readonly verdict: Uint8Array;
+    readonly mac: Uint8Array;
+    readonly outputs: readonly { readonly participants: readonly string[]; readonly json: Data }[];
+  }>;
+}
+
+export interface UniquenessService {
+  /** Requests that arrive together are one batch: one transaction, one signature. */
+  notarise(request: { readonly vnode: ShortHash; readonly originator: X500Name; readonly filtered: Uint8Array }): Promise<NotaryAnswer>;
+}
+
+export type KeyCategory = "LEDGER" | "NOTARY" | "SESSION_INIT" | "TLS" | "PRE_AUTH" | "CODE_SIGNING";
+
+/** `tenant` is a virtual node's short hash, or `p2p`, `rest`, `crypto`. Keys are named by their base64 SubjectPublicKeyInfo. */
+export interface CryptoService {
+  /** Idempotent by (tenant, alias): a repeat answers the key that is there. */
+  generateKey(request: {
+    readonly tenant: string;
+    readonly alias: string;
+    readonly category: KeyCategory;
+    readonly scheme: string;
+  }): Promise<{ readonly id: string; readonly publicKey: string }>;
+  filterMyKeys(request: { readonly tenant: string; readonly keys: readonly string[] }): Promise<{ readonly keys: readonly string[] }>;
+  /** Preimages are built here, by purpose; `parts` are what the purpose's layout takes. */
+  sign(request: {
+    readonly tenant: string;
+    readonly publicKey: string;
+    readonly purpose: "transaction" | "notary" | "group-parameters" | "certificate";
+    readonly parts: Data;
+  }): Promise<{ readonly signature: Uint8Array }>;
+  /** TLS keys are the one category that leaves: sealed to the caller's boot key, and only to rest and gateway. */
+  releaseTls(request: {
+    readonly tenant: "rest" | "p2p";
+    readonly sealTo: Uint8Array;
+  }): Promise<{ readonly sealed: Uint8Array; readonly chainPem: string }>;
+}
+
+export interface CpiInfo {
+  readonly id: { readonly cpiName: string; readonly cpiVersion: string; readonly signerSummaryHash: SecureHash };
+  readonly cpiFileFullChecksum: SecureHash;
+  readonly groupId: string;
+  readonly groupPolicy: string;
+  readonly timestamp: Instant;
+  readonly cpks: readonly (CpkIdentity & {
+    readonly type: "contract" | "workflow";
+    readonly manifest: CordappManifest;
+    readonly timestamp: Instant;
+  })[];
+}
+
+export interface VirtualNodeInfo {
+  readonly holdingIdentity: {
+    readonly x500Name: X500Name;
+    readonly groupId: string;
+    readonly shortHash: ShortHash;
+    readonly fullHash: SecureHash;
+  };
+  readonly cpi: CpiInfo["id"] & { readonly fileChecksum: SecureHash };
+  readonly connections: Readonly<
+    Record<"vaultDdl" | "vaultDml" | "cryptoDdl" | "cryptoDml" | "uniquenessDdl" | "uniquenessDml", string | null>
+  >;
+  readonly statuses: Readonly<Record<"flowP2p" | "flowStart" | "flow" | "vaultDb", "ACTIVE" | "INACTIVE">>;
+  readonly operationInProgress: string | null;
+}
+
+/** Owns config and rbac, and is the only role with administrator connections. */
+export interface DbService {
+  /** Argon2id; a null answer says only that it did not match. */
+  authenticate(request: { readonly login: string; readonly password: string }): Promise<{ readonly login: string } | null>;
+  /** Whether `permission` (`POST:/api/v5_2/flow/…`, `StartFlow:…`) is allowed: deny wins. */
+  authorise(request: { readonly login: string; readonly permission: string }): Promise<boolean>;
+  /** Sealed to the role's boot key, and only where architecture §3 entitles the role. */
+  connection(request: { readonly database: LogicalDatabase; readonly sealTo: Uint8Array }): Promise<{ readonly sealed: Uint8Array }>;
+  uploadCpi(request: { readonly fileName: string; readonly path: string }): Promise<{ readonly id: string }>;
+  cpiStatus(request: { readonly id: string }): Promise<{ readonly status: string; readonly cpiFileChecksum: string }>;
+  cpis(request: null): Promise<readonly CpiInfo[]>;
+  /** The bundle script of a CPK. */
+  bundle(request: { readonly fileChecksum: SecureHash }): Promise<{ readonly script: string; readonly manifest: CordappManifest }>;
+  createVirtualNode(request: { readonly cpiFileChecksum: string; readonly x500Name: string }): Promise<{ readonly requestId: string }>;
+  virtualNodeStatus(request: { readonly requestId: string }): Promise<{
+    readonly requestId: string;
+    readonly operation: string;
+    readonly status: "ACCEPTED" | "IN_PROGRESS" | "SUCCEEDED" | "FAILED" | "ABORTED";
+    readonly lastUpdatedTimestamp: Instant;
+    readonly processingStage: string | null;
+    readonly errorReason: string | null;
+    readonly resourceId: string | null;
+  }>;
+  virtualNodes(request: null): Promise<readonly VirtualNodeInfo[]>;
+  /** Members of one group with all that REST shows of them. */
+  members(request: { readonly groupId: string }): Promise<
+    readonly {
+      readonly info: MemberInfo;
+      readonly memberContext: Readonly<Record<string, string>>;
+      readonly mgmContext: Readonly<Record<string, string>>;
+    }[]
+  >;
+  /** Those in force (`hash` null) or those of that hash. */
+  groupParameters(request: { readonly groupId: string; readonly hash: string | null }): Promise<SignedGroupParameters | null>;
+  importCertificate(request: {
+    readonly usage: string;
+    readonly vnode: ShortHash | null;
+    readonly alias: string;
+    readonly pem: string;
+  }): Promise<null>;
+  certificates(request: { readonly usage: string; readonly vnode: ShortHash | null }): Promise<readonly string[]>;
+  certificate(request: { readonly usage: string; readonly vnode: ShortHash | null; readonly alias: string }): Promise<string | null>;
+}
+
+/** Every service by the role that answers it. */
+export interface Services {
+  readonly persistence: PersistenceService;
+  readonly verification: VerificationService;
+  readonly uniqueness: UniquenessService;
+  readonly crypto: CryptoService;
+  readonly db: DbService;
+}

@@ -1,0 +1,92 @@
+// How an engine runs a bundle. A bundle evaluates to a `CordappBundle`; a fiber is one running flow function in it.
+//
+// One activation: `deliver` settles the promises of the steps whose results arrived, the microtasks drain, and
+// `collect` says what the fibers ask for next. So the engine sees a step, `(journal, results) -> syscalls`, and never a promise.
+// Everything that crosses is plain data: the other side of this interface may be another heap.
+
+import type { Data, X500Name } from "@bowline/base";
+import type { Failure, Outcome } from "./failure.ts";
+import type { Protocol, SessionId, Syscall } from "./syscalls.ts";
+
+/** `1`, `2`, … in a flow's own function; `3.1` is the first step of the child that step 3 runs. */
+export type StepPath = string;
+
+/** Who is running, as flow code may know it. */
+export interface FlowIdentity {
+  readonly flowId: string;
+  readonly me: X500Name;
+  readonly groupId: string;
+}
+
+export type FiberStart = {
+  /** Unique in the isolate: `<flow id>/<path of the step this fiber is the child of>`; an empty path for the flow itself. */
+  readonly fiber: string;
+  /** Prefix of the paths of its steps: empty, or the path of the parent's step. */
+  readonly path: StepPath;
+  readonly flow: string;
+  readonly identity: FlowIdentity;
+} & (
+  | { readonly kind: "initiated"; readonly session: SessionId; readonly counterparty: X500Name; readonly version: number }
+  /** A client's or a parent's call: `input` as the flow's schema describes it. */
+  | { readonly kind: "called"; readonly input: Data }
+);
+
+/** Settles one step of one fiber. Those of one activation are settled in order before any code runs. */
+export interface Delivery {
+  readonly fiber: string;
+  readonly path: StepPath;
+  readonly outcome: Outcome;
+}
+
+/** What happened in one fiber since the last `collect`. */
+export interface FiberReport {
+  readonly fiber: string;
+  readonly syscalls: readonly { readonly path: StepPath; readonly call: Syscall }[];
+  readonly logs: readonly { readonly level: "debug" | "info" | "warn" | "error"; readonly message: string; readonly facts: Data }[];
+  /** Set when the function returned or threw; no syscalls follow. */
+  readonly finished?: Outcome;
+}
+
+/** What a bundle's script evaluates to: data that describes it, and the two halves of an activation. */
+export interface CordappBundle {
+  readonly manifest: CordappManifest;
+  start(start: FiberStart): void;
+  deliver(deliveries: readonly Delivery[]): void;
+  collect(): readonly FiberReport[];
+  /** Forgets a fiber; what it still waits for never settles. */
+  drop(fiber: string): void;
+  /** Every contract rule that the transaction breaks; empty when all contracts pass. Synchronous and pure. */
+  verify(transaction: Data): readonly ContractViolation[];
+  /** The JSON form of a state, for queries, and the keys of its participants. Synchronous and pure. */
+  describeState(state: { readonly type: string; readonly data: Data }): StateDescription;
+}
+
+export interface ContractViolation {
+  readonly contract: string;
+  readonly failure: Failure;
+}
+
+export interface StateDescription {
+  /** Base64 of the SubjectPublicKeyInfo of each participant. */
+  readonly participants: readonly string[];
+  readonly json: Data;
+}
+
+/** What the platform knows of a bundle without running its flows. Schemas are JSON Schema. */
+export interface CordappManifest {
+  readonly flows: readonly {
+    readonly name: string;
+    readonly startable: boolean;
+    /** The protocol that this flow initiates. */
+    readonly initiates?: Protocol;
+    /** The protocol that this flow answers. */
+    readonly answers?: Protocol;
+    readonly input?: unknown;
+    readonly output?: unknown;
+  }[];
+  readonly states: readonly { readonly name: string; readonly version: number; readonly contract: string; readonly schema: unknown }[];
+  readonly contracts: readonly {
+    readonly name: string;
+    readonly commands: readonly { readonly name: string; readonly schema: unknown }[];
+  }[];
+}

@@ -1,0 +1,80 @@
+// What flow code is handed. Every method that returns a promise is a step: journaled, and never done twice.
+
+import type { Data, X500Name } from "@bowline/base";
+import type { Static, TSchema } from "typebox";
+import type { FlowDefinition, StateDefinition } from "./definition.ts";
+import type { Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
+import type { MemberInfo, NotaryInfo, StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
+
+/** A conversation with one counterparty: exactly once, in order. */
+export interface Session {
+  readonly id: SessionId;
+  readonly counterparty: X500Name;
+  /** The responder's view: the version that was chosen. Undefined at the initiator. */
+  readonly version?: number;
+  send(payload: Data): Promise<void>;
+  /** Fails with `session.unexpectedPayload` when the peer's message does not fit `schema`: a peer is never trusted. */
+  receive<S extends TSchema>(schema: S): Promise<Static<S>>;
+  sendAndReceive<S extends TSchema>(payload: Data, schema: S): Promise<Static<S>>;
+  close(): Promise<void>;
+}
+
+/** A transaction that this member has built or been shown, by id and as a view. */
+export interface SignedTransaction {
+  readonly id: string;
+  readonly transaction: TransactionView;
+}
+
+export interface Ledger {
+  /** Builds, verifies and signs with this member's keys among the signatories. Nothing is sent yet. */
+  sign(proposal: TransactionProposal): Promise<SignedTransaction>;
+  /** Collects the other signatures, notarises, records and distributes. Fails with the notary's or a peer's reason. */
+  finalize(transaction: SignedTransaction, sessions: readonly Session[]): Promise<SignedTransaction>;
+  /**
+   * The other side of `finalize`: receives and verifies the proposal, asks `validate` (which throws to refuse),
+   * signs, and waits for the notary's word.
+   */
+  receiveFinality(session: Session, validate: (transaction: TransactionView) => void | Promise<void>): Promise<SignedTransaction>;
+  findTransaction(id: string): Promise<TransactionView | undefined>;
+}
+
+export interface Vault {
+  find<S extends TSchema>(
+    state: StateDefinition<S>,
+    query?: Omit<VaultQuery, "state">,
+  ): Promise<{ readonly states: readonly StateAndRef<Static<S> & Data>[]; readonly next: string | undefined }>;
+  /** Fails with `vault.stateUnknown` for a reference that the vault does not hold. */
+  resolve(refs: readonly string[]): Promise<readonly StateAndRef[]>;
+}
+
+export interface FlowContext {
+  readonly flowId: string;
+  readonly me: X500Name;
+  readonly groupId: string;
+  /** Opens lazily: the counterparty hears of it with the first message. `protocol` defaults to what this flow initiates. */
+  initiate(counterparty: X500Name, options?: { readonly protocol?: Protocol; readonly timeoutMs?: number }): Promise<Session>;
+  sendAll(sends: readonly { readonly session: Session; readonly payload: Data }[]): Promise<void>;
+  receiveAll<S extends TSchema>(sessions: readonly Session[], schema: S): Promise<Static<S>[]>;
+  /** Another flow of this bundle, inline, with steps numbered below this one. */
+  subFlow<I extends TSchema, O extends TSchema>(flow: FlowDefinition<I, O>, input: Static<I>): Promise<Static<O>>;
+  /** Milliseconds since 1970, journaled. */
+  now(): Promise<number>;
+  sleep(durationMs: number): Promise<void>;
+  uuid(): Promise<string>;
+  random(length: number): Promise<Uint8Array>;
+  /** Does not repeat on replay. */
+  readonly log: Record<"debug" | "info" | "warn" | "error", (message: string, facts?: Record<string, Data>) => void>;
+  readonly members: {
+    lookup(name: X500Name | string): Promise<MemberInfo | undefined>;
+    all(): Promise<readonly MemberInfo[]>;
+    mine(): Promise<MemberInfo>;
+  };
+  readonly notaries: {
+    lookup(name: X500Name | string): Promise<NotaryInfo | undefined>;
+    all(): Promise<readonly NotaryInfo[]>;
+  };
+  readonly ledger: Ledger;
+  readonly vault: Vault;
+  /** The platform's own flows ask directly; the host refuses the platform's syscalls to author code. */
+  syscall(call: Syscall): Promise<Data>;
+}

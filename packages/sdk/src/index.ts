@@ -1,0 +1,37 @@
+export type {
+  ContractViolation,
+  CordappBundle,
+  CordappManifest,
+  Delivery,
+  FiberReport,
+  FiberStart,
+  FlowIdentity,
+  StateDescription,
+  StepPath,
+} from "./activation.ts";
+export type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
+export {
+  type ContractDefinition,
+  type CordappDefinition,
+  contract,
+  type FlowDefinition,
+  flow,
+  type ResponderDefinition,
+  responder,
+  type StateDefinition,
+  state,
+} from "./definition.ts";
+export { type Failure, FlowError, failureOf, type Outcome } from "./failure.ts";
+export type { GroupParameters, SignedGroupParameters } from "./group.ts";
+export type { AuthorSyscall, PlatformFlowName, PlatformSyscall, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
+export type {
+  MemberInfo,
+  NotaryInfo,
+  PublicKeyText,
+  StateAndRef,
+  StateData,
+  StateRef,
+  TimeWindow,
+  TransactionProposal,
+  TransactionView,
+} from "./transaction.ts";

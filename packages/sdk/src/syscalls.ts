@@ -1,0 +1,60 @@
+// The closed union of all that a flow may ask of the platform. Each is one step: numbered by path, journaled with its
+// answer, and never performed twice once its row is committed.
+
+import type { Data, X500Name } from "@bowline/base";
+
+/** `<initiator's flow id>:<path of the step that opened it>`, the same on both sides. */
+export type SessionId = string;
+
+/** How a counterparty answers a protocol: by name and by the versions that the caller can speak, in order of preference. */
+export interface Protocol {
+  readonly name: string;
+  /** Positive integers; the responder with the highest version common to both sides is chosen. */
+  readonly versions: readonly number[];
+}
+
+/** What author code may ask. */
+export type AuthorSyscall =
+  | { readonly kind: "session.open"; readonly counterparty: X500Name; readonly protocol: Protocol; readonly timeoutMs?: number } // -> SessionId
+  /** Sends first, in order, then waits until every session in `receives` has a message. -> Data[], in the order of `receives` */
+  | {
+      readonly kind: "session.exchange";
+      readonly sends: readonly { readonly session: SessionId; readonly payload: Data }[];
+      readonly receives: readonly SessionId[];
+    }
+  | { readonly kind: "session.close"; readonly sessions: readonly SessionId[] } // -> null
+  | { readonly kind: "clock.now" } // -> number, milliseconds since 1970
+  | { readonly kind: "clock.sleep"; readonly durationMs: number } // -> null
+  | { readonly kind: "random"; readonly length: number } // -> Uint8Array
+  | { readonly kind: "members.find"; readonly name?: X500Name } // -> MemberInfo[]
+  | { readonly kind: "notaries.find"; readonly name?: X500Name } // -> NotaryInfo[]
+  | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
+  | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
+  | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null
+  /** Runs one of the platform's flows as a child of this step, on canonical bytes. -> what that flow returns */
+  | { readonly kind: "platform"; readonly flow: PlatformFlowName; readonly input: Data };
+
+/** The platform's flows that author code may call. Each is written on this sdk, in the package of its domain. */
+export type PlatformFlowName = "ledger.sign" | "ledger.finalize" | "ledger.receiveProposal" | "ledger.answerProposal";
+
+/** What the platform's own flows may ask besides. The host refuses these to author code. */
+export type PlatformSyscall =
+  /** A call to a role. Whether it leaves a mark outside the step's transaction is the host's table to say, not the caller's. */
+  | { readonly kind: "service"; readonly service: string; readonly request: Data }
+  /** Rows of the virtual node's vault, written in the step commit of this flow and of nothing else. -> null */
+  | { readonly kind: "vault.write"; readonly writes: readonly Data[] };
+
+export type Syscall = AuthorSyscall | PlatformSyscall;
+
+/** A find over the vault's unconsumed states, in stable order, page by page. */
+export interface VaultQuery {
+  /** The name of the state type. */
+  readonly state: string;
+  readonly consumed?: boolean;
+  /** Every pair must equal the member of the state's JSON form at that path (`amount.currency`). */
+  readonly where?: Readonly<Record<string, string | number | boolean>>;
+  /** At most 1,000; 100 where nothing is said. */
+  readonly limit?: number;
+  /** Where the page before ended. */
+  readonly after?: string;
+}
