@@ -1,0 +1,52 @@
+// Which role may call which method of which other role. The transport looks here before anything runs: what is not
+// granted cannot be reached. Author code runs in the flow role only, so that role can change nothing in the db role
+// and can make or rotate no key.
+
+import type { RoleName, Services } from "./services.ts";
+
+export type Grants = { readonly [S in keyof Services]?: readonly (keyof Services[S])[] };
+
+export const GRANTS = {
+  rest: {
+    db: [
+      "authenticate",
+      "authorise",
+      "uploadCpi",
+      "cpiStatus",
+      "cpis",
+      "createVirtualNode",
+      "virtualNodeStatus",
+      "virtualNodes",
+      "members",
+      "groupParameters",
+      "importCertificate",
+      "certificates",
+      "certificate",
+    ],
+    persistence: ["startFlow", "flowStatus", "flowStatuses", "read"],
+    crypto: ["releaseTls"],
+  },
+  flow: {
+    persistence: ["startResponders", "load", "commit", "sessions", "due", "read"],
+    verification: ["verify"],
+    uniqueness: ["notarise"],
+    crypto: ["filterMyKeys", "sign"],
+    db: ["bundle", "cpis", "virtualNodes", "members", "groupParameters"],
+  },
+  persistence: { db: ["connection", "virtualNodes"] },
+  verification: { db: ["bundle"] },
+  uniqueness: { db: ["connection", "virtualNodes", "members", "groupParameters"], crypto: ["sign"] },
+  crypto: { db: ["connection"] },
+  db: { crypto: ["generateKey", "sign"] },
+  "token-selection": {},
+  membership: {},
+  "p2p-link-manager": {},
+  "p2p-gateway": {},
+} as const satisfies Readonly<Record<RoleName, Grants>>;
+
+/** What one role is handed: the stubs of its granted methods, by type and in fact. */
+export type Granted<R extends RoleName> = {
+  readonly [S in keyof (typeof GRANTS)[R] & keyof Services]: Pick<Services[S], MethodsOf<(typeof GRANTS)[R][S], Services[S]>>;
+};
+
+type MethodsOf<List, Service> = List extends readonly (infer Name)[] ? Name & keyof Service : never;

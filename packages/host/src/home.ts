@@ -1,0 +1,142 @@
+// The home folder of one installation (`.bowline/`): what a process must find again after a restart, and may keep from others.
+//
+// - Secrets lie in `secrets/`, in files that only their owner can read; one that others can read is refused.
+// - A secret is made once: a process that dies while making it leaves either no file or the whole file.
+// - One process at a time serves a home. The claim dies with the process, however it dies.
+
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { BowlineError, decoder, utf8 } from "@bowline/base";
+import { secureHashOf } from "@bowline/crypto";
+import Type from "typebox";
+
+/** A passphrase and a salt (base64): the root of a hierarchy of keys. Never in a database, never an argument. */
+export interface RootSecret {
+  readonly passphrase: string;
+  readonly salt: string;
+}
+
+const decodeRoot = decoder(
+  Type.Object({ passphrase: Type.String({ minLength: 16 }), salt: Type.String({ minLength: 16 }) }),
+  "root secret",
+);
+
+export class Home {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Makes the folder where it is missing. */
+  static open(path: string): Home {
+    const absolute = resolve(path);
+    try {
+      for (const folder of [
+        absolute,
+        join(absolute, "secrets"),
+        join(absolute, "logs"),
+        join(absolute, "cache"),
+        join(absolute, "uploads"),
+      ])
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+      chmodSync(join(absolute, "secrets"), 0o700);
+    } catch (cause) {
+      throw new BowlineError(
+        "badRequest",
+        "home.unusable",
+        `The folder ${absolute} cannot be used: ${reason(cause)}. Choose another with --home.`,
+      );
+    }
+    return new Home(realpathSync(absolute));
+  }
+
+  file(...parts: readonly string[]): string {
+    return join(this.path, ...parts);
+  }
+
+  /** The text of a secret file, made by `make` where there is none. */
+  secret(name: string, make: () => string): string {
+    const path = this.file("secrets", name);
+    if (!existsSync(path)) writeOnce(path, make());
+    if ((statSync(path).mode & 0o077) !== 0)
+      throw new BowlineError("forbidden", "home.secretReadable", `${path} can be read by others than its owner. Run: chmod 600 ${path}`);
+    return readFileSync(path, "utf8");
+  }
+
+  /** A root secret: from the environment where it is given there, else from a file that is made once. */
+  rootSecret(name: "key-root" | "secrets-root", environment: Readonly<Record<string, string | undefined>>): RootSecret {
+    const prefix = `BOWLINE_${name.replace("-", "_").toUpperCase()}`;
+    const passphrase = environment[`${prefix}_PASSPHRASE`];
+    const salt = environment[`${prefix}_SALT`];
+    if (passphrase !== undefined || salt !== undefined) {
+      if (passphrase === undefined || salt === undefined)
+        throw new BowlineError("badRequest", "home.rootIncomplete", `Set both ${prefix}_PASSPHRASE and ${prefix}_SALT, or neither.`);
+      return decodeRoot({ passphrase, salt });
+    }
+    const made = () => JSON.stringify({ passphrase: randomBytes(32).toString("base64"), salt: randomBytes(32).toString("base64") });
+    return decodeRoot(JSON.parse(this.secret(`${name}.json`, made)));
+  }
+
+  /** Claims this home for the process. Throws `home.inUse` where another live process holds it. */
+  async claim(): Promise<{ release(): void }> {
+    const name = `bowline-${secureHashOf(utf8(this.path)).slice(8, 40)}`;
+    // An abstract socket (Linux) is no file, so none is left behind by a kill -9.
+    const address = process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
+    const server = createServer((socket) => socket.destroy());
+    server.unref();
+    await new Promise<void>((listening, refused) => {
+      server.once("error", () =>
+        refused(
+          new BowlineError(
+            "conflict",
+            "home.inUse",
+            `Another Bowline already serves ${this.path}. Stop it first, or choose another folder with --home.`,
+          ),
+        ),
+      );
+      server.listen(address, listening);
+    });
+    return { release: () => server.close() };
+  }
+}
+
+/** Whole or not at all, and never over what is there: written aside, synced, then linked. */
+function writeOnce(path: string, text: string): void {
+  const aside = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  try {
+    const file = openSync(aside, "wx", 0o600);
+    writeSync(file, text);
+    fsyncSync(file);
+    closeSync(file);
+    linkSync(aside, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST")
+      throw new BowlineError("badRequest", "home.unusable", `${path} cannot be written: ${reason(cause)}.`);
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function reason(cause: unknown): string {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === "ENOSPC") return "the disk is full; free some room and start again";
+  if (code === "EACCES" || code === "EPERM") return "it may not be written by this user";
+  return cause instanceof Error ? cause.message : String(cause);
+}

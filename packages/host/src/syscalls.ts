@@ -1,0 +1,102 @@
+// Every syscall of a flow that is not the engine's own, to the role that answers it. What a flow says of itself is never
+// asked: virtual node, identity and step are stamped by the engine.
+
+import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreachable } from "@bowline/base";
+import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
+import type { VaultRead } from "@bowline/ledger";
+import type { AuthorSyscall, NotaryInfo, Outcome, Syscall } from "@bowline/sdk";
+import type { Directory } from "./directory.ts";
+import type { Granted } from "./grants.ts";
+import type { VirtualNodeInfo } from "./services.ts";
+
+type Calls = Granted<"flow">;
+
+/** The platform's services by name, and how the engine treats a call to each. */
+const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
+  "crypto.filterMyKeys": "pure",
+  "crypto.signTransaction": "pure",
+  "verification.verify": "pure",
+  "uniqueness.notarise": "mark",
+  "membership.groupParameters": "pure",
+  "cluster.packages": "pure",
+};
+
+export function createFlowServices(calls: Calls, directory: Directory): FlowServices {
+  return {
+    classify,
+    async perform(call, context) {
+      try {
+        return { ok: await answer(calls, directory, call, context) };
+      } catch (thrown) {
+        if (!(thrown instanceof BowlineError) || thrown.kind === "unavailable") throw thrown;
+        return failure(thrown);
+      }
+    },
+  };
+}
+
+function classify(call: Syscall, trusted: boolean): SyscallClass {
+  switch (call.kind) {
+    case "members.find":
+    case "notaries.find":
+      return "pure";
+    case "vault.find":
+    case "vault.resolve":
+    case "vault.transaction":
+      return "read";
+    case "platform":
+      return "child";
+    case "service":
+      return trusted ? (PLATFORM_SERVICES[call.service] ?? "forbidden") : "forbidden";
+    case "vault.write":
+      return trusted ? "write" : "forbidden";
+    default:
+      return "forbidden"; // The engine answers sessions, clock and randomness itself.
+  }
+}
+
+const failure = (refusal: BowlineError): Outcome => ({ error: { type: refusal.code, message: refusal.message, details: refusal.details } });
+
+async function answer(calls: Calls, directory: Directory, call: Syscall, context: SyscallContext): Promise<Data> {
+  const node = await directory.hosted(context.identity.me, context.identity.groupId);
+  invariant(node !== undefined, `flow ${context.identity.flowId} runs for a virtual node that is not hosted here`);
+  const vnode = node.holdingIdentity.shortHash;
+  if (call.kind === "service") return platformService(calls, directory, node, call, context);
+  return authorService(calls, directory, vnode, call as AuthorSyscall, context);
+}
+
+async function authorService(
+  calls: Calls,
+  directory: Directory,
+  vnode: ShortHash,
+  call: AuthorSyscall,
+  context: SyscallContext,
+): Promise<Data> {
+  const read = (what: VaultRead) => calls.persistence.read({ vnode, read: what });
+  switch (call.kind) {
+    case "members.find": {
+      const members = (await directory.members(context.identity.groupId)).map(({ info }) => info);
+      return (call.name === undefined ? members : members.filter(({ name }) => name === call.name)) as unknown as Data;
+    }
+    case "notaries.find": {
+      const notaries: readonly NotaryInfo[] = (await directory.parametersInForce(context.identity.groupId))?.notaries ?? [];
+      return (call.name === undefined ? notaries : notaries.filter(({ name }) => name === call.name)) as unknown as Data;
+    }
+    case "vault.find":
+      return read({ kind: "find", query: call.query });
+    case "vault.resolve":
+      return read({ kind: "resolve", refs: call.refs });
+    case "vault.transaction":
+      return read({ kind: "transactions", ids: [call.id] });
+    case "platform":
+    case "session.open":
+    case "session.exchange":
+    case "session.close":
+    case "clock.now":
+    case "clock.sleep":
+    case "random":
+      return invariant(false, `the engine answers ${call.kind} itself`) as never;
+    default:
+      return unreachable(call);
+  }
+}
