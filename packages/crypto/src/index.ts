@@ -1,1 +1,34 @@
-export {};
+export { hmacSha256, holdingIdentity, secureHashOf, sha256 } from "./digest.ts";
+export {
+  batchLeaf,
+  batchTop,
+  componentLeaf,
+  componentNonce,
+  componentTop,
+  type HashedLeaf,
+  type MerkleProof,
+  mergeProofs,
+  merkleRoot,
+  proveLeaves,
+  rootOfProof,
+  subsetProof,
+  transactionId,
+} from "./merkle.ts";
+export {
+  DEFAULT_SCHEME,
+  generateKeyPair,
+  type KeyPair,
+  keyIdOf,
+  parseScheme,
+  publicKeyText,
+  SCHEMES,
+  type SchemeName,
+  type SignatureSpec,
+  type SignedBytes,
+  schemeOf,
+  sign,
+  signSync,
+  verify,
+  verifyAll,
+  verifySync,
+} from "./schemes.ts";

@@ -1,0 +1,28 @@
+// Hash suite 1: SHA-256. Ledger, keys, packages and identities are all named by it.
+
+import { createHmac, hash } from "node:crypto";
+import { concat, type HoldingIdentity, type SecureHash, secureHash, shortHash, utf8, type X500Name } from "@bowline/base";
+
+/** The digest of the parts, one after the other. Whoever hashes parts of varying length frames them. */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  return plain(hash("sha256", parts.length === 1 && only !== undefined ? only : concat(...parts), "buffer"));
+}
+
+export const secureHashOf = (...parts: readonly Uint8Array[]): SecureHash => secureHash(sha256(...parts));
+
+/** HMAC-SHA-256 of the parts, one after the other. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac("sha256", key);
+  for (const part of parts) hmac.update(part);
+  return plain(hmac.digest());
+}
+
+/** The full hash is SHA-256 over the canonical name followed by the group id, as UTF-8, with nothing between them. */
+export function holdingIdentity(x500Name: X500Name, groupId: string): HoldingIdentity {
+  const fullHash = secureHashOf(utf8(x500Name + groupId));
+  return { x500Name, groupId, fullHash, shortHash: shortHash(fullHash) };
+}
+
+/** Node answers with `Buffer`s; ours are `Uint8Array`s, so that equal bytes are equal values everywhere. */
+export const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
