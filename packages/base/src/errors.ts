@@ -9,6 +9,7 @@ export type ErrorKind =
   | "notAllowed" // 405: the thing exists but may not do this now
   | "conflict" // 409
   | "tooLarge" // 413
+  | "unsupported" // 415: the content type
   | "tooMany" // 429: a bound is reached; retry later
   | "internal" // 500: we are wrong
   | "unavailable"; // 503: the world is down; retry later

@@ -1,0 +1,152 @@
+// JSON at the edge, stricter than `JSON.parse`: a key that stands twice is refused instead of silently losing a value,
+// and so is a number that would not survive (fractions and integers beyond 2^53 are written as text). What comes out is
+// `Data`, so it can be journaled, sent and hashed as it is.
+
+import { badRequest, type Data, DEPTH_MAX } from "@bowline/base";
+
+/** Throws `json.invalid`, naming `what` ("request body"), the place and the reason. */
+export function readJson(text: string, what: string): Data {
+  return new JsonReader(text, what).document();
+}
+
+/** `Data` as JSON text: bytes as base64, integers beyond 2^53 as text. */
+export function writeJson(value: Data): string {
+  return JSON.stringify(value, (_, member: unknown) =>
+    typeof member === "bigint" ? member.toString() : member instanceof Uint8Array ? base64(member) : member,
+  );
+}
+
+/** What a flow returned, as a client gets it: text that holds a JSON object or array is that object or array. */
+export function embedded(value: Data): Data {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value) as Data;
+  } catch {
+    return value;
+  }
+}
+
+const WHITE = /[\t\n\r ]*/y;
+const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
+const TEXT = /"[^"\\]*(?:\\.[^"\\]*)*"/sy;
+const WORDS: readonly (readonly [string, Data])[] = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+];
+
+class JsonReader {
+  readonly #text: string;
+  readonly #what: string;
+  #at = 0;
+
+  constructor(text: string, what: string) {
+    this.#text = text;
+    this.#what = what;
+  }
+
+  document(): Data {
+    const value = this.#value("", 0);
+    this.#skip();
+    if (this.#at < this.#text.length) throw this.#refuse("", "something follows the value");
+    return value;
+  }
+
+  #value(path: string, depth: number): Data {
+    if (depth > DEPTH_MAX) throw this.#refuse(path, `it nests deeper than ${DEPTH_MAX} levels`);
+    this.#skip();
+    const character = this.#text[this.#at];
+    if (character === "{") return this.#object(path, depth);
+    if (character === "[") return this.#array(path, depth);
+    if (character === '"') return this.#string(path);
+    for (const [word, value] of WORDS) {
+      if (!this.#text.startsWith(word, this.#at)) continue;
+      this.#at += word.length;
+      return value;
+    }
+    return this.#number(path);
+  }
+
+  #object(path: string, depth: number): Data {
+    const entries = new Map<string, Data>();
+    this.#at++;
+    if (this.#takes("}")) return {};
+    do {
+      this.#skip();
+      if (this.#text[this.#at] !== '"') throw this.#refuse(path, "a property name in double quotes is missing");
+      const key = this.#string(path);
+      const where = `${path}/${key}`;
+      if (entries.has(key)) throw this.#refuse(where, "the property stands twice");
+      if (!this.#takes(":")) throw this.#refuse(where, "a colon is missing");
+      entries.set(key, this.#value(where, depth + 1));
+    } while (this.#takes(","));
+    if (!this.#takes("}")) throw this.#refuse(path, "a comma or a closing brace is missing");
+    return Object.fromEntries(entries); // `__proto__` becomes an own property here, never the prototype.
+  }
+
+  #array(path: string, depth: number): Data {
+    const items: Data[] = [];
+    this.#at++;
+    if (this.#takes("]")) return items;
+    do items.push(this.#value(`${path}/${items.length}`, depth + 1));
+    while (this.#takes(","));
+    if (!this.#takes("]")) throw this.#refuse(path, "a comma or a closing bracket is missing");
+    return items;
+  }
+
+  #string(path: string): string {
+    const quoted = this.#match(TEXT, this.#at);
+    if (quoted === undefined) throw this.#refuse(path, "a text is not closed");
+    const text = unescaped(quoted[0]);
+    if (text === undefined) throw this.#refuse(path, "a text holds a bad escape or a control character");
+    if (!text.isWellFormed()) throw this.#refuse(path, "a text holds half of a surrogate pair");
+    this.#at += quoted[0].length;
+    return text;
+  }
+
+  #number(path: string): number {
+    const found = this.#match(NUMBER, this.#at);
+    if (found === undefined) throw this.#refuse(path, this.#at >= this.#text.length ? "it ends too early" : "a value is missing");
+    const value = Number(found[0]);
+    if (found[1] !== undefined || found[2] !== undefined)
+      throw this.#refuse(path, `${found[0]} is not a plain integer: write fractions and exponents as text`);
+    if (!Number.isSafeInteger(value)) throw this.#refuse(path, `${found[0]} is beyond 2^53: write it as text`);
+    this.#at += found[0].length;
+    return value === 0 ? 0 : value;
+  }
+
+  #takes(character: string): boolean {
+    this.#skip();
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #skip(): void {
+    this.#at += this.#match(WHITE, this.#at)?.[0].length ?? 0;
+  }
+
+  #match(pattern: RegExp, at: number): RegExpExecArray | undefined {
+    pattern.lastIndex = at;
+    return pattern.exec(this.#text) ?? undefined;
+  }
+
+  #refuse(path: string, reason: string) {
+    const field = `${this.#what}${path}`;
+    return badRequest("json.invalid", `${field} is not JSON as it is needed: ${reason} (character ${this.#at}).`, { field, reason });
+  }
+}
+
+function unescaped(quoted: string): string | undefined {
+  try {
+    return JSON.parse(quoted) as string;
+  } catch {
+    return undefined;
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

@@ -1,0 +1,38 @@
+import * as certificates from "./certificates.ts";
+import * as cpi from "./cpi.ts";
+import * as flows from "./flows.ts";
+import { hello, protocolVersions } from "./hello.ts";
+import * as members from "./members.ts";
+import type { Route } from "./route.ts";
+import * as virtualNodes from "./virtual-nodes.ts";
+
+/** Every operation by the name that the server and clients call it. */
+export const operations = {
+  hello,
+  uploadCpi: cpi.uploadCpi,
+  cpiStatus: cpi.cpiStatus,
+  listCpis: cpi.listCpis,
+  importClusterCertificate: certificates.importClusterCertificate,
+  listClusterCertificates: certificates.listClusterCertificates,
+  getClusterCertificate: certificates.getClusterCertificate,
+  importVirtualNodeCertificate: certificates.importVirtualNodeCertificate,
+  listVirtualNodeCertificates: certificates.listVirtualNodeCertificates,
+  getVirtualNodeCertificate: certificates.getVirtualNodeCertificate,
+  createVirtualNode: virtualNodes.createVirtualNode,
+  virtualNodeStatus: virtualNodes.virtualNodeStatus,
+  listVirtualNodes: virtualNodes.listVirtualNodes,
+  getVirtualNode: virtualNodes.getVirtualNode,
+  startFlow: flows.startFlow,
+  listFlows: flows.listFlows,
+  getFlow: flows.getFlow,
+  getFlowResult: flows.getFlowResult,
+  listFlowClasses: flows.listFlowClasses,
+  listMembers: members.listMembers,
+  getGroupParameters: members.getGroupParameters,
+} as const;
+
+export type Operations = typeof operations;
+export type OperationName = keyof Operations;
+
+export const allRoutes: readonly Route[] = [...Object.values(operations), ...protocolVersions];
+export { protocolVersions };

@@ -1,0 +1,107 @@
+import Type from "typebox";
+import { CpiIdentifier } from "./cpi.ts";
+import { defineRoute, instant, named, noParams, nullable, strictObject } from "./route.ts";
+
+const tag = "Virtual Node";
+const connection = Type.Optional(nullable(Type.Unknown()));
+const operational = Type.Enum(["ACTIVE", "INACTIVE"]);
+
+const CreateVirtualNode = named(
+  "CreateVirtualNodeRequest",
+  strictObject({
+    cpiFileChecksum: Type.String({ description: "The first twelve hexadecimal digits of the CPI file's SHA-256." }),
+    x500Name: Type.String({ examples: ["O=Alice, L=London, C=GB"] }),
+    vaultDdlConnection: connection,
+    vaultDmlConnection: connection,
+    cryptoDdlConnection: connection,
+    cryptoDmlConnection: connection,
+    uniquenessDdlConnection: connection,
+    uniquenessDmlConnection: connection,
+  }),
+);
+
+export const VirtualNode = named(
+  "VirtualNodeInfo",
+  Type.Object({
+    holdingIdentity: named(
+      "HoldingIdentity",
+      Type.Object({ x500Name: Type.String(), groupId: Type.String(), shortHash: Type.String(), fullHash: Type.String() }),
+    ),
+    cpiIdentifier: CpiIdentifier,
+    vaultDdlConnectionId: nullable(Type.String()),
+    vaultDmlConnectionId: nullable(Type.String()),
+    cryptoDdlConnectionId: nullable(Type.String()),
+    cryptoDmlConnectionId: nullable(Type.String()),
+    uniquenessDdlConnectionId: nullable(Type.String()),
+    uniquenessDmlConnectionId: nullable(Type.String()),
+    hsmConnectionId: nullable(Type.String()),
+    flowP2pOperationalStatus: operational,
+    flowStartOperationalStatus: operational,
+    flowOperationalStatus: operational,
+    vaultDbOperationalStatus: operational,
+    operationInProgress: nullable(Type.String()),
+    externalMessagingRouteConfiguration: Type.Null(),
+  }),
+);
+
+export const createVirtualNode = defineRoute({
+  method: "POST",
+  path: "/virtualnode",
+  tag,
+  summary: "Creates a virtual node: its schemas, users, keys and membership. Ask for the request's status until it has SUCCEEDED.",
+  params: noParams,
+  query: noParams,
+  body: { kind: "json", schema: CreateVirtualNode, wrapper: "request" },
+  statuses: [202],
+  reply: named("AsyncResponse", Type.Object({ requestId: Type.String({ description: "The short hash of the holding identity." }) })),
+  errors: {
+    400: "A bad name or checksum, no such CPI, or a name that the CPI's group policy does not list.",
+    409: "The virtual node exists, or is just being created.",
+  },
+});
+
+export const virtualNodeStatus = defineRoute({
+  method: "GET",
+  path: "/virtualnode/status/{requestid}",
+  tag,
+  summary: "How far the creation of a virtual node is.",
+  params: Type.Object({ requestid: Type.String() }),
+  query: noParams,
+  body: undefined,
+  reply: named(
+    "AsyncOperationStatus",
+    Type.Object({
+      requestId: Type.String(),
+      operation: Type.String(),
+      status: Type.Enum(["ACCEPTED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "ABORTED"]),
+      lastUpdatedTimestamp: instant,
+      processingStage: nullable(Type.String()),
+      errorReason: nullable(Type.String()),
+      resourceId: nullable(Type.String()),
+    }),
+  ),
+  errors: { 404: "There is no such request." },
+});
+
+export const listVirtualNodes = defineRoute({
+  method: "GET",
+  path: "/virtualnode",
+  tag,
+  summary: "All virtual nodes.",
+  params: noParams,
+  query: noParams,
+  body: undefined,
+  reply: named("VirtualNodes", Type.Object({ virtualNodes: Type.Array(VirtualNode) })),
+});
+
+export const getVirtualNode = defineRoute({
+  method: "GET",
+  path: "/virtualnode/{holdingidentityshorthash}",
+  tag,
+  summary: "One virtual node.",
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: noParams,
+  body: undefined,
+  reply: VirtualNode,
+  errors: { 400: "The short hash is not twelve hexadecimal digits.", 404: "There is no such virtual node." },
+});
