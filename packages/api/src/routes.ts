@@ -4,6 +4,7 @@ import * as flows from "./flows.ts";
 import { hello, protocolVersions } from "./hello.ts";
 import * as members from "./members.ts";
 import type { Route } from "./route.ts";
+import { listVaultStates } from "./vault.ts";
 import * as virtualNodes from "./virtual-nodes.ts";
 
 /** Every operation by the name that the server and clients call it. */
@@ -29,6 +30,7 @@ export const operations = {
   listFlowClasses: flows.listFlowClasses,
   listMembers: members.listMembers,
   getGroupParameters: members.getGroupParameters,
+  listVaultStates,
 } as const;
 
 export type Operations = typeof operations;

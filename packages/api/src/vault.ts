@@ -1,0 +1,38 @@
+import Type from "typebox";
+import { defineRoute, named, nullable } from "./route.ts";
+
+/** Not of the original: what a virtual node's vault holds, without a flow of the CorDapp's own. */
+export const listVaultStates = defineRoute({
+  method: "GET",
+  path: "/vault/{holdingidentityshorthash}/state",
+  tag: "Vault",
+  summary: "The states of one type in a virtual node's vault, page by page in a stable order.",
+  versions: ["v5_3"],
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: Type.Object({
+    type: Type.String({ description: "The name of the state type, such as com.example.obligation.Obligation." }),
+    consumed: Type.Optional(Type.Boolean({ description: "The consumed states too; otherwise only those that stand." })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "At most so many states; 100 where nothing is said." })),
+    after: Type.Optional(Type.String({ description: "Where the page before ended: its `next`." })),
+  }),
+  body: undefined,
+  reply: named(
+    "VaultStates",
+    Type.Object({
+      states: Type.Array(
+        named(
+          "VaultState",
+          Type.Object({
+            ref: Type.String({ description: "<transaction id>:<index of the output>" }),
+            type: Type.String(),
+            contract: Type.String(),
+            notary: Type.String(),
+            json: Type.Unknown({ description: "The state's data." }),
+          }),
+        ),
+      ),
+      next: nullable(Type.String()),
+    }),
+  ),
+  errors: { 400: "A bad short hash, or no type.", 404: "There is no such virtual node." },
+});
