@@ -2,7 +2,6 @@ export { CERTIFICATE_USAGES } from "./certificates.ts";
 export { type CallInput, type Client, type ClientOptions, createClient, type Fetch } from "./client.ts";
 export { ErrorBody, errorBody, errorOf, STATUS_OF } from "./errors.ts";
 export { CLIENT_REQUEST_ID, FLOW_STATUSES, type RestFlowStatus, TERMINAL_STATUSES } from "./flows.ts";
-export { embedded, readJson, writeJson } from "./json.ts";
 export { openApi } from "./openapi.ts";
 export {
   API_VERSIONS,

@@ -6,5 +6,6 @@ export { BowlineError, badRequest, type ErrorKind, unavailable } from "./errors.
 export { digestOf, parseSecureHash, parseShortHash, type SecureHash, SHA_256, type ShortHash, secureHash, shortHash } from "./hash.ts";
 export type { HoldingIdentity } from "./identity.ts";
 export { InvariantBroken, invariant, unreachable } from "./invariant.ts";
+export { readJson, writeJson } from "./json.ts";
 export { type NameAttributes, nameAttributes, parseName, type X500Name } from "./name.ts";
 export type { Bus, BusConsumer, BusRecord, Clock, Database, Log, Sql, Statement, Subscription } from "./ports.ts";

@@ -9,6 +9,8 @@ export interface GroupParameters {
   readonly modifiedAt: number;
   readonly minimumPlatformVersion: number;
   readonly notaries: readonly NotaryInfo[];
+  /** `ext.…` entries that the group has agreed on; absent when there are none. */
+  readonly extensions?: Readonly<Record<string, string>>;
 }
 
 /** The canonical bytes of `GroupParameters`, as signed; their SHA-256 is the hash that transactions name. */

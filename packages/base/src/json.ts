@@ -2,7 +2,8 @@
 // and so is a number that would not survive (fractions and integers beyond 2^53 are written as text). What comes out is
 // `Data`, so it can be journaled, sent and hashed as it is.
 
-import { badRequest, type Data, DEPTH_MAX } from "@bowline/base";
+import { type Data, DEPTH_MAX } from "./codec.ts";
+import { badRequest } from "./errors.ts";
 
 /** Throws `json.invalid`, naming `what` ("request body"), the place and the reason. */
 export function readJson(text: string, what: string): Data {
@@ -14,16 +15,6 @@ export function writeJson(value: Data): string {
   return JSON.stringify(value, (_, member: unknown) =>
     typeof member === "bigint" ? member.toString() : member instanceof Uint8Array ? base64(member) : member,
   );
-}
-
-/** What a flow returned, as a client gets it: text that holds a JSON object or array is that object or array. */
-export function embedded(value: Data): Data {
-  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
-  try {
-    return JSON.parse(value) as Data;
-  } catch {
-    return value;
-  }
 }
 
 const WHITE = /[\t\n\r ]*/y;
