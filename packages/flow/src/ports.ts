@@ -1,7 +1,7 @@
 // What the engine needs of the world, and what it promises about it. `FlowStore` has a PostgreSQL and a memory
 // implementation under one contract suite; `Fibers` runs bundles (isolates for authors' code, in process for the platform's).
 
-import type { Data, Instant, SecureHash, X500Name } from "@bowline/base";
+import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { Delivery, FiberReport, FiberStart, FlowIdentity, Outcome, Protocol, SessionId, StepPath, Syscall } from "@bowline/sdk";
 
 /** PARKED is shown by REST as RUNNING with its error kept for the operator. */
@@ -11,6 +11,15 @@ export type FlowStatus = "START_REQUESTED" | "RUNNING" | "PARKED" | "COMPLETED" 
 export type FlowOrigin =
   | { readonly kind: "client"; readonly clientRequestId: string; readonly startedBy: string; readonly input: Data }
   | { readonly kind: "session"; readonly session: SessionId; readonly counterparty: X500Name; readonly version: number };
+
+/** A step that was asked and not settled when its flow last committed. Shows an operator what a flow waits for. */
+export interface Waiting {
+  readonly path: StepPath;
+  /** A `session.exchange` listed here has sent what it sends: a replay does not send again. */
+  readonly kind: Syscall["kind"];
+  /** When a sleep ends. */
+  readonly until: Instant | null;
+}
 
 /** The flow row: identity, status, deduplication and mutex in one. */
 export interface FlowRow {
@@ -30,6 +39,7 @@ export interface FlowRow {
   readonly kill: boolean;
   /** When this flow must be looked at again even if nothing arrives: a timer, a retry, or the lease of whoever runs it. */
   readonly wakeAt: Instant | null;
+  readonly waiting: readonly Waiting[];
   readonly outcome: Outcome | null;
   readonly createdAt: Instant;
   readonly updatedAt: Instant;
@@ -62,6 +72,9 @@ export interface SessionRow {
   /** Highest sequence number sent and, without gap, consumed. From 1. */
   readonly sent: number;
   readonly consumed: number;
+  /** How long either side waits for the other, and a message for its acknowledgement. */
+  readonly timeoutMs: number;
+  /** `timeoutMs` after the last message in either direction. */
   readonly expiresAt: Instant;
 }
 
@@ -74,16 +87,17 @@ export interface SessionMessage {
   readonly source: X500Name;
   readonly destination: X500Name;
   readonly groupId: string;
-  /** Everything of the other direction up to here is consumed and committed. */
+  /** Everything of the other direction up to here is committed at the sender of this: consumed, or in its inbox. */
   readonly acknowledged: number;
-  /** A `acknowledge` message has sequence 0 and carries nothing else. */
+  /** An `acknowledge` message has sequence 0 and carries nothing else. */
   readonly body:
-    | { readonly kind: "data"; readonly payload: Data }
+    /** `last`: a close rides on it. */
+    | { readonly kind: "data"; readonly payload: Data; readonly last?: true }
     | { readonly kind: "close" }
     | { readonly kind: "failure"; readonly type: string; readonly message: string }
     | { readonly kind: "acknowledge" };
   /** In the initiator's messages until the responder has answered. */
-  readonly init?: { readonly protocol: Protocol; readonly initiatingFlow: string };
+  readonly init?: { readonly protocol: Protocol; readonly initiatingFlow: string; readonly timeoutMs: number };
   /** In the responder's messages: the version it chose. */
   readonly version?: number;
   /** Absolute: past it the sender gives up and the session fails. */
@@ -99,9 +113,26 @@ export interface FlowSnapshot {
   readonly inbox: readonly SessionMessage[];
 }
 
+/** A message in an inbox, by who sent it. */
+export interface InboxKey {
+  readonly session: SessionId;
+  readonly from: SessionMessage["from"];
+  readonly sequence: number;
+}
+
+/** The peer has, committed, all that side `from` of the session sent up to and including `sequence`. */
+export interface Acknowledgement {
+  readonly session: SessionId;
+  readonly from: SessionMessage["from"];
+  readonly sequence: number;
+}
+
 /** One transaction: either all of it is in the database, or nothing. */
 export interface StepCommit {
   readonly flowId: string;
+  readonly at: Instant;
+  /** Of a responder's first commit: its row, inserted at version 0 where it is not there, in this same transaction. */
+  readonly start?: FlowStart;
   readonly expectedVersion: number;
   readonly commitId: string;
   readonly journal: readonly JournalRow[];
@@ -110,13 +141,14 @@ export interface StepCommit {
   readonly sessions: readonly SessionRow[];
   /** Arrived while the flow waited for something else. */
   readonly inboxAdded: readonly SessionMessage[];
-  readonly inboxConsumed: readonly { readonly session: SessionId; readonly sequence: number }[];
+  readonly inboxConsumed: readonly InboxKey[];
   readonly outboxAdded: readonly SessionMessage[];
-  /** The peer has consumed everything up to and including this sequence. */
-  readonly outboxAcknowledged: readonly { readonly session: SessionId; readonly sequence: number }[];
+  readonly outboxAcknowledged: readonly Acknowledgement[];
+  /** With `KILLED` the commit passes the fence of a flow that is to be killed. */
   readonly status: FlowStatus;
   readonly outcome: Outcome | null;
   readonly wakeAt: Instant | null;
+  readonly waiting: readonly Waiting[];
   /** What this flow writes in the vault, for the ledger's store to write in the same transaction. */
   readonly vaultWrites: readonly Data[];
 }
@@ -129,9 +161,8 @@ export type CommitOutcome =
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
 export interface FlowStart {
-  readonly row: Omit<FlowRow, "status" | "version" | "commitId" | "kill" | "outcome" | "updatedAt">;
+  readonly row: Omit<FlowRow, "status" | "version" | "commitId" | "kill" | "waiting" | "outcome" | "updatedAt">;
   readonly session?: SessionRow;
-  readonly inbox?: readonly SessionMessage[];
 }
 
 export type StartOutcome =
@@ -155,16 +186,50 @@ export interface FlowStore {
   commit(commits: readonly StepCommit[]): Promise<readonly CommitOutcome[]>;
   /** Unfinished flows whose `wakeAt` is at or before `now`, oldest first; each is handed to one caller by moving its `wakeAt` to `leaseUntil`. */
   due(now: Instant, leaseUntil: Instant, limit: number): Promise<readonly string[]>;
-  /** Messages never acknowledged and not sent since `before`; marks them as sent at `now`. */
-  unacknowledged(before: Instant, now: Instant, limit: number): Promise<readonly SessionMessage[]>;
-  /** The session rows of these ids on one side: how a late or repeated message finds its flow or its tombstone. */
-  sessions(ids: readonly { readonly id: SessionId; readonly side: "initiator" | "responder" }[]): Promise<readonly SessionRow[]>;
+  /**
+   * Messages not acknowledged whose time to be sent again has come, oldest first. Each is marked as sent at `now`, so
+   * that it comes again after twice as long; those past their expiry are deleted instead.
+   */
+  unacknowledged(now: Instant, limit: number): Promise<readonly SessionMessage[]>;
+  /** What peers have need not be sent again. True whoever runs the flow, so no fence. */
+  acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>;
+  /** False when there is no such flow, or it is finished. The caller wakes it. */
   requestKill(flowId: string, now: Instant): Promise<boolean>;
+  /** A parked flow runs again from its last commit. False when it is not parked. The caller wakes it. */
+  requestRetry(flowId: string, now: Instant): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
   list(filter: { readonly status?: readonly FlowStatus[] }): Promise<readonly FlowRow[]>;
 }
 
-/** Runs the fibers of one bundle. One activation may carry the deliveries of many flows. */
+/** The persistence role as the engine sees it: the stores of all virtual nodes. Throws `unavailable` where a retry may help. */
+export interface FlowPersistence {
+  load(request: { readonly vnode: ShortHash; readonly flowIds: readonly string[] }): Promise<readonly FlowSnapshot[]>;
+  /** Joins the virtual node's next group commit. */
+  commit(request: { readonly vnode: ShortHash; readonly commit: StepCommit }): Promise<CommitOutcome>;
+  acknowledge(request: { readonly vnode: ShortHash; readonly acknowledgements: readonly Acknowledgement[] }): Promise<null>;
+  /** Over all virtual nodes that may have work: flows that are due, leased to the caller, and messages to send again. */
+  due(request: { readonly now: Instant; readonly leaseUntil: Instant; readonly limit: number }): Promise<{
+    readonly flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[];
+    readonly messages: readonly SessionMessage[];
+  }>;
+}
+
+/** Who answers a protocol on a virtual node: a flow of its CPI, or of the platform. */
+export interface Responder {
+  readonly protocol: Protocol;
+  readonly flowName: string;
+  readonly bundle: SecureHash | "platform";
+}
+
+export interface FlowDirectory {
+  /** The virtual node of a member, where this cluster hosts it. */
+  hosted(name: X500Name, groupId: string): Promise<{ readonly vnode: ShortHash; readonly responders: readonly Responder[] } | undefined>;
+}
+
+/**
+ * Runs the fibers of one bundle. One activation may carry the deliveries of many flows; the worker asks one at a time.
+ * A rejection means that every fiber here is gone: the worker replays them in the next instance it is given.
+ */
 export interface Fibers {
   activate(request: { readonly starts: readonly FiberStart[]; readonly deliveries: readonly Delivery[] }): Promise<readonly FiberReport[]>;
   drop(fiber: string): void;

@@ -23,6 +23,8 @@ export interface Session {
 export interface SignedTransaction {
   readonly id: string;
   readonly transaction: TransactionView;
+  /** What the platform's flows need of it, to be handed back as it came. */
+  readonly record: Uint8Array;
 }
 
 export interface Ledger {

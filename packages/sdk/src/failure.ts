@@ -34,3 +34,12 @@ export function failureOf(thrown: unknown): Failure {
 
 /** A result or a failure, as a journal row holds it. */
 export type Outcome = { readonly ok: Data } | { readonly error: Failure };
+
+/**
+ * What a rule demands, in contracts and validators.
+ *
+ * @example requireThat(amount > 0n, "the amount is more than zero");
+ */
+export function requireThat(condition: unknown, rule: string): asserts condition {
+  if (!condition) throw new FlowError("rule.broken", `Broken rule: ${rule}.`);
+}

@@ -10,6 +10,7 @@ export type {
   StepPath,
 } from "./activation.ts";
 export type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
+export { type Decimal, decimal } from "./decimal.ts";
 export {
   type ContractDefinition,
   type CordappDefinition,
@@ -21,8 +22,9 @@ export {
   type StateDefinition,
   state,
 } from "./definition.ts";
-export { type Failure, FlowError, failureOf, type Outcome } from "./failure.ts";
+export { type Failure, FlowError, failureOf, type Outcome, requireThat } from "./failure.ts";
 export type { GroupParameters, SignedGroupParameters } from "./group.ts";
+export { cordapp } from "./runtime.ts";
 export type { AuthorSyscall, PlatformFlowName, PlatformSyscall, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
 export type {
   MemberInfo,
@@ -35,3 +37,4 @@ export type {
   TransactionProposal,
   TransactionView,
 } from "./transaction.ts";
+export { type TransactionBuilder, transaction } from "./transaction-builder.ts";

@@ -22,7 +22,12 @@ export type AuthorSyscall =
       readonly sends: readonly { readonly session: SessionId; readonly payload: Data }[];
       readonly receives: readonly SessionId[];
     }
-  | { readonly kind: "session.close"; readonly sessions: readonly SessionId[] } // -> null
+  /** With a failure the counterparties' next operation fails with it. Sessions that are over stay as they are. -> null */
+  | {
+      readonly kind: "session.close";
+      readonly sessions: readonly SessionId[];
+      readonly failure?: { readonly type: string; readonly message: string };
+    }
   | { readonly kind: "clock.now" } // -> number, milliseconds since 1970
   | { readonly kind: "clock.sleep"; readonly durationMs: number } // -> null
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array

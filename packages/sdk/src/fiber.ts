@@ -1,0 +1,76 @@
+// One running flow function: what it asks for, what it still waits for, how it ended.
+
+import type { Data } from "@bowline/base";
+import type { Delivery, FiberReport, FiberStart, StepPath } from "./activation.ts";
+import { FlowError, failureOf, type Outcome } from "./failure.ts";
+import { plain } from "./plain.ts";
+import type { Syscall } from "./syscalls.ts";
+
+type Settle = { readonly resolve: (value: Data) => void; readonly reject: (reason: FlowError) => void };
+type Report = { -readonly [K in keyof FiberReport]: FiberReport[K] };
+
+export class Fiber {
+  readonly start: FiberStart;
+  readonly #pending = new Map<StepPath, Settle>();
+  #syscalls: { readonly path: StepPath; readonly call: Syscall }[] = [];
+  #logs: FiberReport["logs"][number][] = [];
+  #finished: Outcome | undefined;
+  #reported = false;
+
+  constructor(start: FiberStart) {
+    this.start = start;
+  }
+
+  /** Runs the function up to its first step. */
+  run(body: () => Promise<Data>): void {
+    body().then(
+      (ok) => this.#finish({ ok }),
+      (thrown: unknown) => this.#finish({ error: failureOf(thrown) }),
+    );
+  }
+
+  ask(path: StepPath, call: Syscall): Promise<Data> {
+    const promise = new Promise<Data>((resolve, reject) => {
+      // A function that has returned asks nothing more: what it left running never goes on.
+      if (this.#finished !== undefined) return;
+      this.#pending.set(path, { resolve, reject });
+      this.#syscalls.push({ path, call });
+    });
+    // A step that nobody awaits may fail without anyone to hear it.
+    promise.catch(() => {});
+    return promise;
+  }
+
+  log(level: FiberReport["logs"][number]["level"], message: string, facts: Record<string, Data>): void {
+    this.#logs.push({ level, message: String(message), facts: plain(facts, "facts") });
+  }
+
+  deliver({ path, outcome }: Delivery): void {
+    const settle = this.#pending.get(path);
+    if (settle === undefined) throw new FlowError("fiber.stepUnknown", `Fiber ${this.start.fiber} does not wait for step ${path}.`);
+    this.#pending.delete(path);
+    if ("ok" in outcome) settle.resolve(outcome.ok);
+    else settle.reject(new FlowError(outcome.error.type, outcome.error.message, outcome.error.details));
+  }
+
+  /** What happened since the last report; undefined when nothing did. */
+  report(): FiberReport | undefined {
+    const ended = this.#finished !== undefined && !this.#reported;
+    if (this.#syscalls.length === 0 && this.#logs.length === 0 && !ended) return undefined;
+    const report: Report = { fiber: this.start.fiber, syscalls: this.#syscalls, logs: this.#logs };
+    if (this.#finished !== undefined) {
+      // What it asked without waiting for it dies with it.
+      report.syscalls = [];
+      report.finished = this.#finished;
+      this.#reported = true;
+    }
+    this.#syscalls = [];
+    this.#logs = [];
+    return report;
+  }
+
+  #finish(outcome: Outcome): void {
+    this.#finished = outcome;
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,87 @@
+// The runtime that is bundled with every CorDapp, and that runs the platform's own flows in process.
+//
+// Guarantees: steps are numbered in the order in which they are asked, so that the same code and the same answers ask
+// the same steps again; nothing here looks at a clock, at randomness or at anything but what it is handed. It runs as
+// Hardened JavaScript: no host object is used.
+
+import type { CordappBundle, Delivery, FiberReport, FiberStart } from "./activation.ts";
+import { brokenRules, describeState } from "./contracts.ts";
+import type { CordappDefinition, FlowDefinition, ResponderDefinition } from "./definition.ts";
+import { FlowError } from "./failure.ts";
+import { Fiber } from "./fiber.ts";
+import { callFlow, contextOf, sessionOf } from "./flow-context.ts";
+import { manifestOf } from "./manifest.ts";
+
+/**
+ * What a package's entry exports as `cordapp`.
+ *
+ * @example export const cordapp = bundle({ flows: [IssueObligation], states: [], contracts: [] })
+ */
+export function cordapp(definition: CordappDefinition): CordappBundle {
+  const flows = byName(definition.flows, "flow");
+  const contracts = byName(definition.contracts, "contract");
+  const fibers = new Map<string, Fiber>();
+  const touched = new Set<Fiber>();
+  return {
+    manifest: manifestOf(definition),
+
+    start(start: FiberStart): void {
+      const fiber = new Fiber(start);
+      fibers.set(start.fiber, fiber);
+      touched.add(fiber);
+      run(fiber, flows.get(start.flow));
+    },
+
+    deliver(deliveries: readonly Delivery[]): void {
+      for (const delivery of deliveries) {
+        const fiber = fibers.get(delivery.fiber);
+        if (fiber === undefined) throw new FlowError("fiber.unknown", `There is no fiber ${delivery.fiber} here.`);
+        fiber.deliver(delivery);
+        touched.add(fiber);
+      }
+    },
+
+    collect(): readonly FiberReport[] {
+      const reports: FiberReport[] = [];
+      for (const fiber of touched) {
+        const report = fiber.report();
+        if (report === undefined) continue;
+        reports.push(report);
+        if (report.finished !== undefined) fibers.delete(report.fiber);
+      }
+      touched.clear();
+      return reports;
+    },
+
+    drop(fiber: string): void {
+      fibers.delete(fiber);
+    },
+
+    verify: (transaction) => brokenRules(definition.states, contracts, transaction),
+    describeState: (state) => describeState(definition.states, state),
+  };
+}
+
+function run(fiber: Fiber, flow: FlowDefinition | ResponderDefinition | undefined): void {
+  const { start } = fiber;
+  fiber.run(async () => {
+    if (flow?.kind === "flow" && start.kind === "called") {
+      return callFlow(flow, contextOf(fiber, start.path === "" ? "" : `${start.path}.`, flow.initiates), start.input);
+    }
+    if (flow?.kind === "responder" && start.kind === "initiated") {
+      const scope = contextOf(fiber, start.path === "" ? "" : `${start.path}.`, undefined);
+      await flow.call(scope.context, sessionOf(scope, start.session, start.counterparty, start.version));
+      return null;
+    }
+    throw new FlowError("flow.unknown", `This package has no ${start.kind === "called" ? "flow" : "responder"} ${start.flow}.`);
+  });
+}
+
+function byName<T extends { readonly name: string }>(definitions: readonly T[], what: string): ReadonlyMap<string, T> {
+  const map = new Map<string, T>();
+  for (const definition of definitions) {
+    if (map.has(definition.name)) throw new FlowError("cordapp.repeated", `Two definitions of ${what} ${definition.name}.`);
+    map.set(definition.name, definition);
+  }
+  return map;
+}
