@@ -14,6 +14,7 @@ test("SHA-256 and HMAC-SHA-256 answer the published vectors", () => {
 test("parts are hashed one after the other, and the answer is plain bytes", () => {
   assert.deepEqual(sha256(utf8("a"), utf8("bc")), sha256(utf8("abc")));
   assert.equal(Object.getPrototypeOf(sha256(utf8("abc"))), Uint8Array.prototype);
+  assert.equal(sha256(utf8("abc")).buffer.byteLength, 32, "memory of its own");
   assert.equal(secureHashOf(utf8("abc")), `SHA-256:${hex(sha256(utf8("abc")))}`);
 });
 

@@ -24,5 +24,6 @@ export function holdingIdentity(x500Name: X500Name, groupId: string): HoldingIde
   return { x500Name, groupId, fullHash, shortHash: shortHash(fullHash) };
 }
 
-/** Node answers with `Buffer`s; ours are `Uint8Array`s, so that equal bytes are equal values everywhere. */
-export const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Node answers with `Buffer`s over shared memory; ours are `Uint8Array`s over memory of their own, to compare, clone and freeze. */
+export const plain = (bytes: Uint8Array): Uint8Array =>
+  bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : Uint8Array.from(bytes);

@@ -1,4 +1,8 @@
 export { hmacSha256, holdingIdentity, secureHashOf, sha256 } from "./digest.ts";
+export { memoryKeyStore } from "./key.memory.ts";
+export { keyStore } from "./key.store.ts";
+export { KeyRing, type KeyRingOptions } from "./key-ring.ts";
+export { type KeyCategory, type KeyNames, type KeyStore, parseCategory, type SigningKey } from "./key-store.ts";
 export {
   batchLeaf,
   batchTop,
@@ -32,3 +36,6 @@ export {
   verifyAll,
   verifySync,
 } from "./schemes.ts";
+export { type BootKey, generateBootKey, openSealed, sealTo } from "./sealed.ts";
+export { decryptSecret, type EncryptedSecret, encryptSecret, parseSecret } from "./secrets.ts";
+export { deriveRoot, type RootKey } from "./wrapping.ts";
