@@ -1,7 +1,7 @@
 // Contract code as the platform calls it: synchronous, pure, on a frozen transaction; and what a state tells of itself.
 
 import type { Data } from "@bowline/base";
-import { Check } from "typebox/value";
+import { Check } from "typebox/schema";
 import type { ContractViolation, StateDescription } from "./activation.ts";
 import type { ContractDefinition, StateDefinition } from "./definition.ts";
 import { FlowError, failureOf } from "./failure.ts";

@@ -2,7 +2,7 @@
 
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
-import { Check, Errors } from "typebox/value";
+import { Check, Errors } from "typebox/schema";
 import { FlowError } from "./failure.ts";
 
 /** As deep as canonical bytes can say. */
@@ -55,7 +55,7 @@ const unsupported = (where: string, what: string): FlowError =>
 /** `value`, now known to fit `schema`; throws a FlowError of `type` that names the member and the reason. */
 export function fitting<S extends TSchema>(schema: S, value: unknown, type: string, what: string): Static<S> {
   if (Check(schema, value)) return value as Static<S>;
-  const [first] = Errors(schema, value);
+  const [, [first]] = Errors(schema, value);
   const member = first === undefined || first.instancePath === "" ? what : `${what}${first.instancePath}`;
   const reason = first?.message ?? "does not fit its schema";
   throw new FlowError(type, `${member} ${reason}.`, { field: member, reason });
