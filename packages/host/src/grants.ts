@@ -27,7 +27,7 @@ export const GRANTS = {
     crypto: ["releaseTls"],
   },
   flow: {
-    persistence: ["startResponders", "load", "commit", "sessions", "due", "read"],
+    persistence: ["load", "commit", "acknowledge", "due", "read"],
     verification: ["verify"],
     uniqueness: ["notarise"],
     crypto: ["filterMyKeys", "sign"],

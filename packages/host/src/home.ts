@@ -19,12 +19,10 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { BowlineError, decoder, utf8 } from "@bowline/base";
-import { secureHashOf } from "@bowline/crypto";
+import { BowlineError, decoder } from "@bowline/base";
 import Type from "typebox";
+import { claimFolder, type FolderClaim } from "./adapters/folder-claim.ts";
 
 /** A passphrase and a salt (base64): the root of a hierarchy of keys. Never in a database, never an argument. */
 export interface RootSecret {
@@ -94,26 +92,9 @@ export class Home {
     return decodeRoot(JSON.parse(this.secret(`${name}.json`, made)));
   }
 
-  /** Claims this home for the process. Throws `home.inUse` where another live process holds it. */
-  async claim(): Promise<{ release(): void }> {
-    const name = `bowline-${secureHashOf(utf8(this.path)).slice(8, 40)}`;
-    // An abstract socket (Linux) is no file, so none is left behind by a kill -9.
-    const address = process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
-    const server = createServer((socket) => socket.destroy());
-    server.unref();
-    await new Promise<void>((listening, refused) => {
-      server.once("error", () =>
-        refused(
-          new BowlineError(
-            "conflict",
-            "home.inUse",
-            `Another Bowline already serves ${this.path}. Stop it first, or choose another folder with --home.`,
-          ),
-        ),
-      );
-      server.listen(address, listening);
-    });
-    return { release: () => server.close() };
+  /** Claims this home for the process, which may then serve it. Throws `folder.inUse` where another live process does. */
+  claim(): Promise<FolderClaim> {
+    return claimFolder(this.file("worker.claim"), `The folder ${this.path}`);
   }
 }
 

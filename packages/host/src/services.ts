@@ -3,7 +3,7 @@
 // stamped by the transport, never said by the caller. All values are plain data.
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
-import type { CommitOutcome, FlowRow, FlowSnapshot, FlowStatus, SessionMessage, SessionRow, StepCommit } from "@bowline/flow";
+import type { Acknowledgement, CommitOutcome, FlowRow, FlowSnapshot, FlowStatus, SessionMessage, StepCommit } from "@bowline/flow";
 import type { CpkIdentity, NotaryAnswer, VaultRead } from "@bowline/ledger";
 import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters, StateAndRef, TransactionView } from "@bowline/sdk";
 
@@ -55,18 +55,11 @@ export interface StartFlowRequest {
 export interface PersistenceService {
   /** Wakes the flow role over the bus when the row is new. */
   startFlow(request: StartFlowRequest): Promise<{ readonly kind: "started" | "known" | "conflict"; readonly row: FlowRow }>;
-  /** Responder rows, with their sessions and first messages. */
-  startResponders(request: {
-    readonly vnode: ShortHash;
-    readonly starts: readonly Data[]; // FlowStart[]
-  }): Promise<readonly FlowRow[]>;
   load(request: { readonly vnode: ShortHash; readonly flowIds: readonly string[] }): Promise<readonly FlowSnapshot[]>;
   /** Joins the virtual node's next group commit. */
   commit(request: { readonly vnode: ShortHash; readonly commit: StepCommit }): Promise<CommitOutcome>;
-  sessions(request: {
-    readonly vnode: ShortHash;
-    readonly ids: readonly { readonly id: string; readonly side: "initiator" | "responder" }[];
-  }): Promise<readonly SessionRow[]>;
+  /** What peers have need not be sent again. */
+  acknowledge(request: { readonly vnode: ShortHash; readonly acknowledgements: readonly Acknowledgement[] }): Promise<null>;
   /** Over all virtual nodes that may have work: flows that are due, leased to the caller, and messages to send again. */
   due(request: { readonly now: Instant; readonly leaseUntil: Instant; readonly limit: number }): Promise<{
     readonly flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[];

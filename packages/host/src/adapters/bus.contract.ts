@@ -1,0 +1,92 @@
+// What every bus must keep, whatever carries it.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Bus, type BusRecord, fromUtf8, utf8 } from "@bowline/base";
+
+const WAIT_MS = 5_000;
+
+export function busContract(name: string, open: () => Promise<Bus>): void {
+  describe(`bus contract: ${name}`, () => {
+    test("records of one key arrive in order, whatever else is published", async () => {
+      await withBus(open, async (bus, topic) => {
+        const seen = new Map<string, string[]>();
+        await bus.subscribe(topic, "readers", { records: async (batch) => note(seen, batch) });
+        for (let i = 0; i < 200; i++) await bus.publish(["a", "b", "c"].map((key) => record(topic, key, String(i))));
+        await until(() => ["a", "b", "c"].every((key) => seen.get(key)?.length === 200));
+        const expected = Array.from({ length: 200 }, (_, i) => String(i));
+        for (const key of ["a", "b", "c"]) assert.deepEqual(seen.get(key), expected);
+      });
+    });
+
+    test("each group gets every record; in a group each record has one subscriber", async () => {
+      await withBus(open, async (bus, topic) => {
+        const [first, second, other] = [new Map<string, string[]>(), new Map<string, string[]>(), new Map<string, string[]>()];
+        await bus.subscribe(topic, "shared", { records: async (batch) => note(first, batch) });
+        await bus.subscribe(topic, "shared", { records: async (batch) => note(second, batch) });
+        await bus.subscribe(topic, "alone", { records: async (batch) => note(other, batch) });
+        const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`);
+        await bus.publish(keys.map((key) => record(topic, key, "x")));
+        await until(() => other.size === 64 && first.size + second.size === 64);
+        assert.ok(first.size > 0 && second.size > 0, "both members of the group have work");
+      });
+    });
+
+    test("a batch that is rejected comes again, before anything later of its key", async () => {
+      await withBus(open, async (bus, topic) => {
+        const seen: string[] = [];
+        let failures = 3;
+        await bus.subscribe(topic, "readers", {
+          records: async (batch) => {
+            if (failures-- > 0) throw new Error("not now");
+            for (const { value } of batch) seen.push(fromUtf8(value));
+          },
+        });
+        await bus.publish([record(topic, "a", "1"), record(topic, "a", "2")]);
+        await bus.publish([record(topic, "a", "3")]);
+        await until(() => seen.length >= 3);
+        assert.deepEqual(seen.slice(-3), ["1", "2", "3"]);
+      });
+    });
+
+    test("what a subscriber leaves behind goes to the others of its group", async () => {
+      await withBus(open, async (bus, topic) => {
+        const seen = new Map<string, string[]>();
+        let revoked = false;
+        const leaving = await bus.subscribe(topic, "readers", {
+          records: async (batch) => note(seen, batch),
+          revoked: async () => {
+            revoked = true;
+          },
+        });
+        await bus.subscribe(topic, "readers", { records: async (batch) => note(seen, batch) });
+        await leaving.close();
+        assert.equal(revoked, true);
+        const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`);
+        await bus.publish(keys.map((key) => record(topic, key, "x")));
+        await until(() => seen.size === 64);
+      });
+    });
+  });
+}
+
+async function withBus(open: () => Promise<Bus>, work: (bus: Bus, topic: string) => Promise<void>): Promise<void> {
+  const bus = await open();
+  try {
+    await work(bus, "contract");
+  } finally {
+    await bus.close();
+  }
+}
+
+const record = (topic: string, key: string, value: string): BusRecord => ({ topic, key, value: utf8(value) });
+
+function note(seen: Map<string, string[]>, batch: readonly BusRecord[]): void {
+  for (const { key, value } of batch) seen.set(key, [...(seen.get(key) ?? []), fromUtf8(value)]);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const started = Date.now(); !condition(); await sleep(2))
+    if (Date.now() - started > WAIT_MS) assert.fail("the bus did not deliver in time");
+}
