@@ -35,7 +35,7 @@ const LOCK_POLL_MS = 250;
 
 class Refusal extends Error {}
 
-try {
+async function main() {
   const [name, ...args] = process.argv.slice(2);
   const program = PROGRAMS[name];
   if (program === undefined) throw new Refusal(`Say what to run: ${Object.keys(PROGRAMS).join(", ")}.`);
@@ -44,10 +44,6 @@ try {
   // npm runs scripts in the root of the checkout; paths on a command line are meant from where it was typed.
   if (name === "cli" && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
   run(node, program, args);
-} catch (error) {
-  if (!(error instanceof Refusal)) throw error;
-  console.error(`bowline: ${error.message}`);
-  process.exitCode = 1;
 }
 
 /** The path of a Node.js that Bowline runs on. */
@@ -321,4 +317,12 @@ function readText(path) {
   } catch {
     return "";
   }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  console.error(`bowline: ${error.message}`);
+  process.exitCode = 1;
 }
