@@ -54,7 +54,7 @@ export interface FlowContext {
   readonly me: X500Name;
   readonly groupId: string;
   /** Opens lazily: the counterparty hears of it with the first message. `protocol` defaults to what this flow initiates. */
-  initiate(counterparty: X500Name, options?: { readonly protocol?: Protocol; readonly timeoutMs?: number }): Promise<Session>;
+  initiate(counterparty: X500Name | string, options?: { readonly protocol?: Protocol; readonly timeoutMs?: number }): Promise<Session>;
   sendAll(sends: readonly { readonly session: Session; readonly payload: Data }[]): Promise<void>;
   receiveAll<S extends TSchema>(sessions: readonly Session[], schema: S): Promise<Static<S>[]>;
   /** Another flow of this bundle, inline, with steps numbered below this one. */

@@ -33,7 +33,8 @@ export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | und
     flowId: identity.flowId,
     me: identity.me,
     groupId: identity.groupId,
-    async initiate(counterparty, options = {}) {
+    async initiate(name, options = {}) {
+      const counterparty = name as X500Name; // The host decodes it: a name that is none is refused there.
       const speaking = options.protocol ?? protocol;
       if (speaking === undefined) {
         throw new FlowError(
