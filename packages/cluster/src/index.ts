@@ -1,1 +1,47 @@
-export {};
+export { ensureBuiltInRoles, ensureFirstAdmin, loadUser, type StoredUser } from "./access.store.ts";
+export { type AccessDecision, accessDecision, type Permission } from "./access.ts";
+export { BUILT_IN_ROLES, flowExecutorRole, type RoleTemplate } from "./built-in-roles.ts";
+export { loadCertificates, saveCertificate } from "./certificates.store.ts";
+export { type CertificateUsage, chainPem, checkAlias, parseChain, parseUsage } from "./certificates.ts";
+export { ensureConnection, loadConnection, type StoredConnection } from "./connections.store.ts";
+export {
+  failInterruptedUploads,
+  failUpload,
+  loadBundle,
+  loadCpis,
+  loadUpload,
+  type NewCpk,
+  type StoredCpi,
+  type StoredRefusal,
+  saveCpi,
+  saveUploadProgress,
+  startUpload,
+  UPLOAD_DONE,
+  type UploadProgress,
+} from "./cpi.store.ts";
+export {
+  CONFIG_DATABASE,
+  CRYPTO_DATABASE,
+  type DatabasePlan,
+  type Privilege,
+  RBAC_DATABASE,
+  type UserKind,
+  userName,
+  VIRTUAL_NODES_CONNECTION,
+  type VirtualNodeDatabase,
+  virtualNodeDatabase,
+} from "./databases.ts";
+export { checkPassword, hashPassword, NOBODYS_PASSWORD, SALT_LENGTH } from "./password.ts";
+export {
+  loadIdentity,
+  loadOperation,
+  loadUnfinishedOperations,
+  loadVirtualNodes,
+  type StoredVirtualNode,
+  saveOperation,
+  saveSchemaLevel,
+  saveVirtualNode,
+  setOperationState,
+  type VirtualNodeConnections,
+} from "./virtual-nodes.store.ts";
+export { type CreationRequest, checkCreation, failureState, type Operation, operationStatus } from "./virtual-nodes.ts";
