@@ -1,0 +1,91 @@
+// `bowline cpi`: the packages that a network may run.
+
+import { basename } from "node:path";
+import { operations } from "@bowline/api";
+import { type Connection, type CpiReply, online } from "./connection.ts";
+import { readBytes } from "./file.ts";
+import type { Register } from "./program.ts";
+import { renderTable } from "./table.ts";
+import { print, usage } from "./terminal.ts";
+import { pollUntil } from "./wait.ts";
+
+export const register: Register = (program, shell) => {
+  const { terminal } = shell;
+  const group = program.command("cpi").summary("upload and list CPIs").description("CPIs: packages that are signed for one network.");
+
+  group
+    .command("upload")
+    .argument("<file>", "the .cpi file")
+    .option("--no-wait", "return the upload's id at once")
+    .description("Uploads a CPI and waits until it is checked and stored.")
+    .addHelpText("after", "\nExample:\n  bowline cpi upload obligation.cpi")
+    .action(
+      online(shell, async (connection, file: string, options: { wait: boolean }) => {
+        const id = await uploadCpi(connection, basename(file), readBytes(terminal, file));
+        if (!options.wait) {
+          print(terminal, { id }, () => `Uploading as ${id}: bowline cpi status ${id}`);
+          return undefined;
+        }
+        const cpiFileChecksum = await cpiStored(connection, id);
+        print(terminal, { id, cpiFileChecksum }, () => `Stored with checksum ${cpiFileChecksum}`);
+        return undefined;
+      }),
+    );
+
+  group
+    .command("status")
+    .argument("<id>", "the upload's id")
+    .description("Says how far an upload is.")
+    .action(
+      online(shell, async ({ client }, id: string, _options: unknown) => {
+        const { body } = await client.call(operations.cpiStatus, { params: { id } });
+        print(terminal, body, ({ status, cpiFileChecksum }) => `${status} ${cpiFileChecksum}`.trimEnd());
+        return undefined;
+      }),
+    );
+
+  group
+    .command("list")
+    .description("Lists the CPIs.")
+    .action(
+      online(shell, async ({ client }) => {
+        const { body } = await client.call(operations.listCpis, {});
+        print(terminal, body, ({ cpis }) => renderTable(COLUMNS, cpis));
+        return undefined;
+      }),
+    );
+};
+
+const COLUMNS = [
+  { title: "checksum", cell: (cpi: CpiReply) => cpi.cpiFileChecksum },
+  { title: "name", cell: (cpi: CpiReply) => cpi.id.cpiName },
+  { title: "version", cell: (cpi: CpiReply) => cpi.id.cpiVersion },
+  { title: "CPKs", cell: (cpi: CpiReply) => cpi.cpks.map(({ id }) => `${id.name} ${id.version}`).join(", ") },
+];
+
+export async function uploadCpi({ client }: Connection, fileName: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const form = new FormData();
+  form.append("upload", new File([bytes], fileName, { type: "application/octet-stream" }));
+  return (await client.call(operations.uploadCpi, { body: form })).body.id;
+}
+
+/** The CPI's checksum, once it is stored; throws why it was refused. */
+export function cpiStored({ client }: Connection, id: string): Promise<string> {
+  return pollUntil(`upload ${id}`, async () => {
+    const { body } = await client.call(operations.cpiStatus, { params: { id } });
+    return body.status === "OK" ? body.cpiFileChecksum : undefined;
+  });
+}
+
+/** By checksum, or by name: of several versions, the one uploaded last. */
+export async function findCpi({ client }: Connection, nameOrChecksum: string): Promise<CpiReply> {
+  const { cpis } = (await client.call(operations.listCpis, {})).body;
+  const found = cpis
+    .filter((cpi) => cpi.cpiFileChecksum === nameOrChecksum.toUpperCase() || cpi.id.cpiName === nameOrChecksum)
+    .sort((a, b) => a.timestamp.localeCompare(b.timestamp))
+    .at(-1);
+  if (found !== undefined) return found;
+  const known =
+    cpis.length === 0 ? "None is uploaded yet: bowline cpi upload FILE." : `There are ${cpis.map(({ id }) => id.cpiName).join(", ")}.`;
+  throw usage("cpiUnknown", `No CPI is called "${nameOrChecksum}". ${known}`);
+}

@@ -1,0 +1,126 @@
+// `bowline network generate-group-policy`: the file that makes a CPI belong to one application network.
+
+import { randomUUID } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseName, type X500Name } from "@bowline/base";
+import { Option } from "commander";
+import { collect } from "./options.ts";
+import { act, type Register } from "./program.ts";
+import { EXIT, usage } from "./terminal.ts";
+
+const ENDPOINT_DEFAULT = "https://localhost:1080";
+const SERVICE_DEFAULT = "O=Notary Service, L=Zurich, C=CH";
+
+interface Options {
+  readonly member: readonly string[];
+  readonly notary?: string;
+  readonly notaryService: string;
+  readonly endpoint: string;
+  readonly groupId?: string;
+  readonly file?: string;
+}
+
+export const register: Register = (program, shell) => {
+  program
+    .command("network")
+    .summary("write group policies")
+    .description("Application networks.")
+    .command("generate-group-policy")
+    .option("-m, --member <name>", "a member's X.500 name; say it once for each", collect, [])
+    .option("--notary <name>", "the member that runs the network's notary, one more beside --member")
+    .addOption(new Option("--notary-service <name>", "what the notary's service is called").default(SERVICE_DEFAULT))
+    .addOption(new Option("--endpoint <url>", "where members are reached").default(ENDPOINT_DEFAULT))
+    .option("--group-id <uuid>", "the network's id (default: a new one)")
+    .option("-f, --file <file>", "write it there; an existing file is left alone (default: standard output)")
+    .description("Writes the group policy of a static network: all members are named beforehand and live in one cluster.")
+    .addHelpText(
+      "after",
+      `
+Example:
+  bowline network generate-group-policy -f GroupPolicy.json --notary "O=Notary, L=Zurich, C=CH" \\
+      -m "O=Alice, L=London, C=GB" -m "O=Bob, L=Paris, C=FR"`,
+    )
+    .action(
+      act(shell, async (options: Options) => {
+        const text = `${JSON.stringify(staticGroupPolicy(readOptions(options)), null, 2)}\n`;
+        if (options.file === undefined) shell.terminal.out(text);
+        else writeNew(resolve(shell.terminal.cwd, options.file), text);
+        return EXIT.done;
+      }),
+    );
+};
+
+export interface StaticNetwork {
+  /** A UUID, lower case. */
+  readonly groupId: string;
+  readonly members: readonly X500Name[];
+  readonly notary?: { readonly name: X500Name; readonly serviceName: X500Name };
+  readonly endpoint: string;
+}
+
+/** In the original's form; a member that is a notary says so in an entry of its own. */
+export function staticGroupPolicy({ groupId, members, notary, endpoint }: StaticNetwork) {
+  const entry = (name: X500Name) => ({ name, memberStatus: "ACTIVE", "endpointUrl-1": endpoint, "endpointProtocol-1": 1 });
+  return {
+    fileFormatVersion: 1,
+    groupId,
+    registrationProtocol: "net.corda.membership.impl.registration.staticnetwork.StaticMemberRegistrationService",
+    synchronisationProtocol: "net.corda.membership.impl.sync.staticnetwork.StaticMemberSyncService",
+    protocolParameters: {
+      sessionKeyPolicy: "Combined",
+      staticNetwork: {
+        members: [
+          ...(notary === undefined
+            ? []
+            : [
+                {
+                  ...entry(notary.name),
+                  notary: {
+                    serviceName: notary.serviceName,
+                    flowProtocolName: "com.r3.corda.notary.plugin.nonvalidating",
+                    backchainRequired: true,
+                  },
+                },
+              ]),
+          ...members.map(entry),
+        ],
+      },
+    },
+    p2pParameters: {
+      sessionPki: "NoPKI",
+      tlsPki: "Standard",
+      tlsTrustRoots: [],
+      tlsVersion: "1.3",
+      protocolMode: "Authenticated_Encryption",
+      tlsType: "OneWay",
+    },
+    cipherSuite: {},
+  };
+}
+
+function readOptions({ member, notary, notaryService, endpoint, groupId }: Options): StaticNetwork {
+  const members = member.map(parseName);
+  if (members.length === 0) throw usage("members", 'Name at least one member: --member "O=Alice, L=London, C=GB".');
+  const all = notary === undefined ? members : [...members, parseName(notary)];
+  const twice = all.find((name, at) => all.indexOf(name) !== at);
+  if (twice !== undefined) throw usage("members", `${twice} is named twice.`);
+  if (URL.parse(endpoint)?.protocol !== "https:") throw usage("endpoint", `--endpoint takes an https address, and not "${endpoint}".`);
+  if (groupId !== undefined && !/^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i.test(groupId))
+    throw usage("groupId", `"${groupId}" is no UUID.`);
+  return {
+    groupId: groupId?.toLowerCase() ?? randomUUID(),
+    members,
+    ...(notary === undefined ? {} : { notary: { name: parseName(notary), serviceName: parseName(notaryService) } }),
+    endpoint,
+  };
+}
+
+function writeNew(file: string, text: string): void {
+  if (existsSync(file)) throw usage("exists", `${file} exists already; it is left as it is.`);
+  try {
+    writeFileSync(file, text);
+  } catch (thrown) {
+    throw usage("file", `${file} cannot be written: ${(thrown as Error).message}.`);
+  }
+}

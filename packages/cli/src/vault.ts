@@ -1,0 +1,77 @@
+// `bowline vault`: what a virtual node holds.
+
+import { operations, type ReplyOf } from "@bowline/api";
+import { online } from "./connection.ts";
+import { resolveIdentity, shortName } from "./identity.ts";
+import { whole } from "./options.ts";
+import type { Register } from "./program.ts";
+import { type Column, renderTable } from "./table.ts";
+import { print } from "./terminal.ts";
+
+type VaultState = ReplyOf<(typeof operations)["listVaultStates"]>["states"][number];
+
+const PAGE = 1_000;
+const LIMIT_DEFAULT = 100;
+const LIMIT_MAX = 1_000_000;
+
+interface Options {
+  readonly type?: string;
+  readonly consumed?: true;
+  readonly limit: number;
+}
+
+export const register: Register = (program, shell) => {
+  const { terminal } = shell;
+  program
+    .command("vault")
+    .summary("see the states that a virtual node holds")
+    .description("The vault of a virtual node: the states in which it takes part.")
+    .command("list")
+    .argument("<vnode>", "the virtual node: a name, a part of one, or a short hash")
+    .option("--type <name>", "the type of state (default: the only one of the virtual node's CPI)")
+    .option("--consumed", "the consumed states too")
+    .option("--limit <n>", "at most so many states", whole(1, LIMIT_MAX), LIMIT_DEFAULT)
+    .description("Lists states, with the members of their data as columns.")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  bowline vault list Alice\n  bowline vault list Alice --type com.example.obligation.Obligation --limit 1000 --json",
+    )
+    .action(
+      online(shell, async ({ client, virtualNodes }, vnode: string, { limit, ...options }: Options) => {
+        const params = { holdingidentityshorthash: resolveIdentity(vnode, await virtualNodes()).shortHash };
+        const states: VaultState[] = [];
+        let next: string | null = null;
+        do {
+          const query = { ...options, limit: Math.min(PAGE, limit - states.length), ...(next === null ? {} : { after: next }) };
+          const { body } = await client.call(operations.listVaultStates, { params, query });
+          states.push(...body.states);
+          next = body.next;
+        } while (next !== null && states.length < limit);
+        print(terminal, { states, next }, () => renderStates(states, next, terminal.columns));
+        return undefined;
+      }),
+    );
+};
+
+/** A column for every member of the data that any of the states has; what nests is flattened (`amount.currency`). */
+export function renderStates(states: readonly VaultState[], next: string | null, widthMax: number): string {
+  if (states.length === 0) return "The vault holds no such states.";
+  const rows = states.map(({ ref, json }) => ({ ref, members: new Map(flatten(json, "")) }));
+  const names = [...new Set(rows.flatMap(({ members }) => [...members.keys()]))];
+  const columns: Column<(typeof rows)[number]>[] = names.map((title) => ({
+    title,
+    align: rows.every(({ members }) => /^-?[0-9.]*$/.test(members.get(title) ?? "")) ? "right" : "left",
+    cell: ({ members }) => members.get(title) ?? "",
+  }));
+  const table = renderTable([...columns, { title: "ref", cell: ({ ref }) => ref }], rows, widthMax);
+  return next === null ? table : `${table}\n\nThere are more: --limit ${2 * states.length}`;
+}
+
+/** Names are shown as people say them; public keys, which nobody reads, are left out. */
+function flatten(value: unknown, path: string): [string, string][] {
+  if (typeof value === "object" && value !== null)
+    return Object.entries(value).flatMap(([name, inner]) => flatten(inner, path === "" ? name : `${path}.${name}`));
+  const text = String(value);
+  if (/^M[A-Za-z0-9+/]{60,}={0,2}$/.test(text)) return [];
+  return [[path, shortName(text)]];
+}
