@@ -91,7 +91,9 @@ async function ensurePackages(node) {
 const stampFile = (folder) => join(folder, "node_modules", ".bowline-stamp");
 
 function stampOf(folder) {
-  const hash = createHash("sha256").update(readFileSync(join(folder, "package-lock.json"))).digest("hex");
+  const hash = createHash("sha256")
+    .update(readFileSync(join(folder, "package-lock.json")))
+    .digest("hex");
   return `${hash} ${process.platform}-${process.arch} node-${NODE_MAJOR}\n`;
 }
 
@@ -266,7 +268,10 @@ const NPM_FAILURES = [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|FETCH_ERROR|network/,
     () => "The npm registry cannot be reached. Check the network, or npm's proxy and registry settings, and try again.",
   ],
-  [/EINTEGRITY/, () => "A package differs from what the lockfile says. Run npm cache verify and try again; if it stays, do not trust the registry."],
+  [
+    /EINTEGRITY/,
+    () => "A package differs from what the lockfile says. Run npm cache verify and try again; if it stays, do not trust the registry.",
+  ],
   [/code E(401|403|404)/, () => "The npm registry refuses a package that the lockfile names. Check npm's registry settings and try again."],
   [/code EUSAGE/, () => "package-lock.json does not fit package.json. Run npm install, and commit what it changes."],
 ];
@@ -290,7 +295,7 @@ function explainFileError(error) {
 
 /** Becomes the program as far as Node.js can: its input and output, its signals, its end. */
 function run(node, [entry, ...before], args) {
-  const child = spawn(node, ["--no-node-snapshot", join(ROOT, entry), ...before, ...args], {
+  const child = spawn(node, ["--no-node-snapshot", "--disable-warning=ExperimentalWarning", join(ROOT, entry), ...before, ...args], {
     stdio: "inherit",
     env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}` },
   });

@@ -1,0 +1,103 @@
+// Rules about what we say: error codes are documented, and documents lead somewhere.
+
+import { posix } from "node:path";
+import type { AnyNode } from "acorn";
+import { simple } from "acorn-walk";
+import { type Finding, type House, lineAt, parseSource } from "./house.ts";
+
+const ERRORS_DOCUMENT = "docs/errors.md";
+const CODE = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)+$/;
+/** The makers of errors that a user can meet, by the position of the code among their arguments. */
+const MAKERS: Readonly<Record<string, number>> = { BowlineError: 1, badRequest: 0, unavailable: 0 };
+
+/** Every code that the code throws is in docs/errors.md, and every code there is one that the code can throw. */
+export function errorCodesAreDocumented(house: House): Finding[] {
+  const document = house.documents.get(ERRORS_DOCUMENT) ?? "";
+  const documented = new Set([...document.matchAll(/^\|\s*`([^`]+)`/gm)].map(([, code]) => code ?? ""));
+  const findings: Finding[] = [];
+  const shipped = house.sources.filter(({ path, kind }) => path.startsWith("packages/") && kind !== "test");
+  for (const { path, tree } of shipped) {
+    const check = (node: AnyNode, callee: AnyNode, args: readonly AnyNode[]) => {
+      const position = callee.type === "Identifier" ? MAKERS[callee.name] : undefined;
+      const code = position === undefined ? undefined : args[position];
+      if (code?.type !== "Literal" || typeof code.value !== "string" || documented.has(code.value)) return;
+      findings.push({
+        where: `${path}:${node.loc?.start.line}`,
+        message: `throws \`${code.value}\`, which ${ERRORS_DOCUMENT} does not explain.`,
+      });
+    };
+    simple(tree, {
+      CallExpression: (node) => check(node, node.callee, node.arguments),
+      NewExpression: (node) => check(node, node.callee, node.arguments),
+    });
+  }
+  for (const code of documented) {
+    if (!CODE.test(code)) findings.push({ where: ERRORS_DOCUMENT, message: `lists \`${code}\`, which is no code.` });
+    else if (!shipped.some(({ text }) => text.includes(`"${code}"`))) {
+      findings.push({ where: ERRORS_DOCUMENT, message: `explains \`${code}\`, which nothing throws any more. Remove the row.` });
+    }
+  }
+  return findings;
+}
+
+/** One title, links that lead somewhere, and TypeScript that can be read. */
+export function documentsHold(house: House): Finding[] {
+  return [...house.documents].flatMap(([path, text]) => [
+    ...titleFindings(path, text),
+    ...linkFindings(house, path, text),
+    ...codeFindings(path, text),
+  ]);
+}
+
+const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, (block) => block.replace(/[^\n]/g, " "));
+
+function titleFindings(path: string, text: string): Finding[] {
+  const titles = withoutCode(text).match(/^# .+/gm) ?? [];
+  return titles.length === 1
+    ? []
+    : [{ where: path, message: `has ${titles.length} titles; it needs exactly one line that begins with "# ".` }];
+}
+
+function linkFindings(house: House, path: string, text: string): Finding[] {
+  const findings: Finding[] = [];
+  const prose = withoutCode(text).replace(/`[^`\n]*`/g, (code) => " ".repeat(code.length));
+  for (const match of prose.matchAll(/\]\(\s*<?([^)\s>]+)>?[^)]*\)/g)) {
+    const link = match[1] ?? "";
+    if (/^[a-z]+:/.test(link)) continue;
+    const [file, anchor] = link.split("#");
+    const target = file === "" || file === undefined ? path : posix.join(posix.dirname(path), decodeURI(file)).replace(/\/$/, "");
+    const where = `${path}:${lineAt(text, match.index)}`;
+    if (target !== "." && !house.paths.has(target)) findings.push({ where, message: `links to ${link}, which is not there.` });
+    else if (anchor !== undefined && anchor !== "" && !anchors(house.documents.get(target)).has(anchor)) {
+      findings.push({ where, message: `links to ${link}, and there is no such heading.` });
+    }
+  }
+  return findings;
+}
+
+/** As GitHub makes them from headings. */
+function anchors(text: string | undefined): ReadonlySet<string> {
+  const headings = withoutCode(text ?? "").matchAll(/^#+ (.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading]) =>
+      (heading ?? "")
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .trim()
+        .replace(/\s/g, "-"),
+    ),
+  );
+}
+
+function codeFindings(path: string, text: string): Finding[] {
+  const findings: Finding[] = [];
+  for (const match of text.matchAll(/^```(?:ts|typescript)\n([\s\S]*?)^```/gm)) {
+    const where = `${path}:${lineAt(text, match.index)}`;
+    try {
+      parseSource(where, match[1] ?? "");
+    } catch (error) {
+      findings.push({ where, message: `has TypeScript that cannot be read: ${error instanceof Error ? error.message : String(error)}` });
+    }
+  }
+  return findings;
+}
