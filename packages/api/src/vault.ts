@@ -10,7 +10,11 @@ export const listVaultStates = defineRoute({
   versions: ["v5_3"],
   params: Type.Object({ holdingidentityshorthash: Type.String() }),
   query: Type.Object({
-    type: Type.String({ description: "The name of the state type, such as com.example.obligation.Obligation." }),
+    type: Type.Optional(
+      Type.String({
+        description: "The name of the state type, such as com.example.obligation.Obligation; may be left out where the CPI has only one.",
+      }),
+    ),
     consumed: Type.Optional(Type.Boolean({ description: "The consumed states too; otherwise only those that stand." })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "At most so many states; 100 where nothing is said." })),
     after: Type.Optional(Type.String({ description: "Where the page before ended: its `next`." })),
@@ -34,5 +38,5 @@ export const listVaultStates = defineRoute({
       next: nullable(Type.String()),
     }),
   ),
-  errors: { 400: "A bad short hash, or no type.", 404: "There is no such virtual node." },
+  errors: { 400: "A bad short hash, or no type where the CPI has several: the message lists them.", 404: "There is no such virtual node." },
 });

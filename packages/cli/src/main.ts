@@ -31,4 +31,6 @@ const terminal: Terminal = {
 // A reader that has seen enough (`| head`) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 2));
 
-process.exitCode = await runProgram(process.argv.slice(2), terminal);
+const exitCode = await runProgram(process.argv.slice(2), terminal);
+// Only after all is written; what still waits for a network that is gone is not waited for.
+process.stdout.write("", () => process.exit(exitCode));

@@ -1,6 +1,6 @@
 // `bowline vault`: what a virtual node holds.
 
-import { operations, type ReplyOf } from "@bowline/api";
+import { type Client, operations, type QueryOf, type ReplyOf } from "@bowline/api";
 import { online } from "./connection.ts";
 import { resolveIdentity, shortName } from "./identity.ts";
 import { whole } from "./options.ts";
@@ -8,7 +8,8 @@ import type { Register } from "./program.ts";
 import { type Column, renderTable } from "./table.ts";
 import { print } from "./terminal.ts";
 
-type VaultState = ReplyOf<(typeof operations)["listVaultStates"]>["states"][number];
+type ListVaultStates = (typeof operations)["listVaultStates"];
+type VaultState = ReplyOf<ListVaultStates>["states"][number];
 
 const PAGE = 1_000;
 const LIMIT_DEFAULT = 100;
@@ -39,19 +40,33 @@ export const register: Register = (program, shell) => {
     .action(
       online(shell, async ({ client, virtualNodes }, vnode: string, { limit, ...options }: Options) => {
         const params = { holdingidentityshorthash: resolveIdentity(vnode, await virtualNodes()).shortHash };
-        const states: VaultState[] = [];
-        let next: string | null = null;
-        do {
-          const query = { ...options, limit: Math.min(PAGE, limit - states.length), ...(next === null ? {} : { after: next }) };
-          const { body } = await client.call(operations.listVaultStates, { params, query });
-          states.push(...body.states);
-          next = body.next;
-        } while (next !== null && states.length < limit);
+        const { states, next } = await readStates(client, params, options, limit);
         print(terminal, { states, next }, () => renderStates(states, next, terminal.columns));
         return undefined;
       }),
     );
 };
+
+async function readStates(
+  client: Client,
+  params: { readonly holdingidentityshorthash: string },
+  options: Pick<Options, "type" | "consumed">,
+  limit: number,
+): Promise<{ readonly states: readonly VaultState[]; readonly next: string | null }> {
+  const states: VaultState[] = [];
+  let next: string | null = null;
+  do {
+    const query: QueryOf<ListVaultStates> = {
+      ...options,
+      limit: Math.min(PAGE, limit - states.length),
+      ...(next === null ? {} : { after: next }),
+    };
+    const reply: ReplyOf<ListVaultStates> = (await client.call(operations.listVaultStates, { params, query })).body;
+    states.push(...reply.states);
+    next = reply.next;
+  } while (next !== null && states.length < limit);
+  return { states, next };
+}
 
 /** A column for every member of the data that any of the states has; what nests is flattened (`amount.currency`). */
 export function renderStates(states: readonly VaultState[], next: string | null, widthMax: number): string {

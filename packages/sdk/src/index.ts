@@ -1,3 +1,4 @@
+export type { Data, X500Name } from "@bowline/base";
 export type {
   ContractViolation,
   CordappBundle,

@@ -42,7 +42,15 @@ const settle = {
 } satisfies Change;
 
 /** The rules that a change breaks, as the platform is told. */
-function broken({ command, data = {}, before = [], after = [], signed = [], until = Date.UTC(2035, 0, 1), commands = 1 }: Change): readonly string[] {
+function broken({
+  command,
+  data = {},
+  before = [],
+  after = [],
+  signed = [],
+  until = Date.UTC(2035, 0, 1),
+  commands = 1,
+}: Change): readonly string[] {
   const states = (all: readonly ObligationData[]): StateAndRef[] =>
     all.map((each, index) => ({
       ref: `SHA-256:00:${index}`,

@@ -1,0 +1,157 @@
+// `bowline dev`, which `npm start` runs: a whole network on this machine, an example in it, and all that is needed to try it.
+
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { treePssMb } from "./memory.ts";
+import { findHome, HOME_FOLDER, readNetwork } from "./network.ts";
+import { whole } from "./options.ts";
+import { act, type Register } from "./program.ts";
+import { createProgress, type Progress } from "./progress.ts";
+import { EXIT, type ExitCode, type Terminal, usage } from "./terminal.ts";
+import { startWorker, type Worker, type WorkerReady } from "./worker.ts";
+
+interface Options {
+  readonly once?: true;
+  readonly port?: number;
+}
+
+export const register: Register = (program, shell) => {
+  program
+    .command("dev")
+    .option("--once", "end when everything has run, instead of staying up")
+    .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
+    .summary("run a whole network here, with an example to try")
+    .description(
+      "Runs a network of a notary and three companies with the obligation example, imports its sample file and shows what everyone owes.\n" +
+        "All of it lives in .bowline (or --home): the next start continues where this one ends. Ctrl-C stops it.",
+    )
+    .addHelpText("after", "\nExamples:\n  bowline dev\n  bowline dev --once --json\n  bowline dev --home /tmp/another --port 9000")
+    .action(
+      act(shell, async (options: Options, command: Command) =>
+        dev(shell.terminal, options, command.optsWithGlobals<{ home?: string }>().home),
+      ),
+    );
+};
+
+async function dev(terminal: Terminal, options: Options, named: string | undefined): Promise<ExitCode> {
+  const home = openHome(terminal, named);
+  const running = readNetwork(home);
+  if (running !== undefined)
+    throw usage("running", `A network runs here already: ${running.url}. Stop it with Ctrl-C where it was started.`);
+  const progress = createProgress(terminal, () => performance.now());
+  const interrupted = interruption();
+  progress.step("Starting the network");
+  const worker = startWorker({ home, environment: terminal.environment, onProgress: (text) => progress.detail(text), ...portOf(options) });
+  try {
+    const work = run(terminal, options, home, worker, progress);
+    work.catch(() => {}); // Looked at below, unless the user has had enough first.
+    const ended = await Promise.race([work, interrupted.then(() => EXIT.interrupted), diedEarly(worker, work)]);
+    if (ended === EXIT.interrupted) progress.note("Stopping …");
+    if (ended !== EXIT.done || options.once) return ended;
+    const why = await Promise.race([interrupted.then(() => "asked"), worker.ended.then(() => "died")]);
+    if (why === "died") throw usage("worker", "The worker has ended. See why: bowline logs.");
+    terminal.err("\nStopping …\n");
+    return EXIT.done;
+  } finally {
+    progress.close();
+    await worker.stop();
+  }
+}
+
+/** Everything from the first byte to the last line; the network stays up after it. */
+async function run(terminal: Terminal, options: Options, home: string, worker: Worker, progress: Progress): Promise<ExitCode> {
+  // Loaded while the worker starts, which is where the time goes.
+  const [{ connectTo }, { buildDevPackages, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
+    import("./connection.ts"),
+    import("./dev-network.ts"),
+    import("./dev-sample.ts"),
+  ]);
+  const building = buildDevPackages(home);
+  building.catch(() => {}); // Looked at when the worker is ready; its failure comes first.
+  const ready = await worker.ready;
+  const readySeconds = performance.now() / 1_000;
+  progress.done(`REST answers at ${ready.url}`);
+  const password = readFileSync(join(home, "secrets", "admin-password"), "utf8").trim();
+  const connection = connectTo({ url: ready.url, user: ready.user, password, ca: readFileSync(ready.caFile, "utf8") });
+  try {
+    progress.step("Building the example");
+    const packages = await building;
+    progress.done("Built the example");
+    const companies = await prepareNetwork(connection, packages, progress);
+    const result = await runSample(connection, companies, progress);
+    const summary = {
+      ...result,
+      agrees: result.agrees ?? null,
+      positions: result.positions,
+      sample_seconds: round(result.seconds),
+      seconds: round(performance.now() / 1_000),
+      ready_seconds: round(readySeconds),
+      pss_mb: treePssMb(process.pid, home) ?? null,
+      url: ready.url,
+    };
+    if (terminal.json) terminal.out(`${JSON.stringify(summary)}\n`);
+    else {
+      terminal.out(`\n${renderPositions(result.positions)}\n\n${verdict(result)}\n`);
+      if (!options.once) terminal.out(`\n${howToTry(ready, home, companies[0]?.shortHash ?? "")}\n`);
+    }
+    return result.agrees === false ? EXIT.refused : EXIT.done;
+  } finally {
+    await connection.close();
+  }
+}
+
+function verdict({ agrees, transactions, refused }: { agrees: boolean | undefined; transactions: number; refused: number }): string {
+  const counted = `${transactions} notarised transactions, ${refused} rows refused`;
+  if (agrees === undefined) return `${counted}. The ledger has moved on since the file was imported.`;
+  return agrees ? `${counted}. The ledger agrees with the file.` : `${counted}. THE LEDGER DISAGREES WITH THE FILE: see above.`;
+}
+
+function howToTry({ url, caFile, user }: WorkerReady, home: string, vnode: string): string {
+  const body = JSON.stringify({
+    clientRequestId: `try-${randomUUID()}`,
+    flowClassName: "com.example.obligation.ListPositions",
+    requestBody: {},
+  });
+  return [
+    `REST      ${url}/api/v5_3        described at ${url}/api/v5_3/swagger`,
+    `user      ${user}, password in ${join(home, "secrets", "admin-password")}`,
+    "",
+    "Try:",
+    `  curl --cacert ${caFile} -u "${user}:$(cat ${join(home, "secrets", "admin-password")})" \\`,
+    `    -H 'content-type: application/json' -d '${body}' ${url}/api/v5_3/flow/${vnode}`,
+    "  bin/bowline vault list Alice",
+    "",
+    "Ctrl-C stops the network; npm start continues it; bin/bowline reset deletes it.",
+  ].join("\n");
+}
+
+/** A worker that dies while the example is being set up explains more than the connection that it breaks. */
+async function diedEarly(worker: Worker, work: Promise<ExitCode>): Promise<ExitCode> {
+  await worker.ready; // Its own words, when it never was ready.
+  await worker.ended;
+  const outcome = await Promise.race([work, Promise.resolve(undefined)]);
+  if (outcome !== undefined) return outcome;
+  throw usage("worker", "The worker has ended. See why: bowline logs.");
+}
+
+/** Resolves at the first SIGINT or SIGTERM; from then on they are ours to answer. */
+function interruption(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
+  });
+}
+
+function openHome(terminal: Terminal, named: string | undefined): string {
+  const home = findHome(terminal.cwd, named) ?? resolve(terminal.cwd, HOME_FOLDER);
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    return realpathSync(home);
+  } catch (thrown) {
+    throw usage("home", `The folder ${home} cannot be used: ${(thrown as Error).message}. Choose another with --home.`);
+  }
+}
+
+const portOf = ({ port }: Options): { readonly port?: number } => (port === undefined ? {} : { port });
+const round = (seconds: number): number => Math.round(seconds * 1_000) / 1_000;
