@@ -17,7 +17,7 @@ import pg from "pg";
 import { claimFolder, type FolderClaim } from "./folder-claim.ts";
 import { damaged, doesNotRun, explainFailure, explainFileError, isLingering, otherVersion } from "./postgres-failure.ts";
 import { giveTo, makeOwnFolder, type PostgresPlace, preparePlace, removePlace } from "./postgres-place.ts";
-import { processesIn, signal } from "./processes.ts";
+import { clearPredecessor } from "./postgres-predecessor.ts";
 
 export interface EmbeddedPostgresOptions {
   /** The home folder. Made here if it is missing; data, password and log lie in it. */
@@ -103,28 +103,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   } catch (error) {
     throw explainFileError(error, home);
   }
-}
-
-/** A server whose Bowline was killed is stopped, not adopted: recovery takes milliseconds, and the new one is ours to watch. */
-async function clearPredecessor(data: string): Promise<void> {
-  const pidFile = join(data, "postmaster.pid");
-  const postmaster = Number((await readFile(pidFile, "utf8").catch(() => "")).split("\n")[0]);
-  if (process.platform !== "linux") {
-    // Whose process it is cannot be seen here; PostgreSQL's own interlock decides.
-    if (postmaster > 0 && signal(postmaster, "SIGINT")) await sleep(RETRY_MS);
-    return;
-  }
-  const left = () => processesIn(data);
-  if ((await left()).includes(postmaster)) {
-    signal(postmaster, "SIGINT");
-    await until(async () => (await left()).length === 0, STOP_TIMEOUT_MS);
-  }
-  for (const name of ["SIGQUIT", "SIGKILL"] as const) {
-    for (const pid of await left()) signal(pid, name);
-    await until(async () => (await left()).length === 0, KILL_TIMEOUT_MS);
-  }
-  // Nobody works here any more, so a lock file can only name a stranger who got the same process id.
-  await rm(pidFile, { force: true });
 }
 
 /** The superuser's password. Makes the data folder the first time: all of it or nothing. */
