@@ -1,50 +1,41 @@
 // A network as commands see it: the typed client of `@bowline/api` over kept-alive HTTPS, and the few questions that
 // several commands ask.
 
-import { type Client, createClient, type Fetch, operations, type ReplyOf, TERMINAL_STATUSES } from "@bowline/api";
+import {
+  type CallInput,
+  type Client,
+  createClient,
+  type Fetch,
+  type OperationName,
+  type Operations,
+  operations,
+  type ReplyOf,
+  TERMINAL_STATUSES,
+} from "@bowline/api";
 import { BowlineError } from "@bowline/base";
-import type { Command } from "commander";
 import { Agent, request } from "undici";
-import type { NamedNode } from "./identity.ts";
+import { type NamedNode, resolveIdentity } from "./identity.ts";
 import type { FlowEnd, FlowPort } from "./import.ts";
-import { chooseTarget, type Target, type TargetOptions } from "./network.ts";
-import { act, type Shell } from "./program.ts";
-import type { ExitCode } from "./terminal.ts";
+import type { Target } from "./network.ts";
 
 /** Requests that may be on their way at once. */
 const CONNECTIONS_MAX = 64;
 const HEADERS_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 
-export type FlowStatusReply = ReplyOf<(typeof operations)["getFlow"]>;
-export type VirtualNodeReply = ReplyOf<(typeof operations)["getVirtualNode"]>;
-export type CpiReply = ReplyOf<(typeof operations)["listCpis"]>["cpis"][number];
+export type FlowStatusReply = ReplyOf<Operations["getFlow"]>;
+export type VirtualNodeReply = ReplyOf<Operations["getVirtualNode"]>;
+export type CpiReply = ReplyOf<Operations["listCpis"]>["cpis"][number];
 
 export interface Connection {
   readonly url: string;
-  readonly client: Client;
+  /** Throws the platform's refusal as a `BowlineError`. */
+  call<Name extends OperationName>(name: Name, input: CallInput<Operations[Name]>): Promise<ReplyOf<Operations[Name]>>;
   virtualNodes(): Promise<readonly (VirtualNodeReply & NamedNode)[]>;
+  /** The virtual node that `text` means: a name, a part of one, or a short hash. */
+  virtualNode(text: string): Promise<NamedNode>;
   readonly flows: FlowPort;
   close(): Promise<void>;
-}
-
-/**
- * An action over a connection to the network that the command's options mean; it is closed when the action ends.
- * Commander hands an action its arguments, its options and its command, in this order.
- */
-export function online<Args extends readonly unknown[]>(
-  shell: Shell,
-  work: (connection: Connection, ...args: Args) => Promise<ExitCode | undefined>,
-): (...args: Args) => Promise<void> {
-  return act<Args>(shell, async (...args) => {
-    const command = args.at(-1) as Command;
-    const connection = connectTo(await chooseTarget(shell.terminal, command.optsWithGlobals<TargetOptions>()));
-    try {
-      return await work(connection, ...args);
-    } finally {
-      await connection.close();
-    }
-  });
 }
 
 /** Opens nothing yet: the first call does. */
@@ -57,16 +48,18 @@ export function connectTo({ url, user, password, ca }: Target): Connection {
     ...(ca === undefined ? {} : { connect: { ca } }),
   });
   const client = createClient({ baseUrl: url, user, password, version: "v5_3", fetch: fetchThrough(agent) });
-  return {
+  const connection: Connection = {
     url,
-    client,
+    call: async (name, input) => (await client.call(operations[name], input)).body,
     async virtualNodes() {
-      const { body } = await client.call(operations.listVirtualNodes, {});
-      return body.virtualNodes.map((node) => ({ ...node, ...node.holdingIdentity }));
+      const { virtualNodes } = await connection.call("listVirtualNodes", {});
+      return virtualNodes.map((node) => ({ ...node, ...node.holdingIdentity }));
     },
+    virtualNode: async (text) => resolveIdentity(text, await connection.virtualNodes()),
     flows: flowPort(client),
     close: () => agent.close(),
   };
+  return connection;
 }
 
 /** undici's `request` costs a third of a `fetch`, and an import is thousands of them. */
@@ -112,7 +105,7 @@ function flowPort(client: Client): FlowPort {
   };
 }
 
-export function flowEnd({ flowStatus, flowError, json }: ReplyOf<(typeof operations)["getFlowResult"]>): FlowEnd | undefined {
+export function flowEnd({ flowStatus, flowError, json }: ReplyOf<Operations["getFlowResult"]>): FlowEnd | undefined {
   if (flowStatus === "COMPLETED") return { kind: "completed", result: json };
   if (flowStatus === "FAILED")
     return { kind: "failed", type: flowError?.type ?? "flow.failed", message: flowError?.message ?? "The flow failed." };

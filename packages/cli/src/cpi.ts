@@ -1,9 +1,9 @@
 // `bowline cpi`: the packages that a network may run.
 
 import { basename } from "node:path";
-import { operations } from "@bowline/api";
-import { type Connection, type CpiReply, online } from "./connection.ts";
+import type { Connection, CpiReply } from "./connection.ts";
 import { readBytes } from "./file.ts";
+import { online } from "./online.ts";
 import type { Register } from "./program.ts";
 import { renderTable } from "./table.ts";
 import { print, usage } from "./terminal.ts";
@@ -37,8 +37,8 @@ export const register: Register = (program, shell) => {
     .argument("<id>", "the upload's id")
     .description("Says how far an upload is.")
     .action(
-      online(shell, async ({ client }, id: string, _options: unknown) => {
-        const { body } = await client.call(operations.cpiStatus, { params: { id } });
+      online(shell, async (connection, id: string, _options: unknown) => {
+        const body = await connection.call("cpiStatus", { params: { id } });
         print(terminal, body, ({ status, cpiFileChecksum }) => `${status} ${cpiFileChecksum}`.trimEnd());
         return undefined;
       }),
@@ -48,8 +48,8 @@ export const register: Register = (program, shell) => {
     .command("list")
     .description("Lists the CPIs.")
     .action(
-      online(shell, async ({ client }) => {
-        const { body } = await client.call(operations.listCpis, {});
+      online(shell, async (connection) => {
+        const body = await connection.call("listCpis", {});
         print(terminal, body, ({ cpis }) => renderTable(COLUMNS, cpis));
         return undefined;
       }),
@@ -63,23 +63,23 @@ const COLUMNS = [
   { title: "CPKs", cell: (cpi: CpiReply) => cpi.cpks.map(({ id }) => `${id.name} ${id.version}`).join(", ") },
 ];
 
-export async function uploadCpi({ client }: Connection, fileName: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function uploadCpi(connection: Connection, fileName: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const form = new FormData();
   form.append("upload", new File([bytes], fileName, { type: "application/octet-stream" }));
-  return (await client.call(operations.uploadCpi, { body: form })).body.id;
+  return (await connection.call("uploadCpi", { body: form })).id;
 }
 
 /** The CPI's checksum, once it is stored; throws why it was refused. */
-export function cpiStored({ client }: Connection, id: string): Promise<string> {
+export function cpiStored(connection: Connection, id: string): Promise<string> {
   return pollUntil(`upload ${id}`, async () => {
-    const { body } = await client.call(operations.cpiStatus, { params: { id } });
+    const body = await connection.call("cpiStatus", { params: { id } });
     return body.status === "OK" ? body.cpiFileChecksum : undefined;
   });
 }
 
 /** By checksum, or by name: of several versions, the one uploaded last. */
-export async function findCpi({ client }: Connection, nameOrChecksum: string): Promise<CpiReply> {
-  const { cpis } = (await client.call(operations.listCpis, {})).body;
+export async function findCpi(connection: Connection, nameOrChecksum: string): Promise<CpiReply> {
+  const { cpis } = await connection.call("listCpis", {});
   const found = cpis
     .filter((cpi) => cpi.cpiFileChecksum === nameOrChecksum.toUpperCase() || cpi.id.cpiName === nameOrChecksum)
     .sort((a, b) => a.timestamp.localeCompare(b.timestamp))

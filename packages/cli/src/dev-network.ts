@@ -5,7 +5,6 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { operations } from "@bowline/api";
 import { parseName } from "@bowline/base";
 import type { Connection } from "./connection.ts";
 import { cpiStored, uploadCpi } from "./cpi.ts";
@@ -72,19 +71,19 @@ export async function prepareNetwork(connection: Connection, packages: DevPackag
   });
 }
 
-async function trustSigner({ client }: Connection, { certificatePem }: CodeSigner): Promise<void> {
+async function trustSigner(connection: Connection, { certificatePem }: CodeSigner): Promise<void> {
   const usageName = "code-signer";
-  const { body: aliases } = await client.call(operations.listClusterCertificates, { params: { usage: usageName } });
+  const aliases = await connection.call("listClusterCertificates", { params: { usage: usageName } });
   if (aliases.includes(CERTIFICATE_ALIAS)) return;
   const form = new FormData();
   form.append("alias", CERTIFICATE_ALIAS);
   form.append("certificate", new File([certificatePem], `${CERTIFICATE_ALIAS}.pem`));
-  await client.call(operations.importClusterCertificate, { params: { usage: usageName }, body: form });
+  await connection.call("importClusterCertificate", { params: { usage: usageName }, body: form });
 }
 
 /** The checksum of the CPI of this name and version, uploaded where there is none. */
 async function ensureCpi(connection: Connection, { name, version, fileName, bytes }: CpiFile, progress: Progress): Promise<string> {
-  const { cpis } = (await connection.client.call(operations.listCpis, {})).body;
+  const { cpis } = await connection.call("listCpis", {});
   const known = cpis.find(({ id }) => id.cpiName === name && id.cpiVersion === version);
   if (known === undefined) return cpiStored(connection, await uploadCpi(connection, fileName, bytes));
   if (known.cpks.length > 0) progress.detail(`${name} ${version} is there already`);

@@ -4,15 +4,14 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { operations } from "@bowline/api";
 import { decoder } from "@bowline/base";
 import Type from "typebox";
 import type { Connection } from "./connection.ts";
 import { differences, expectedFrom, type Position, sortPositions } from "./dev-expected.ts";
 import { EXAMPLE } from "./dev-network.ts";
-import { describeRefused, importProgress } from "./flow-import.ts";
 import { type NamedNode, shortName } from "./identity.ts";
 import { type ImportReport, planImport, runImport } from "./import.ts";
+import { describeRefused, importProgress } from "./import-file.ts";
 import type { Progress } from "./progress.ts";
 import { parseRows } from "./rows.ts";
 import { type Column, renderTable } from "./table.ts";
@@ -127,10 +126,10 @@ async function ledgerPositions({ flows }: Connection, companies: readonly NamedN
 }
 
 /** How many flows were started here by others than this file. */
-async function foreignFlows({ client }: Connection, companies: readonly NamedNode[]): Promise<number> {
+async function foreignFlows(connection: Connection, companies: readonly NamedNode[]): Promise<number> {
   const counts = await Promise.all(
     companies.map(async ({ shortHash }) => {
-      const { body } = await client.call(operations.listFlows, {
+      const body = await connection.call("listFlows", {
         params: { holdingidentityshorthash: shortHash },
         query: { status: "COMPLETED" },
       });

@@ -1,13 +1,14 @@
 // `bowline flow`: start flows, see what became of them, import whole files of them.
 
 import { randomUUID } from "node:crypto";
-import { CLIENT_REQUEST_ID, FLOW_STATUSES, operations, type RestFlowStatus } from "@bowline/api";
+import type { RestFlowStatus } from "@bowline/api";
 import { Option } from "commander";
-import { type Connection, type FlowStatusReply, flowEnd, online } from "./connection.ts";
+import type { Connection, FlowStatusReply } from "./connection.ts";
 import { readText } from "./file.ts";
 import { registerImport } from "./flow-import.ts";
-import { type NamedNode, resolveIdentity } from "./identity.ts";
+import type { NamedNode } from "./identity.ts";
 import { inputOf, parseSet } from "./mapping.ts";
+import { online } from "./online.ts";
 import { asOption, collect } from "./options.ts";
 import type { Register } from "./program.ts";
 import { renderTable } from "./table.ts";
@@ -37,8 +38,8 @@ Examples:
     )
     .action(
       online(shell, async (connection, flow: string, options: StartOptions) => {
-        const node = resolveIdentity(options.as, await connection.virtualNodes());
-        const request = { clientRequestId: requestId(options.requestId), flow, input: startInput(terminal, options) };
+        const node = await connection.virtualNode(options.as);
+        const request = { clientRequestId: options.requestId ?? `cli.${randomUUID()}`, flow, input: startInput(terminal, options) };
         return start(connection, terminal, node, request, options.wait);
       }),
     );
@@ -50,9 +51,9 @@ Examples:
     .description("Says how a flow stands, and what it returned.")
     .action(
       online(shell, async (connection, clientrequestid: string, options: { as: string }) => {
-        const node = resolveIdentity(options.as, await connection.virtualNodes());
+        const node = await connection.virtualNode(options.as);
         const params = { holdingidentityshorthash: node.shortHash, clientrequestid };
-        const { body } = await connection.client.call(operations.getFlow, { params });
+        const body = await connection.call("getFlow", { params });
         print(terminal, body, describe);
         return undefined;
       }),
@@ -61,14 +62,14 @@ Examples:
   group
     .command("list")
     .addOption(asOption())
-    .addOption(new Option("--status <status>", "only flows that stand so").choices(FLOW_STATUSES))
+    .addOption(new Option("--status <status>", "only flows that stand so").choices(STATUSES))
     .description("Lists the flows of a virtual node.")
     .action(
       online(shell, async (connection, options: { as: string; status?: RestFlowStatus }) => {
-        const node = resolveIdentity(options.as, await connection.virtualNodes());
+        const node = await connection.virtualNode(options.as);
         const params = { holdingidentityshorthash: node.shortHash };
         const query = options.status === undefined ? {} : { status: options.status };
-        const { body } = await connection.client.call(operations.listFlows, { params, query });
+        const body = await connection.call("listFlows", { params, query });
         print(terminal, body, ({ flowStatusResponses }) => renderTable(COLUMNS, flowStatusResponses, terminal.columns));
         return undefined;
       }),
@@ -80,8 +81,8 @@ Examples:
     .description("Lists the flows that clients may start on a virtual node.")
     .action(
       online(shell, async (connection, options: { as: string }) => {
-        const node = resolveIdentity(options.as, await connection.virtualNodes());
-        const { body } = await connection.client.call(operations.listFlowClasses, { params: { holdingidentityshorthash: node.shortHash } });
+        const node = await connection.virtualNode(options.as);
+        const body = await connection.call("listFlowClasses", { params: { holdingidentityshorthash: node.shortHash } });
         print(terminal, body, ({ flowClassNames }) => flowClassNames.join("\n"));
         return undefined;
       }),
@@ -89,6 +90,8 @@ Examples:
 
   registerImport(group, shell);
 };
+
+const STATUSES = ["START_REQUESTED", "RUNNING", "COMPLETED", "FAILED", "KILLED"] as const satisfies readonly RestFlowStatus[];
 
 interface StartOptions {
   readonly as: string;
@@ -106,16 +109,16 @@ const COLUMNS = [
 ];
 
 async function start(
-  { client, flows }: Connection,
+  connection: Connection,
   terminal: Terminal,
   node: NamedNode,
   request: { readonly clientRequestId: string; readonly flow: string; readonly input: unknown },
   wait: boolean,
 ) {
-  await flows.start(node.shortHash, request);
-  const params = { holdingidentityshorthash: node.shortHash, clientrequestid: request.clientRequestId };
+  await connection.flows.start(node.shortHash, request);
   if (!wait) {
-    const { body } = await client.call(operations.getFlow, { params });
+    const params = { holdingidentityshorthash: node.shortHash, clientrequestid: request.clientRequestId };
+    const body = await connection.call("getFlow", { params });
     print(
       terminal,
       body,
@@ -123,22 +126,13 @@ async function start(
     );
     return undefined;
   }
-  const { body, end } = await pollUntil(`flow ${request.clientRequestId}`, async () => {
-    const answer = await client.call(operations.getFlowResult, { params });
-    const found = flowEnd(answer.body);
-    return found === undefined ? undefined : { body: answer.body, end: found };
-  });
-  print(terminal, body, () => (end.kind === "completed" ? JSON.stringify(end.result, null, 2) : ""));
+  const end = await pollUntil(`flow ${request.clientRequestId}`, () => connection.flows.result(node.shortHash, request.clientRequestId));
+  print(terminal, { clientRequestId: request.clientRequestId, ...end }, () =>
+    end.kind === "completed" ? JSON.stringify(end.result, null, 2) : "",
+  );
   if (end.kind === "completed") return undefined;
   terminal.err(`bowline: The flow failed: ${end.message} (${end.type})\n`);
   return EXIT.refused;
-}
-
-function requestId(given: string | undefined): string {
-  if (given === undefined) return `cli.${randomUUID()}`;
-  if (!CLIENT_REQUEST_ID.test(given))
-    throw usage("requestId", `"${given}" is no request id: up to 242 letters, digits, dots, dashes and underscores.`);
-  return given;
 }
 
 function startInput(terminal: Terminal, { input, set }: StartOptions): unknown {

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseName, type X500Name } from "@bowline/base";
+import type { X500Name } from "@bowline/base";
 import { Option } from "commander";
 import { collect } from "./options.ts";
 import { act, type Register } from "./program.ts";
@@ -43,7 +43,7 @@ Example:
     )
     .action(
       act(shell, async (options: Options) => {
-        const text = `${JSON.stringify(staticGroupPolicy(readOptions(options)), null, 2)}\n`;
+        const text = `${JSON.stringify(staticGroupPolicy(await readOptions(options)), null, 2)}\n`;
         if (options.file === undefined) shell.terminal.out(text);
         else writeNew(resolve(shell.terminal.cwd, options.file), text);
         return EXIT.done;
@@ -99,8 +99,9 @@ export function staticGroupPolicy({ groupId, members, notary, endpoint }: Static
   };
 }
 
-function readOptions({ member, notary, notaryService, endpoint, groupId }: Options): StaticNetwork {
-  const members = member.map(parseName);
+async function readOptions({ member, notary, notaryService, endpoint, groupId }: Options): Promise<StaticNetwork> {
+  const { parseName } = await import("@bowline/base"); // Only now: it takes longer to load than help may take.
+  const members = member.map((name) => parseName(name));
   if (members.length === 0) throw usage("members", 'Name at least one member: --member "O=Alice, L=London, C=GB".');
   const all = notary === undefined ? members : [...members, parseName(notary)];
   const twice = all.find((name, at) => all.indexOf(name) !== at);

@@ -80,8 +80,6 @@ export interface ImportWorld {
 
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 2_000;
-/** A request id may have 242 characters; the row's number and hash take up to 40 of them. */
-export const PREFIX_LENGTH_MAX = 160;
 const HASH_DIGITS = 20;
 
 /** What each row asks for, decided before anything is sent. */

@@ -4,8 +4,6 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { decoder } from "@bowline/base";
-import Type from "typebox";
 import { type Terminal, usage } from "./terminal.ts";
 
 /** The options that every command which speaks to a network has. */
@@ -27,19 +25,14 @@ export interface Target {
 export const HOME_FOLDER = ".bowline";
 const NETWORK_FILE = "network.json";
 
-const decodeNetwork = decoder(
-  Type.Object({
-    url: Type.String({ pattern: "^https?://" }),
-    caFile: Type.String(),
-    user: Type.String(),
-    pid: Type.Integer({ minimum: 1 }),
-    startedAt: Type.Union([Type.String(), Type.Number()]),
-  }),
-  NETWORK_FILE,
-);
-
 /** What a running network says of itself. */
-export type RunningNetwork = ReturnType<typeof decodeNetwork> & { readonly home: string };
+export interface RunningNetwork {
+  readonly url: string;
+  readonly caFile: string;
+  readonly user: string;
+  readonly pid: number;
+  readonly home: string;
+}
 
 /** Throws `cli.noNetwork` where none is named and none runs here. */
 export async function chooseTarget(terminal: Terminal, options: TargetOptions): Promise<Target> {
@@ -76,8 +69,18 @@ export function findRunningNetwork(cwd: string, named?: string): RunningNetwork 
 export function readNetwork(home: string): RunningNetwork | undefined {
   const file = join(home, NETWORK_FILE);
   if (!existsSync(file)) return undefined;
-  const network = { ...decodeNetwork(readJson(file)), home };
+  const network = decodeNetwork(readJson(file), home);
+  if (network === undefined)
+    throw usage("networkFile", `${file} does not say where the network runs. Stop the network and start it again.`);
   return isAlive(network.pid) ? network : undefined;
+}
+
+/** By hand: a schema library takes longer to load than most commands to run. */
+function decodeNetwork(value: unknown, home: string): RunningNetwork | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { url, caFile, user, pid } = value as Readonly<Record<string, unknown>>;
+  if (typeof url !== "string" || !/^https?:\/\//.test(url) || typeof caFile !== "string" || typeof user !== "string") return undefined;
+  return typeof pid === "number" && Number.isInteger(pid) && pid > 0 ? { url, caFile, user, pid, home } : undefined;
 }
 
 export function isAlive(pid: number): boolean {

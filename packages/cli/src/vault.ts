@@ -1,14 +1,14 @@
 // `bowline vault`: what a virtual node holds.
 
-import { type Client, operations, type QueryOf, type ReplyOf } from "@bowline/api";
-import { online } from "./connection.ts";
-import { resolveIdentity, shortName } from "./identity.ts";
+import type { Operations, QueryOf, ReplyOf } from "@bowline/api";
+import type { Connection } from "./connection.ts";
+import { online } from "./online.ts";
 import { whole } from "./options.ts";
 import type { Register } from "./program.ts";
 import { type Column, renderTable } from "./table.ts";
 import { print } from "./terminal.ts";
 
-type ListVaultStates = (typeof operations)["listVaultStates"];
+type ListVaultStates = Operations["listVaultStates"];
 type VaultState = ReplyOf<ListVaultStates>["states"][number];
 
 const PAGE = 1_000;
@@ -38,17 +38,18 @@ export const register: Register = (program, shell) => {
       "\nExamples:\n  bowline vault list Alice\n  bowline vault list Alice --type com.example.obligation.Obligation --limit 1000 --json",
     )
     .action(
-      online(shell, async ({ client, virtualNodes }, vnode: string, { limit, ...options }: Options) => {
-        const params = { holdingidentityshorthash: resolveIdentity(vnode, await virtualNodes()).shortHash };
-        const { states, next } = await readStates(client, params, options, limit);
-        print(terminal, { states, next }, () => renderStates(states, next, terminal.columns));
+      online(shell, async (connection, vnode: string, { limit, ...options }: Options) => {
+        const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
+        const { states, next } = await readStates(connection, params, options, limit);
+        const { shortName } = await import("./identity.ts");
+        print(terminal, { states, next }, () => renderStates(states, next, { widthMax: terminal.columns, shortName }));
         return undefined;
       }),
     );
 };
 
 async function readStates(
-  client: Client,
+  connection: Connection,
   params: { readonly holdingidentityshorthash: string },
   options: Pick<Options, "type" | "consumed">,
   limit: number,
@@ -61,17 +62,21 @@ async function readStates(
       limit: Math.min(PAGE, limit - states.length),
       ...(next === null ? {} : { after: next }),
     };
-    const reply: ReplyOf<ListVaultStates> = (await client.call(operations.listVaultStates, { params, query })).body;
+    const reply: ReplyOf<ListVaultStates> = await connection.call("listVaultStates", { params, query });
     states.push(...reply.states);
     next = reply.next;
   } while (next !== null && states.length < limit);
   return { states, next };
 }
 
-/** A column for every member of the data that any of the states has; what nests is flattened (`amount.currency`). */
-export function renderStates(states: readonly VaultState[], next: string | null, widthMax: number): string {
+/** A column for every member of the data that any of the states has; what nests is flattened (`amount.currency`), names are as people say them. */
+export function renderStates(
+  states: readonly VaultState[],
+  next: string | null,
+  { widthMax, shortName }: { readonly widthMax: number; readonly shortName: (name: string) => string },
+): string {
   if (states.length === 0) return "The vault holds no such states.";
-  const rows = states.map(({ ref, json }) => ({ ref, members: new Map(flatten(json, "")) }));
+  const rows = states.map(({ ref, json }) => ({ ref, members: new Map(flatten(json, "").map(([name, text]) => [name, shortName(text)])) }));
   const names = [...new Set(rows.flatMap(({ members }) => [...members.keys()]))];
   const columns: Column<(typeof rows)[number]>[] = names.map((title) => ({
     title,
@@ -82,11 +87,11 @@ export function renderStates(states: readonly VaultState[], next: string | null,
   return next === null ? table : `${table}\n\nThere are more: --limit ${2 * states.length}`;
 }
 
-/** Names are shown as people say them; public keys, which nobody reads, are left out. */
+/** Public keys, which nobody reads, are left out. */
 function flatten(value: unknown, path: string): [string, string][] {
   if (typeof value === "object" && value !== null)
     return Object.entries(value).flatMap(([name, inner]) => flatten(inner, path === "" ? name : `${path}.${name}`));
   const text = String(value);
   if (/^M[A-Za-z0-9+/]{60,}={0,2}$/.test(text)) return [];
-  return [[path, shortName(text)]];
+  return [[path, text]];
 }

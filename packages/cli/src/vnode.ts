@@ -1,9 +1,8 @@
 // `bowline vnode`: virtual nodes, each a member of one application network.
 
-import { operations } from "@bowline/api";
-import { parseName } from "@bowline/base";
-import { type Connection, online } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { findCpi } from "./cpi.ts";
+import { online } from "./online.ts";
 import type { Register } from "./program.ts";
 import { renderTable } from "./table.ts";
 import { print, usage } from "./terminal.ts";
@@ -24,8 +23,7 @@ export const register: Register = (program, shell) => {
     .description("Creates a virtual node and waits until it is ready.")
     .addHelpText("after", '\nExample:\n  bowline vnode create obligation "O=Dora, L=Berlin, C=DE"')
     .action(
-      online(shell, async (connection, cpi: string, name: string, options: { wait: boolean }) => {
-        const x500Name = parseName(name);
+      online(shell, async (connection, cpi: string, x500Name: string, options: { wait: boolean }) => {
         const { cpiFileChecksum } = await findCpi(connection, cpi);
         const requestId = await requestVirtualNode(connection, cpiFileChecksum, x500Name);
         if (options.wait) await virtualNodeReady(connection, requestId);
@@ -43,8 +41,8 @@ export const register: Register = (program, shell) => {
     .argument("<request>", "the request's id")
     .description("Says how far the creation of a virtual node is.")
     .action(
-      online(shell, async ({ client }, requestid: string, _options: unknown) => {
-        const { body } = await client.call(operations.virtualNodeStatus, { params: { requestid } });
+      online(shell, async (connection, requestid: string, _options: unknown) => {
+        const body = await connection.call("virtualNodeStatus", { params: { requestid } });
         print(
           terminal,
           body,
@@ -58,8 +56,8 @@ export const register: Register = (program, shell) => {
     .command("list")
     .description("Lists the virtual nodes.")
     .action(
-      online(shell, async ({ client }) => {
-        const { body } = await client.call(operations.listVirtualNodes, {});
+      online(shell, async (connection) => {
+        const body = await connection.call("listVirtualNodes", {});
         print(terminal, body, ({ virtualNodes }) => renderTable(COLUMNS, virtualNodes));
         return undefined;
       }),
@@ -77,15 +75,15 @@ const COLUMNS = [
 ];
 
 /** The request's id, which is the short hash of the virtual node that will be. */
-export async function requestVirtualNode({ client }: Connection, cpiFileChecksum: string, x500Name: string): Promise<string> {
-  const { body } = await client.call(operations.createVirtualNode, { body: { cpiFileChecksum, x500Name } });
+export async function requestVirtualNode(connection: Connection, cpiFileChecksum: string, x500Name: string): Promise<string> {
+  const body = await connection.call("createVirtualNode", { body: { cpiFileChecksum, x500Name } });
   return body.requestId;
 }
 
 /** Resolves when the virtual node is there; throws the reason when it could not be made. */
-export async function virtualNodeReady({ client }: Connection, requestid: string): Promise<void> {
+export async function virtualNodeReady(connection: Connection, requestid: string): Promise<void> {
   await pollUntil(`virtual node ${requestid}`, async () => {
-    const { body } = await client.call(operations.virtualNodeStatus, { params: { requestid } });
+    const body = await connection.call("virtualNodeStatus", { params: { requestid } });
     if (body.status === "FAILED" || body.status === "ABORTED")
       throw usage("vnodeFailed", `The virtual node could not be created: ${body.errorReason ?? body.status}.`);
     return body.status === "SUCCEEDED" ? body : undefined;

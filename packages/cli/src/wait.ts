@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { unavailable } from "@bowline/base";
+import { usage } from "./terminal.ts";
 
 const FIRST_MS = 20;
 const LAST_MS = 1_000;
@@ -12,7 +12,7 @@ export async function pollUntil<T>(what: string, ask: () => Promise<T | undefine
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (performance.now() - startedAt > PATIENCE_MS)
-      throw unavailable("cli.tooSlow", `No end of ${what} within ${PATIENCE_MS / 1_000} s. See what the network does: bowline logs.`);
+      throw usage("tooSlow", `No end of ${what} within ${PATIENCE_MS / 1_000} s. See what the network does: bowline logs.`);
     await sleep(delayMs);
   }
 }

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { chooseTarget, findHome, readNetwork } from "./network.ts";
+import { runProgram } from "./program.ts";
+import type { Terminal } from "./terminal.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bowline-cli-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function terminalOf(change: Partial<Terminal> = {}) {
+  const written = { out: "", err: "" };
+  const terminal: Terminal = {
+    environment: {},
+    cwd: folder,
+    interactive: false,
+    canAsk: false,
+    columns: 100,
+    json: false,
+    out: (text) => {
+      written.out += text;
+    },
+    err: (text) => {
+      written.err += text;
+    },
+    askSecret: async () => undefined,
+    askYes: async () => false,
+    ...change,
+  };
+  return { terminal, written };
+}
+
+async function run(...args: readonly string[]) {
+  const { terminal, written } = terminalOf();
+  return { code: await runProgram(args, terminal), ...written };
+}
+
+test("help lists every command, and the help of a command its options and examples", async () => {
+  const top = await run("--help");
+  assert.equal(top.code, 0);
+  for (const name of ["dev", "package", "cpi", "vnode", "flow", "vault", "network", "logs", "reset"])
+    assert.match(top.out, new RegExp(`^  ${name} `, "m"));
+  const flowImport = await run("flow", "import", "--help");
+  assert.equal(flowImport.code, 0);
+  for (const text of ["--as-column", "--concurrency", "--report", "--target", "Exit codes"]) assert.ok(flowImport.out.includes(text), text);
+  assert.match((await run("help", "flow")).out, /import/);
+});
+
+test("wrong arguments end with 2 and a sentence on standard error", async () => {
+  const wrong: [readonly string[], RegExp][] = [
+    [["nonsense"], /unknown command 'nonsense'/],
+    [["flow", "start", "com.example.Flow"], /--as <vnode>' not specified/],
+    [["flow", "import", "x.csv"], /--flow <name>' not specified/],
+    [["flow", "import", "x.csv", "--flow", "f", "--concurrency", "many"], /whole number from 1 to 256/],
+    [["flow", "import", "x.csv", "--flow", "f", "--as", "A", "--as-column", "who"], /cannot be used with option/],
+    [["flow", "list", "--as", "Alice", "--status", "LOST"], /Allowed choices are START_REQUESTED/],
+    [["vault", "list", "Alice", "--limit", "0"], /whole number/],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, err, out } = await run(...args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(err, message);
+    assert.equal(out, "");
+  }
+});
+
+test("without a network a command says how to have one, as JSON where that is wanted", async () => {
+  const plain = await run("vnode", "list");
+  assert.equal(plain.code, 2);
+  assert.match(plain.err, /^bowline: No network runs .* Start one with: bowline dev\./);
+  const json = await run("vnode", "list", "--json");
+  assert.equal((JSON.parse(json.out) as { error: { code: string } }).error.code, "cli.noNetwork");
+});
+
+test("options of the whole program may stand before or after the command", async () => {
+  for (const args of [
+    ["--json", "vnode", "list"],
+    ["vnode", "list", "--json"],
+  ])
+    assert.ok((await run(...args)).out.startsWith("{"), args.join(" "));
+});
+
+test("the running network is found from below its folder, and a dead one counts for nothing", () => {
+  const home = join(folder, "project", ".bowline");
+  const below = join(folder, "project", "a", "b");
+  mkdirSync(join(home, "secrets"), { recursive: true });
+  mkdirSync(below, { recursive: true });
+  assert.equal(findHome(below), home);
+  assert.equal(readNetwork(home), undefined);
+  const network = { url: "https://localhost:8888", caFile: join(home, "ca.pem"), user: "admin", startedAt: "2026-01-01T00:00:00Z" };
+  writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid: process.pid }));
+  assert.equal(readNetwork(home)?.url, network.url);
+  writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid: 2 ** 22 - 1 }));
+  assert.equal(readNetwork(home), undefined);
+});
+
+test("the local password comes from the network's secrets, and BOWLINE_PASSWORD wins", async () => {
+  const home = join(folder, "local", ".bowline");
+  mkdirSync(join(home, "secrets"), { recursive: true });
+  writeFileSync(join(home, "ca.pem"), "CA");
+  writeFileSync(join(home, "secrets", "admin-password"), "local\n");
+  const network = { url: "https://localhost:1", caFile: "ca.pem", user: "admin", pid: process.pid, startedAt: "now" };
+  writeFileSync(join(home, "network.json"), JSON.stringify(network));
+  const cwd = join(folder, "local");
+  assert.deepEqual(await chooseTarget(terminalOf({ cwd }).terminal, {}), { url: network.url, user: "admin", password: "local", ca: "CA" });
+  const { password } = await chooseTarget(terminalOf({ cwd, environment: { BOWLINE_PASSWORD: "other" } }).terminal, {});
+  assert.equal(password, "other");
+  await assert.rejects(chooseTarget(terminalOf({ cwd }).terminal, { user: "bob" }), { code: "cli.password" });
+  const asked = await chooseTarget(terminalOf({ cwd, canAsk: true, askSecret: async () => "typed" }).terminal, { user: "bob" });
+  assert.equal(asked.password, "typed");
+});
+
+test("a remote network needs a user, and takes no password in its address", async () => {
+  const target = "https://bowline.example.com:8888";
+  const { terminal } = terminalOf({ environment: { BOWLINE_PASSWORD: "secret" } });
+  assert.deepEqual(await chooseTarget(terminal, { target, user: "ann" }), { url: target, user: "ann", password: "secret", ca: undefined });
+  await assert.rejects(chooseTarget(terminal, { target }), { code: "cli.user" });
+  await assert.rejects(chooseTarget(terminal, { target: "https://ann:pw@example.com", user: "ann" }), { code: "cli.target" });
+  await assert.rejects(chooseTarget(terminal, { target: "ftp://example.com", user: "ann" }), { code: "cli.target" });
+  await assert.rejects(chooseTarget(terminal, { target, user: "ann", ca: "missing.pem" }), { code: "cli.ca" });
+});
+
+test("a group policy names its members and its notary", async () => {
+  const { code, out } = await run(
+    "network",
+    "generate-group-policy",
+    "-m",
+    "C=GB, L=London, O=Alice",
+    "--notary",
+    "O=Notary, L=Zurich, C=CH",
+  );
+  assert.equal(code, 0);
+  const policy = JSON.parse(out) as {
+    groupId: string;
+    protocolParameters: { staticNetwork: { members: { name: string; notary?: unknown }[] } };
+  };
+  assert.match(policy.groupId, /^[0-9a-f-]{36}$/);
+  const { members } = policy.protocolParameters.staticNetwork;
+  assert.deepEqual(
+    members.map(({ name, notary }) => [name, notary !== undefined]),
+    [
+      ["O=Notary, L=Zurich, C=CH", true],
+      ["O=Alice, L=London, C=GB", false],
+    ],
+  );
+  assert.equal((await run("network", "generate-group-policy")).code, 2);
+  assert.equal((await run("network", "generate-group-policy", "-m", "Alice")).code, 1);
+});
+
+test("nothing but a home of Bowline is ever deleted, and not without a yes", async () => {
+  const other = join(folder, "documents");
+  mkdirSync(other);
+  assert.match((await run("reset", "--yes", "--home", other)).err, /no home folder of Bowline/);
+  const home = join(folder, "project", ".bowline");
+  assert.match((await run("reset", "--home", home)).err, /Say --yes/);
+});
