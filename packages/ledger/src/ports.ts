@@ -1,79 +1,146 @@
 // What the ledger's flows ask of other roles (through `service` syscalls, as canonical data), and what its stores promise.
 
-import type { Data, Instant, SecureHash, X500Name } from "@bowline/base";
-import type { StateAndRef, StateRef, TransactionView, VaultQuery } from "@bowline/sdk";
+import type { Data, Instant, SecureHash, Sql, X500Name } from "@bowline/base";
+import type { StateRef, VaultQuery } from "@bowline/sdk";
+import type { InstalledPackage } from "./builder.ts";
+import type { CpkIdentity } from "./leaves.ts";
+import type { ResolvedState } from "./transaction.ts";
+import type { VerificationReply } from "./verification.ts";
 
-/** Statuses move only D -> U -> V, D|U -> I (protocols §C.4). */
+/** Draft, unverified, verified, invalid. They move only D -> U -> V and D|U -> I (see `vault.ts` for the matrix). */
 export type TransactionStatus = "D" | "U" | "V" | "I";
 
-/** A CPK as metadata names it. */
-export interface CpkIdentity {
-  readonly name: string;
-  readonly version: string;
-  readonly signerSummaryHash: SecureHash;
-  readonly fileChecksum: SecureHash;
+/** What a flow writes in the vault. Executed by the persistence role, inside the flow's step commit. `bytes` are `encodeSigned`. */
+export type VaultWrite =
+  | { readonly kind: "unverified"; readonly status: "D" | "U"; readonly bytes: Uint8Array }
+  /** The verification role's word, without which nothing is written V, and the outputs that this member keeps as its own. */
+  | {
+      readonly kind: "verified";
+      readonly bytes: Uint8Array;
+      readonly verdict: Uint8Array;
+      readonly mac: Uint8Array;
+      readonly visible: readonly VisibleOutput[];
+    }
+  /** More signatures of a transaction that is there. */
+  | { readonly kind: "signatures"; readonly id: SecureHash; readonly signatures: readonly Uint8Array[] }
+  | { readonly kind: "invalid"; readonly bytes: Uint8Array; readonly reason: string; readonly evidence: InvalidityEvidence }
+  | { readonly kind: "groupParameters"; readonly bytes: Uint8Array; readonly signature: Uint8Array; readonly signedBy: string };
+
+/** An output as its contract package describes it; the verdict binds the description. */
+export interface VisibleOutput {
+  readonly index: number;
+  readonly participants: readonly string[];
+  readonly json: Data;
 }
 
-/** What a flow writes in the vault. Executed by the persistence role, inside the flow's step commit. */
-export type VaultWrite =
-  | {
-      readonly kind: "transaction";
-      readonly id: string;
-      readonly status: TransactionStatus;
-      /** The canonical bytes of the signed transaction (`encodeSigned`): components, salt and signatures. */
-      readonly bytes: Uint8Array;
-      /** With V only: the verification role's word, without which nothing is written V. */
-      readonly verdict?: { readonly bytes: Uint8Array; readonly mac: Uint8Array };
-      /** With V only: the JSON forms of the outputs that this member keeps as its own, by output index. */
-      readonly visible?: readonly { readonly index: number; readonly json: Data }[];
-    }
-  | { readonly kind: "signatures"; readonly id: string; readonly signatures: readonly Uint8Array[] }
-  | { readonly kind: "status"; readonly id: string; readonly status: "I"; readonly reason: string };
+/** Why no notary can ever accept a transaction, or nobody ever verify it. */
+export type InvalidityEvidence =
+  /** The notary's signed refusal. */
+  | { readonly kind: "rejection"; readonly word: Uint8Array }
+  /** The verification role's verdict that it breaks a rule. */
+  | { readonly kind: "content"; readonly verdict: Uint8Array; readonly mac: Uint8Array }
+  /** This member's own, as a required signatory that has not signed: kept only where it has no such transaction, or a draft. */
+  | { readonly kind: "refusal" };
+
+/** The writes of one flow's step commit, in order. */
+export interface VaultCommit {
+  readonly flowId: string;
+  readonly writes: readonly Data[];
+}
 
 /** What is read from the vault, by the persistence role. */
 export type VaultRead =
   | { readonly kind: "find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
-  | { readonly kind: "resolve"; readonly refs: readonly StateRef[] } // -> (StateAndRef | null)[]: outputs of verified transactions only
+  | { readonly kind: "resolve"; readonly refs: readonly StateRef[] } // -> StateAndRef[], or `vault.stateUnknown`
+  | { readonly kind: "sources"; readonly refs: readonly StateRef[] } // -> (ResolvedState | null)[]: outputs of verified transactions
   | { readonly kind: "transactions"; readonly ids: readonly string[] } // -> ({ bytes, status } | null)[]
-  | { readonly kind: "groupParameters"; readonly hash: string };
+  | { readonly kind: "view"; readonly id: string } // -> TransactionView | null: of a verified or unverified transaction
+  | { readonly kind: "groupParameters"; readonly hash: string } // -> { bytes, signature, signedBy } | null
+  /** What this member owns, or owned, with its JSON form: for operators. Newest first. */
+  | {
+      readonly kind: "list";
+      readonly state?: string;
+      readonly consumed?: boolean;
+      readonly limit?: number;
+      readonly before?: string;
+    }; // -> { states: ListedState[], next: string | null }
 
-/** The roles' methods that ledger flows call: `{ kind: "service", service: "crypto.sign", request }`. */
-export interface LedgerServices {
-  /** The keys among these that this virtual node holds. */
-  "crypto.filterMyKeys": { request: { keys: readonly string[] }; reply: { keys: readonly string[] } };
-  /** The host builds the preimage (`tx` purpose) from the id and signature metadata; never signs what a flow made up. */
-  "crypto.signTransaction": {
-    request: { transactionId: string; key: string; metadata: Data };
-    reply: { signature: Uint8Array };
-  };
-  /** Structure, then contracts in the sandbox. A MACed verdict, or why not. */
-  "verification.verify": {
-    request: { transaction: Uint8Array; inputs: readonly StateAndRef[]; references: readonly StateAndRef[]; groupParameters: Uint8Array };
-    reply: {
-      valid: boolean;
-      violations: readonly string[];
-      view: TransactionView;
-      verdict: Uint8Array;
-      mac: Uint8Array;
-      outputs: readonly { participants: readonly string[]; json: Data }[];
-    };
-  };
-  /** One transaction to consume; leaves a mark, so (flow, step) is its key. Signs with the notary's key as its last act. */
-  "uniqueness.notarise": {
-    request: { originator: X500Name; filtered: Uint8Array };
-    reply: NotaryAnswer;
-  };
-  /** The signed parameters in force, and by hash. */
-  "membership.groupParameters": { request: { hash: string | null }; reply: { bytes: Uint8Array; signature: Uint8Array; signedBy: string } };
-  /** The contract CPKs of this virtual node's CPI and the CPI itself, for metadata. */
-  "cluster.packages": { request: null; reply: { cpi: CpkIdentity; contracts: readonly CpkIdentity[] } };
+export interface ListedState {
+  readonly ref: StateRef;
+  readonly type: string;
+  readonly notary: X500Name;
+  readonly json: Data;
+  readonly createdAt: Instant;
+  readonly consumedAt: Instant | null;
 }
 
-/** The notary's word. Fatal refusals are signed like successes. */
+/**
+ * The vault of one virtual node, on any `Sql` (PostgreSQL) or in memory: `testVault` is its contract.
+ *
+ * - `apply` writes all or throws: `vault.statusRefused`, `vault.transactionUnknown`, `ledger.verdictRefused`, … mean that a
+ *   flow asked for what may not be; `vault.contended` (unavailable) that another worker was faster, and a repeat may succeed.
+ * - A row is V only with a complete verdict of the verification role over the resolved inputs that the vault itself holds.
+ * - An output is findable only when its transaction is V and this member keeps it; unconsumed only while no V transaction consumes it.
+ */
+export interface VaultStore {
+  applyVaultWrites(sql: Sql, commits: readonly VaultCommit[]): Promise<void>;
+  readVault(sql: Sql, read: VaultRead): Promise<Data>;
+}
+
+/** The roles' methods that ledger flows call: `{ kind: "service", service: "crypto.filterMyKeys", request }`. */
+export interface LedgerServices {
+  /** The keys among these that this virtual node holds. Pure. */
+  "crypto.filterMyKeys": { request: { keys: readonly string[] }; reply: { keys: readonly string[] } };
+  /**
+   * Signs `transactionPreimage(id, metadata)` with a ledger key; the crypto role builds the preimage, and the reply is
+   * `encodeSignature({ by, signature, metadata })` with metadata `{ timestamp, spec of the key, platformVersion }`. Pure.
+   */
+  "crypto.signTransaction": {
+    request: { transactionId: string; key: string; timestamp: Instant; platformVersion: number };
+    reply: { signature: Uint8Array };
+  };
+  /** `planVerification` … `concludeVerification`, or `completeVerification` where `verified` is given. Pure. */
+  "verification.verify": {
+    request: {
+      transaction: Uint8Array;
+      inputs: readonly ResolvedState[];
+      references: readonly ResolvedState[];
+      groupParameters: Uint8Array;
+      /** What the role said of the same content before: then only signatures are looked at, and the three above are empty. */
+      verified: { readonly verdict: Uint8Array; readonly mac: Uint8Array } | null;
+    };
+    reply: VerificationReply;
+  };
+  /** Decides on one transaction; only the notary's own virtual node may ask. Leaves a mark. */
+  "uniqueness.notarise": {
+    request: { originator: X500Name; filtered: Uint8Array; mode: NotaryMode };
+    reply: NotaryAnswer;
+  };
+  /** The signed parameters in force (null), or by hash; the role has checked the signature against the group policy. Pure. */
+  "membership.groupParameters": {
+    request: { hash: string | null };
+    reply: { bytes: Uint8Array; signature: Uint8Array; signedBy: string };
+  };
+  /** This virtual node's CPI, its contract packages with the contracts that each brings, and the platform's version. Pure. */
+  "cluster.packages": {
+    request: null;
+    reply: { cpi: CpkIdentity; contracts: readonly InstalledPackage[]; platformVersion: number };
+  };
+  /** `VaultRead` sources and transactions: earlier writes of the flow are committed first. */
+  "vault.sources": { request: { refs: readonly StateRef[] }; reply: readonly (ResolvedState | null)[] };
+  "vault.transactions": {
+    request: { ids: readonly string[] };
+    reply: readonly ({ bytes: Uint8Array; status: TransactionStatus } | null)[];
+  };
+}
+
+/** `read` only asks for the outcome; past the upper bound it makes sure that there is one. */
+export type NotaryMode = "write" | "read";
+
+/** What a notary tells a client. Accepted and refused are final and signed; a retry and a malformed request say nothing of the transaction. */
 export interface NotaryAnswer {
-  readonly kind: "accepted" | "refused" | "retry";
-  readonly bytes: Uint8Array;
-  /** Signature with its Merkle proof over the batch; empty with `retry`. */
+  readonly kind: "accepted" | "refused" | "retry" | "malformed";
+  /** `encodeSignature` of the notary's word with its batch proof; empty where the answer is not final. */
   readonly signature: Uint8Array;
   readonly code: string;
   readonly message: string;
@@ -88,10 +155,24 @@ export interface Spend {
   readonly outputCount: number;
   readonly from?: Instant;
   readonly until: Instant;
+  readonly mode: NotaryMode;
 }
 
 export type Verdict =
   | { readonly kind: "accepted"; readonly at: Instant }
+  /** Final: stored, or a function of the transaction's content alone. */
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
-  /** Not decided and not stored: early, or an input that is not known yet. */
+  /** Not decided and not stored: early, unknown, or only asked. */
   | { readonly kind: "retry"; readonly code: string; readonly message: string };
+
+/**
+ * The notary's memory: `testUniqueness` is its contract.
+ *
+ * - No two accepted transactions have an input in common; none has a reference that was consumed when it was accepted.
+ * - One transaction id has one final verdict for ever, whichever worker is asked, and however often.
+ * - Time is the store's own, read after everything that the decision rests on is locked.
+ */
+export interface UniquenessStore {
+  /** Verdicts in the order of the batch. */
+  notarise(batch: readonly Spend[]): Promise<readonly Verdict[]>;
+}

@@ -1,0 +1,118 @@
+// How the ledger's flows ask: other roles by typed service calls, peers by raw sessions (they are the author's, by id), and
+// failures of the pure modules as failures of the flow.
+
+import { BowlineError, type Data, type Decoder, decode, decoder, encode } from "@bowline/base";
+import { type FlowContext, type FlowDefinition, FlowError, flow, type SessionId, type TransactionView } from "@bowline/sdk";
+import Type, { type Static, type TSchema } from "typebox";
+import { Bytes } from "./leaves.ts";
+import type { LedgerServices, VaultWrite, VisibleOutput } from "./ports.ts";
+import { decodeSigned, encodeSigned, type SignedTransaction } from "./transaction.ts";
+import type { VerificationReply } from "./verification.ts";
+
+/** A session of the author's flow. */
+export const Party = Type.Object({ id: Type.String(), counterparty: Type.String() }, { additionalProperties: false });
+export type Party = Static<typeof Party>;
+
+export async function ask<Name extends keyof LedgerServices>(
+  context: FlowContext,
+  service: Name,
+  request: LedgerServices[Name]["request"],
+): Promise<LedgerServices[Name]["reply"]> {
+  // The reply is another role's, of this platform, and as trusted as this code.
+  return (await context.syscall({ kind: "service", service, request: request as Data })) as unknown as LedgerServices[Name]["reply"];
+}
+
+export async function writeVault(context: FlowContext, ...writes: readonly VaultWrite[]): Promise<void> {
+  await context.syscall({ kind: "vault.write", writes: writes as unknown as readonly Data[] });
+}
+
+/** Sends first, then waits for one message of each of `receives`. A peer's message that fits no schema fails the flow. */
+export async function exchange<T>(
+  context: FlowContext,
+  sends: readonly { readonly session: SessionId; readonly payload: Data }[],
+  receives: readonly SessionId[],
+  expected: Decoder<T>,
+): Promise<readonly T[]> {
+  const payloads = (await context.syscall({ kind: "session.exchange", sends, receives })) as readonly Data[];
+  return payloads.map(expected);
+}
+
+export async function send(context: FlowContext, session: SessionId, payload: Data): Promise<void> {
+  await context.syscall({ kind: "session.exchange", sends: [{ session, payload }], receives: [] });
+}
+
+/** The outputs of each transaction that this member takes part in: what its vault keeps. One call for all of them. */
+export async function ownedOutputs(
+  context: FlowContext,
+  transactions: readonly VerificationReply["outputs"][],
+): Promise<readonly (readonly VisibleOutput[])[]> {
+  const participants = [...new Set(transactions.flat().flatMap((output) => output.participants))];
+  const mine = participants.length === 0 ? [] : (await ask(context, "crypto.filterMyKeys", { keys: participants })).keys;
+  return transactions.map((outputs) => keptOutputs(outputs, mine));
+}
+
+export const keptOutputs = (outputs: VerificationReply["outputs"], mine: readonly string[]): readonly VisibleOutput[] =>
+  outputs.flatMap(({ participants, json }, index) =>
+    participants.some((key) => mine.includes(key)) ? [{ index, participants, json }] : [],
+  );
+
+/** A flow of the platform: what the pure modules refuse is its failure, by the same code. */
+export function platformFlow<I extends TSchema>(definition: {
+  readonly name: string;
+  readonly input: I;
+  call(context: FlowContext, input: Static<I>): Promise<unknown>;
+}): FlowDefinition<I> {
+  return flow({
+    ...definition,
+    startable: false,
+    call: async (context, input) => {
+      try {
+        return await definition.call(context, input);
+      } catch (thrown) {
+        throw thrown instanceof BowlineError ? new FlowError(thrown.code, thrown.message, thrown.details) : thrown;
+      }
+    },
+  });
+}
+
+/**
+ * What a flow of the platform hands to the author's, to be handed to the next one: the transaction with its signatures, and
+ * what the verification role said of it. Whatever the author does with it, the next flow has the verdict's MAC checked.
+ */
+export interface Carried {
+  readonly signed: SignedTransaction;
+  readonly verdict: Uint8Array;
+  readonly mac: Uint8Array;
+  readonly outputs: VerificationReply["outputs"];
+  readonly view: TransactionView;
+  /** Whether the other parties' signatures will be sent before the notary's word. */
+  readonly signaturesFollow: boolean;
+}
+
+const readCarried = decoder(
+  Type.Object(
+    {
+      signed: Bytes,
+      verdict: Bytes,
+      mac: Bytes,
+      outputs: Type.Array(
+        Type.Object({ participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) }, { additionalProperties: false }),
+      ),
+      view: Type.Unsafe<TransactionView>(Type.Object({})),
+      signaturesFollow: Type.Boolean(),
+    },
+    { additionalProperties: false },
+  ),
+  "record",
+);
+
+/** What the author's side sees of it. */
+export function handOver(carried: Carried): Data {
+  const record = encode({ ...carried, signed: encodeSigned(carried.signed), view: carried.view as unknown as Data } as unknown as Data);
+  return { id: carried.signed.transaction.id, transaction: carried.view as unknown as Data, record };
+}
+
+export function takeBack(record: Uint8Array): Carried {
+  const { signed, ...rest } = readCarried(decode(record));
+  return { ...rest, signed: decodeSigned(signed) };
+}

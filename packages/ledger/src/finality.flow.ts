@@ -1,0 +1,461 @@
+// How a transaction becomes final among its parties.
+//
+//   initiator                                        responder
+//   ledger.sign: build, verify, sign, write U
+//   ledger.finalize: -- proposal ----------------->  ledger.receiveProposal: resolve inputs, verify
+//                    <-- need | chain, as often ->   (backchain.flow.ts)
+//                                                    the author's own checks
+//                    <-- signatures | refusal ------  ledger.answerProposal: sign, write U
+//   check all; -- signatures (of the others) ----->  check, write
+//   ask the notary; write V; -- outcome ---------->  check; write V
+//
+// Order is what keeps it safe: whoever gives a signature away has the transaction's row in the same commit; the notary's word
+// is passed on in a commit that follows, or contains, the initiator's V. Whether the transaction happened is the notary's word
+// alone. INVALID is written only with its signed refusal, with a verdict that the content breaks a rule, or as our own refusal
+// while we have not signed; anything else that goes wrong leaves U, which is safe to ask about later. A responder whose
+// initiator falls silent after U asks the notary itself, by READ.
+
+import { type Data, decoder } from "@bowline/base";
+import { keyIdOf } from "@bowline/crypto";
+import { type FlowContext, FlowError, failureOf, type SessionId, type TransactionProposal } from "@bowline/sdk";
+import Type, { type Static } from "typebox";
+import { ask, type Carried, exchange, handOver, keptOutputs, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
+import { resolveFromProposer, serveChain } from "./backchain.flow.ts";
+import { buildTransaction } from "./builder.ts";
+import { decodeGroupParameters, groupParametersHash, notaryOf } from "./group-parameters.ts";
+import { Bytes } from "./leaves.ts";
+import { BACKCHAIN_REQUEST_MAX, SIGNATURES_MAX } from "./limits.ts";
+import { askNotary, notaryResponder } from "./notary.flow.ts";
+import type { LedgerServices, NotaryMode } from "./ports.ts";
+import { decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
+import type { VerificationReply } from "./verification.ts";
+
+const STRICT = { additionalProperties: false } as const;
+const NO_STATES: LedgerServices["vault.sources"]["reply"] = [];
+const AnyData = Type.Unsafe<Data>(Type.Unknown());
+const Proposal = Type.Object(
+  {
+    notary: Type.String(),
+    timeWindow: Type.Object({ from: Type.Optional(Type.Integer()), until: Type.Integer() }, STRICT),
+    inputs: Type.Array(Type.String()),
+    references: Type.Array(Type.String()),
+    outputs: Type.Array(
+      Type.Object(
+        { type: Type.String(), version: Type.Integer(), contract: Type.String(), data: AnyData, encumbrance: Type.Optional(Type.String()) },
+        STRICT,
+      ),
+    ),
+    commands: Type.Array(Type.Object({ type: Type.String(), contract: Type.String(), data: AnyData }, STRICT)),
+    signatories: Type.Array(Type.String()),
+  },
+  STRICT,
+);
+
+const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
+const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
+/** What an initiator hears. */
+const readReply = decoder(
+  Type.Union([
+    Signatures,
+    Type.Object({ kind: Type.Literal("need"), ids: Type.Array(Type.String(), { minItems: 1, maxItems: BACKCHAIN_REQUEST_MAX }) }, STRICT),
+    Type.Object({ kind: Type.Literal("refusal"), ...Stopped }, STRICT),
+  ]),
+  "reply to a proposal",
+);
+/** What a responder hears, first and later. */
+const readProposal = decoder(
+  Type.Object({ kind: Type.Literal("proposal"), transaction: Bytes, signaturesFollow: Type.Boolean() }, STRICT),
+  "proposal",
+);
+const Progress = Type.Union([
+  Signatures,
+  Type.Object({ kind: Type.Literal("outcome"), word: Bytes }, STRICT),
+  Type.Object({ kind: Type.Literal("abandoned"), ...Stopped }, STRICT),
+]);
+const readProgress = decoder(Progress, "finality message");
+
+const sign = platformFlow({
+  name: "ledger.sign",
+  input: Type.Object({ proposal: Proposal }, STRICT),
+  call: async (context, input) => {
+    const proposal = input.proposal as unknown as TransactionProposal;
+    const refs = [...proposal.inputs, ...proposal.references];
+    const [packages, parameters, salt, now, states] = await Promise.all([
+      ask(context, "cluster.packages", null),
+      ask(context, "membership.groupParameters", { hash: null }),
+      context.random(32),
+      context.now(),
+      refs.length === 0 ? NO_STATES : ask(context, "vault.sources", { refs }),
+    ]);
+    const resolved = states.filter((state) => state !== null);
+    if (resolved.length < refs.length) {
+      const unknown = refs.filter((_, i) => (states[i] ?? null) === null);
+      throw new FlowError("vault.stateUnknown", `This vault holds no verified state ${unknown.join(", ")}.`);
+    }
+    const transaction = buildTransaction(proposal, {
+      groupId: context.groupId,
+      cpi: packages.cpi,
+      packages: packages.contracts,
+      platformVersion: packages.platformVersion,
+      groupParametersHash: groupParametersHash(parameters.bytes),
+      notaryKey: notaryOf(decodeGroupParameters(parameters.bytes), proposal.notary)?.key,
+      salt,
+    });
+    const [reply, { keys }] = await Promise.all([
+      ask(context, "verification.verify", {
+        transaction: encodeSigned({ transaction, signatures: [] }),
+        inputs: resolved.slice(0, transaction.inputs.length),
+        references: resolved.slice(transaction.inputs.length),
+        groupParameters: parameters.bytes,
+        verified: null,
+      }),
+      ask(context, "crypto.filterMyKeys", { keys: transaction.signatories }),
+    ]);
+    if (!reply.valid) throw invalidContent(transaction, reply);
+    if (keys.length === 0)
+      throw new FlowError(
+        "ledger.notSignatory",
+        "None of the transaction's signatories is a key of this member: add one of its ledger keys.",
+      );
+    const signatures = await signWith(context, transaction, keys, now, packages.platformVersion);
+    const signed = { transaction, signatures };
+    await writeVault(context, { kind: "groupParameters", ...parameters }, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
+    return handOver(carry(signed, reply, false));
+  },
+});
+
+const finalize = platformFlow({
+  name: "ledger.finalize",
+  input: Type.Object({ record: Bytes, sessions: Type.Array(Party) }, STRICT),
+  call: async (context, { record, sessions }) => {
+    const carried = takeBack(record);
+    const { transaction } = carried.signed;
+    const [{ signatures }, { keys }] = await Promise.all([
+      verifyAgain(context, carried, carried.signed),
+      ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) }),
+    ]);
+    // Our own valid signature is the proof that our row is there: it is given out only together with it.
+    const ours = transaction.signatories.filter((key) => keys.includes(key));
+    if (signatures.invalid.length > 0 || ours.length === 0 || ours.some((key) => signatures.missing.includes(key)))
+      throw new FlowError("ledger.notSigned", `Transaction ${transaction.id} does not carry this member's valid signature: sign it first.`);
+    let outcome: Outcome;
+    try {
+      const signed = await collectSignatures(context, carried, sessions);
+      outcome = await conclude(context, carried, signed, await decide(context, transaction, "write"), keys);
+    } catch (thrown) {
+      await tellAll(context, sessions, { kind: "abandoned", ...stopped(thrown) });
+      throw thrown;
+    }
+    await tellAll(context, sessions, { kind: "outcome", word: outcome.word });
+    return handOver({ ...carried, signed: accepted(outcome) });
+  },
+});
+
+const receiveProposal = platformFlow({
+  name: "ledger.receiveProposal",
+  input: Type.Object({ session: Party }, STRICT),
+  call: async (context, { session }) => {
+    const [[proposal], parameters] = await Promise.all([
+      exchange(context, [], [session.id], readProposal),
+      ask(context, "membership.groupParameters", { hash: null }),
+    ]);
+    try {
+      const { transaction: bytes, signaturesFollow } = proposal as NonNullable<typeof proposal>;
+      const signed = decodeSigned(bytes);
+      const { transaction } = signed;
+      if (transaction.metadata.membershipGroupParametersHash !== groupParametersHash(parameters.bytes))
+        throw new FlowError(
+          "ledger.groupParametersDiffer",
+          `Transaction ${transaction.id} was built under other group parameters than ours.`,
+        );
+      const resolved = await resolveFromProposer(context, session.id, transaction);
+      const reply = await ask(context, "verification.verify", {
+        transaction: bytes,
+        ...resolved,
+        groupParameters: parameters.bytes,
+        verified: null,
+      });
+      if (!reply.valid) {
+        const { verdict, mac } = reply;
+        const reason = reply.violations.join("; ");
+        await writeVault(context, { kind: "invalid", bytes, reason, evidence: { kind: "content", verdict, mac } });
+        throw invalidContent(transaction, reply);
+      }
+      if (signed.signatures.length === 0 || reply.signatures.invalid.length > 0)
+        throw new FlowError(
+          "ledger.signatureInvalid",
+          `Transaction ${transaction.id} came without a signature, or with one that is not valid.`,
+        );
+      await writeVault(context, { kind: "groupParameters", ...parameters });
+      return handOver(carry(signed, reply, signaturesFollow));
+    } catch (thrown) {
+      await tellAll(context, [session], { kind: "refusal", ...stopped(thrown) });
+      throw thrown;
+    }
+  },
+});
+
+const answerProposal = platformFlow({
+  name: "ledger.answerProposal",
+  input: Type.Object(
+    {
+      session: Party,
+      record: Bytes,
+      refusal: Type.Union([Type.Null(), Type.Object({ type: Type.String(), message: Type.String() }, STRICT)]),
+    },
+    STRICT,
+  ),
+  call: async (context, { session, record, refusal }) => {
+    const carried = takeBack(record);
+    if (refusal !== null) {
+      await refuse(context, carried, refusal, session);
+      return null;
+    }
+    const { transaction } = carried.signed;
+    const [reply, { keys }, now] = await Promise.all([
+      verifyAgain(context, carried, carried.signed),
+      ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) }),
+      context.now(),
+    ]);
+    const toSign = reply.signatures.missing.filter((key) => keys.includes(key));
+    const ours = await signWith(context, transaction, toSign, now, transaction.metadata.platformVersion);
+    const signed = withSignatures(carried.signed, ours);
+    await writeVault(context, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
+    const final = await awaitOutcome(context, { ...carried, signed }, session.id, ours.map(encodeSignature), keys);
+    return handOver({ ...carried, signed: final });
+  },
+});
+
+/** The platform's flows of the ledger: `cordapp({ flows: ledgerFlows, states: [], contracts: [] })`. */
+export const ledgerFlows = [sign, finalize, receiveProposal, answerProposal, notaryResponder] as const;
+
+/** Sends the proposal to all and answers each until all have signed. What comes back is signed by every signatory. */
+async function collectSignatures(context: FlowContext, carried: Carried, sessions: readonly Party[]): Promise<SignedTransaction> {
+  const { transaction } = carried.signed;
+  const parties = sessions.map(({ id }) => id);
+  const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed), signaturesFollow: parties.length > 1 };
+  const ancestors = new Map(parties.map((party) => [party, new Set<string>(dependenciesOf(transaction))]));
+  const given = new Map<SessionId, readonly TransactionSignature[]>();
+  let waiting = parties;
+  let sends: { session: SessionId; payload: Data }[] = parties.map((session) => ({ session, payload: proposal }));
+  while (waiting.length > 0) {
+    const replies = await exchange(context, sends, waiting, readReply);
+    sends = [];
+    for (const [i, reply] of replies.entries()) {
+      const party = waiting[i] as SessionId;
+      if (reply.kind === "refusal")
+        throw refusedBy(
+          sessions.find(({ id }) => id === party),
+          reply,
+        );
+      if (reply.kind === "signatures") given.set(party, ofSignatories(transaction, reply.signatures));
+      else sends.push({ session: party, payload: await serveChain(context, ancestors.get(party) as Set<string>, reply.ids) });
+    }
+    waiting = sends.map(({ session }) => session);
+  }
+  const collected = [...given.values()].flat();
+  const signed = withSignatures(carried.signed, collected);
+  await requireAllSigned(context, carried, signed);
+  if (collected.length > 0)
+    await writeVault(context, { kind: "signatures", id: transaction.id, signatures: collected.map(encodeSignature) });
+  if (parties.length > 1) await sendOthers(context, signed, given);
+  return signed;
+}
+
+/** Each party gets the signatures that it has not: with all of them it could go on without us. */
+async function sendOthers(
+  context: FlowContext,
+  signed: SignedTransaction,
+  given: ReadonlyMap<SessionId, readonly TransactionSignature[]>,
+): Promise<void> {
+  const sends = [...given].map(([session, own]) => {
+    const others = signed.signatures.filter(({ by }) => own.every((signature) => signature.by !== by));
+    return { session, payload: { kind: "signatures", signatures: others.map(encodeSignature) } };
+  });
+  await context.syscall({ kind: "session.exchange", sends, receives: [] });
+}
+
+/** The notary's final word. */
+async function decide(context: FlowContext, transaction: Transaction, mode: NotaryMode): Promise<Uint8Array> {
+  const word = await askNotary(context, transaction, await context.notaries.lookup(transaction.notary), mode);
+  if (word !== undefined) return word;
+  throw new FlowError(
+    "ledger.notaryUnreachable",
+    `Notary ${transaction.notary} did not say what became of ${transaction.id}, which stays unverified until it does.`,
+  );
+}
+
+type Outcome =
+  | { readonly kind: "accepted"; readonly word: Uint8Array; readonly signed: SignedTransaction }
+  | { readonly kind: "refused"; readonly word: Uint8Array; readonly failure: FlowError };
+
+function accepted(outcome: Outcome): SignedTransaction {
+  if (outcome.kind === "refused") throw outcome.failure;
+  return outcome.signed;
+}
+
+/** Records the notary's word: V with its acceptance, I with its refusal. A word that is not its own changes nothing. */
+async function conclude(
+  context: FlowContext,
+  carried: Carried,
+  signed: SignedTransaction,
+  word: Uint8Array,
+  keys: readonly string[],
+): Promise<Outcome> {
+  const { id, notary } = signed.transaction;
+  const final = withSignatures(signed, [decodeSignature(word)]);
+  const { complete, signatures, verdict, mac } = await verifyAgain(context, carried, final);
+  if (complete) {
+    await writeVault(context, { kind: "verified", bytes: encodeSigned(final), verdict, mac, visible: keptOutputs(carried.outputs, keys) });
+    return { kind: "accepted", word, signed: final };
+  }
+  if (signatures.notary?.kind === "refused") {
+    const { code, message } = signatures.notary;
+    const evidence = { kind: "rejection", word } as const;
+    await writeVault(context, { kind: "invalid", bytes: encodeSigned(signed), reason: `${code}: ${message}`, evidence });
+    return { kind: "refused", word, failure: new FlowError(code, `Notary ${notary} refused ${id}: ${message}`, { id }) };
+  }
+  throw signatures.notary === null
+    ? new FlowError("ledger.notarySignatureInvalid", `What came as the word of ${notary} on ${id} is not signed by its key.`)
+    : new FlowError("ledger.signaturesMissing", `Transaction ${id} is notarised, and not all of its signatures are here.`);
+}
+
+/** The responder's wait: signatures of the others, then the notary's word, from the initiator or from the notary itself. */
+async function awaitOutcome(
+  context: FlowContext,
+  carried: Carried,
+  session: SessionId,
+  ours: readonly Uint8Array[],
+  keys: readonly string[],
+): Promise<SignedTransaction> {
+  let { signed } = carried;
+  let sends = [{ session, payload: { kind: "signatures", signatures: ours } }];
+  for (;;) {
+    const message = await progress(context, sends, session);
+    sends = [];
+    if (message?.kind === "abandoned") throw new FlowError(message.type, message.message);
+    if (message?.kind === "signatures") {
+      const others = ofSignatories(signed.transaction, message.signatures);
+      signed = withSignatures(signed, others);
+      await requireAllSigned(context, carried, signed);
+      await writeVault(context, { kind: "signatures", id: signed.transaction.id, signatures: others.map(encodeSignature) });
+      continue;
+    }
+    const word = message?.word ?? (await decide(context, signed.transaction, "read"));
+    return accepted(await conclude(context, carried, signed, word, keys));
+  }
+}
+
+/** Undefined where the session is lost: then the notary is asked. */
+async function progress(
+  context: FlowContext,
+  sends: readonly { readonly session: SessionId; readonly payload: Data }[],
+  session: SessionId,
+): Promise<Static<typeof Progress> | undefined> {
+  try {
+    const [message] = await exchange(context, sends, [session], readProgress);
+    return message;
+  } catch (thrown) {
+    context.log.warn("the initiator of a finality fell silent: the notary is asked", { reason: stopped(thrown).message });
+    return undefined;
+  }
+}
+
+/** Our own refusal, before we signed: final where our signature is required, since it will never be given. */
+async function refuse(
+  context: FlowContext,
+  { signed }: Carried,
+  refusal: { type: string; message: string },
+  session: Party,
+): Promise<void> {
+  const { keys } = await ask(context, "crypto.filterMyKeys", { keys: signed.transaction.signatories });
+  if (keys.length > 0)
+    await writeVault(context, { kind: "invalid", bytes: encodeSigned(signed), reason: refusal.message, evidence: { kind: "refusal" } });
+  await tellAll(context, [session], { kind: "refusal", ...stopped(new FlowError(refusal.type, refusal.message)) });
+}
+
+const refusedBy = (party: Party | undefined, { type, message }: { type: string; message: string }) =>
+  new FlowError(type, `${party?.counterparty} refused: ${message}`, { party: party?.counterparty ?? "" });
+
+async function requireAllSigned(context: FlowContext, carried: Carried, signed: SignedTransaction): Promise<void> {
+  const { signatures } = await verifyAgain(context, carried, signed);
+  if (signatures.invalid.length > 0)
+    throw new FlowError(
+      "ledger.signatureInvalid",
+      `A signature of ${signed.transaction.id} is not valid: by ${signatures.invalid.join(", ")}.`,
+    );
+  if (signatures.missing.length > 0)
+    throw new FlowError(
+      "ledger.signaturesMissing",
+      `Nobody signed ${signed.transaction.id} with ${signatures.missing.map(keyIdOf).join(", ")}.`,
+    );
+}
+
+/** Signatures only: the content was found valid before, and the verdict says so. */
+function verifyAgain(context: FlowContext, { verdict, mac }: Carried, signed: SignedTransaction): Promise<VerificationReply> {
+  return ask(context, "verification.verify", {
+    transaction: encodeSigned(signed),
+    inputs: [],
+    references: [],
+    groupParameters: new Uint8Array(),
+    verified: { verdict, mac },
+  });
+}
+
+async function signWith(
+  context: FlowContext,
+  { id }: Transaction,
+  keys: readonly string[],
+  timestamp: number,
+  platformVersion: number,
+): Promise<readonly TransactionSignature[]> {
+  const request = (key: string): LedgerServices["crypto.signTransaction"]["request"] => ({
+    transactionId: id,
+    key,
+    timestamp,
+    platformVersion,
+  });
+  const replies = await Promise.all(keys.map((key) => ask(context, "crypto.signTransaction", request(key))));
+  return replies.map(({ signature }) => decodeSignature(signature));
+}
+
+/** A peer that is gone need not be told; whoever is there must be. */
+async function tellAll(context: FlowContext, sessions: readonly Party[], payload: Data): Promise<void> {
+  await Promise.all(sessions.map(({ id }) => send(context, id, payload).catch(() => undefined)));
+}
+
+/** What strangers sign is nothing to us. */
+function ofSignatories({ signatories }: Transaction, records: readonly Uint8Array[]): readonly TransactionSignature[] {
+  const required = new Set(signatories.map(keyIdOf));
+  return records.map(decodeSignature).filter(({ by, batch }) => batch === undefined && required.has(by));
+}
+
+function withSignatures({ transaction, signatures }: SignedTransaction, more: readonly TransactionSignature[]): SignedTransaction {
+  const fresh = more.filter((record, i) => [...signatures, ...more.slice(0, i)].every((known) => !sameSigner(known, record)));
+  return { transaction, signatures: [...signatures, ...fresh] };
+}
+
+const sameSigner = (a: TransactionSignature, b: TransactionSignature): boolean =>
+  a.by === b.by && (a.batch === undefined) === (b.batch === undefined);
+
+const keysInvolved = ({ signed, outputs }: Carried): readonly string[] => [
+  ...new Set([...signed.transaction.signatories, ...outputs.flatMap(({ participants }) => participants)]),
+];
+
+const carry = (signed: SignedTransaction, reply: VerificationReply, signaturesFollow: boolean): Carried => ({
+  signed,
+  verdict: reply.verdict,
+  mac: reply.mac,
+  outputs: reply.outputs,
+  view: reply.view as NonNullable<typeof reply.view>,
+  signaturesFollow,
+});
+
+function stopped(thrown: unknown): { type: string; message: string } {
+  const { type, message } = failureOf(thrown);
+  return { type: type.slice(0, 255).toWellFormed(), message: message.slice(0, 8_192).toWellFormed() };
+}
+
+const invalidContent = ({ id }: Transaction, { violations }: VerificationReply) =>
+  new FlowError("ledger.transactionInvalid", `Transaction ${id} is not valid: ${violations.join("; ")}.`, { id });

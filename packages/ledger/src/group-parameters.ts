@@ -1,0 +1,45 @@
+// What a transaction needs of the parameters that its group agreed on. Whoever hands them over has checked who signed them
+// (the membership role, against the group policy); here their bytes must have the hash that the transaction names.
+
+import { badRequest, decode, decoder, type SecureHash, type X500Name } from "@bowline/base";
+import { secureHashOf } from "@bowline/crypto";
+import type { GroupParameters, NotaryInfo } from "@bowline/sdk";
+import Type from "typebox";
+
+const Name = Type.Unsafe<X500Name>(Type.String({ minLength: 1, maxLength: 1_024 }));
+const readGroupParameters = decoder(
+  Type.Object(
+    {
+      groupId: Type.String(),
+      epoch: Type.Integer({ minimum: 1 }),
+      modifiedAt: Type.Integer({ minimum: 0 }),
+      minimumPlatformVersion: Type.Integer({ minimum: 0 }),
+      notaries: Type.Array(
+        Type.Object({
+          name: Name,
+          key: Type.String(),
+          protocol: Type.String(),
+          backchainRequired: Type.Boolean(),
+          members: Type.Array(Name),
+        }),
+      ),
+    },
+    { additionalProperties: true },
+  ),
+  "group parameters",
+);
+
+export const groupParametersHash = (bytes: Uint8Array): SecureHash => secureHashOf(bytes);
+
+/** Throws where the bytes are not the parameters of that hash. */
+export function decodeGroupParameters(bytes: Uint8Array, hash?: SecureHash): GroupParameters {
+  const parameters: GroupParameters = readGroupParameters(decode(bytes));
+  if (hash !== undefined && groupParametersHash(bytes) !== hash)
+    throw badRequest("ledger.groupParametersWrong", `Group parameters of epoch ${parameters.epoch} do not have the hash ${hash}.`, {
+      hash,
+    });
+  return parameters;
+}
+
+export const notaryOf = ({ notaries }: GroupParameters, name: X500Name): NotaryInfo | undefined =>
+  notaries.find((notary) => notary.name === name);

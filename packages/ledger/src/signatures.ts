@@ -1,0 +1,211 @@
+// Who signed a transaction, and whether that is enough.
+//
+// A member signs (purpose `tx`) the transaction's id with the signature's metadata. A notary signs (purpose `notary`) the top
+// of a batch: leaves are its words on many transactions, and the count of leaves is part of the top. Each word travels with
+// its own proof. Guarantees: a signature of one purpose is none of another; a word is bound to one transaction id; a batch
+// proof shows exactly one leaf of a tree of exactly the size that was signed.
+
+import { badRequest, concat, type Data, decode, decoder, encode, type Instant, type SecureHash, utf8 } from "@bowline/base";
+import {
+  batchLeaf,
+  batchTop,
+  keyIdOf,
+  merkleRoot,
+  proveLeaves,
+  rootOfProof,
+  SCHEMES,
+  type SignatureSpec,
+  type SignedBytes,
+  verifySync,
+} from "@bowline/crypto";
+import type { PublicKeyText } from "@bowline/sdk";
+import Type, { type Static } from "typebox";
+import { Bytes } from "./leaves.ts";
+import { REFUSAL_CHARACTERS_MAX } from "./limits.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Signed with the id, so that neither time nor specification can be changed afterwards. The time is informative. */
+export interface SignatureMetadata {
+  readonly timestamp: Instant;
+  readonly spec: SignatureSpec;
+  readonly platformVersion: number;
+}
+
+export interface TransactionSignature {
+  /** Id of the key that signed. */
+  readonly by: SecureHash;
+  readonly signature: Uint8Array;
+  readonly metadata: SignatureMetadata;
+  /** A notary's: its word, and where that stands in the batch that was signed. */
+  readonly batch?: BatchProof;
+}
+
+export interface BatchProof {
+  /** Canonical bytes of a `NotaryWord`. */
+  readonly word: Uint8Array;
+  readonly index: number;
+  readonly count: number;
+  readonly hashes: readonly Uint8Array[];
+}
+
+/** What a notary decided. It never says another thing of the same transaction. */
+export type NotaryWord =
+  | { readonly kind: "accepted"; readonly transactionId: SecureHash; readonly at: Instant }
+  | { readonly kind: "refused"; readonly transactionId: SecureHash; readonly code: string; readonly message: string };
+
+/** What a transaction's signatures amount to. */
+export interface SignatureState {
+  /** Signatories whose valid signature is not there. */
+  readonly missing: readonly PublicKeyText[];
+  /** Keys, by id, under which a signature is not valid. */
+  readonly invalid: readonly SecureHash[];
+  readonly notary: NotaryWord | null;
+}
+
+const STRICT = { additionalProperties: false } as const;
+const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
+const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
+const Count = Type.Integer({ minimum: 0, maximum: 2 ** 24 });
+const SignatureRecord = Type.Object(
+  {
+    by: Hash,
+    signature: Bytes,
+    metadata: Type.Object(
+      {
+        timestamp: Time,
+        spec: Type.Enum([...new Set(Object.values(SCHEMES).flatMap(({ specs }) => specs))]),
+        platformVersion: Type.Integer({ minimum: 0, maximum: 2 ** 31 }),
+      },
+      STRICT,
+    ),
+    batch: Type.Union([
+      Type.Null(),
+      Type.Object({ word: Bytes, index: Count, count: Count, hashes: Type.Array(Bytes, { maxItems: 24 }) }, STRICT),
+    ]),
+  },
+  STRICT,
+);
+const Word = Type.Union([
+  Type.Object({ kind: Type.Literal("accepted"), transactionId: Hash, at: Time }, STRICT),
+  Type.Object(
+    {
+      kind: Type.Literal("refused"),
+      transactionId: Hash,
+      code: Type.String({ maxLength: 128 }),
+      message: Type.String({ maxLength: REFUSAL_CHARACTERS_MAX }),
+    },
+    STRICT,
+  ),
+]);
+const readRecord = decoder(SignatureRecord, "signature");
+const readWord = decoder(Word, "notary's word");
+
+export function encodeSignature({ by, signature, metadata, batch }: TransactionSignature): Uint8Array {
+  return encode({ by, signature, metadata: { ...metadata }, batch: batch === undefined ? null : { ...batch } });
+}
+
+export function decodeSignature(bytes: Uint8Array): TransactionSignature {
+  const { batch, ...rest }: Static<typeof SignatureRecord> = readRecord(decode(bytes));
+  return batch === null ? rest : { ...rest, batch };
+}
+
+export const encodeWord = (word: NotaryWord): Uint8Array => encode({ ...word });
+export const decodeWord = (bytes: Uint8Array): NotaryWord => readWord(decode(bytes));
+
+/** What a member's key signs. */
+export const transactionPreimage = (id: SecureHash, metadata: SignatureMetadata): Uint8Array =>
+  preimage("tx", { id, metadata: { ...metadata } });
+
+/** What a notary's key signs. */
+export const notaryPreimage = (top: Uint8Array, metadata: SignatureMetadata): Uint8Array =>
+  preimage("notary", { batch: top, metadata: { ...metadata } });
+
+/** A batch of words before it is signed: the bytes to sign, and the signature records once they are. */
+export function batchOf(
+  words: readonly NotaryWord[],
+  by: PublicKeyText,
+  metadata: SignatureMetadata,
+): { readonly preimage: Uint8Array; readonly sealed: (signature: Uint8Array) => readonly TransactionSignature[] } {
+  const encoded = words.map(encodeWord);
+  const leaves = encoded.map((word, index) => batchLeaf(index, word));
+  const keyId = keyIdOf(by);
+  return {
+    preimage: notaryPreimage(batchTop(leaves.length, merkleRoot(leaves)), metadata),
+    sealed: (signature) =>
+      encoded.map((word, index) => ({
+        by: keyId,
+        signature,
+        metadata,
+        batch: { word, index, count: leaves.length, hashes: proveLeaves(leaves, [index]).hashes },
+      })),
+  };
+}
+
+/**
+ * What to verify, signature by signature; undefined where there is nothing that could be valid. Verifying is left to the
+ * caller, who may do it off the main thread, and hands the answers to `signatureState`.
+ */
+export function signedBytesOf(transaction: Transaction, signatures: readonly TransactionSignature[]): readonly (SignedBytes | undefined)[] {
+  const keys = new Map([...transaction.signatories, transaction.notaryKey].map((key) => [keyIdOf(key), key]));
+  return signatures.map((record) => {
+    const publicKey = keys.get(record.by);
+    if (publicKey === undefined) return undefined;
+    const { signature, metadata } = record;
+    const bytes = record.batch === undefined ? transactionPreimage(transaction.id, metadata) : batchPreimage(record.batch, metadata);
+    return bytes === undefined ? undefined : { publicKey, bytes, signature, spec: metadata.spec };
+  });
+}
+
+/** Signatures by strangers are left out of account; each signatory and the notary count if their signature is valid. */
+export function signatureState(
+  transaction: Transaction,
+  signatures: readonly TransactionSignature[],
+  valid: readonly boolean[],
+): SignatureState {
+  const required = new Set(transaction.signatories.map(keyIdOf));
+  const notaryKeyId = keyIdOf(transaction.notaryKey);
+  const signed = new Set<SecureHash>();
+  const invalid = new Set<SecureHash>();
+  let notary: NotaryWord | null = null;
+  signatures.forEach((record, i) => {
+    const counts = record.batch === undefined ? required.has(record.by) : record.by === notaryKeyId;
+    if (!counts) return;
+    if (valid[i] !== true) invalid.add(record.by);
+    else if (record.batch === undefined) signed.add(record.by);
+    else notary ??= wordOn(transaction.id, record.batch);
+  });
+  const missing = transaction.signatories.filter((key) => !signed.has(keyIdOf(key)));
+  return { missing, invalid: [...invalid], notary };
+}
+
+/** Both halves, on this thread. */
+export function checkSignatures(transaction: Transaction, signatures: readonly TransactionSignature[]): SignatureState {
+  const valid = signedBytesOf(transaction, signatures).map((signed) => signed !== undefined && verifySync(signed));
+  return signatureState(transaction, signatures, valid);
+}
+
+/** The notary's valid word in one signature record; throws `ledger.notarySignatureInvalid`. */
+export function checkNotaryWord(transaction: Transaction, bytes: Uint8Array): NotaryWord {
+  const { notary } = checkSignatures(transaction, [decodeSignature(bytes)]);
+  if (notary !== null) return notary;
+  throw badRequest(
+    "ledger.notarySignatureInvalid",
+    `What came as the word of ${transaction.notary} on ${transaction.id} is not signed by the key that the transaction names.`,
+    { transactionId: transaction.id },
+  );
+}
+
+/** Undefined where the proof does not lead to a top. */
+function batchPreimage({ word, index, count, hashes }: BatchProof, metadata: SignatureMetadata): Uint8Array | undefined {
+  const root = rootOfProof({ count, leaves: [{ index }], hashes }, () => batchLeaf(index, word));
+  return root === undefined ? undefined : notaryPreimage(batchTop(count, root), metadata);
+}
+
+function wordOn(id: SecureHash, { word }: BatchProof): NotaryWord | null {
+  const said = decodeWord(word);
+  return said.transactionId === id ? said : null;
+}
+
+function preimage(purpose: "tx" | "notary", body: Data): Uint8Array {
+  return concat(utf8(`bowline/${purpose}/1\0`), encode(body));
+}

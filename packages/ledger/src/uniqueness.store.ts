@@ -1,0 +1,166 @@
+// The notary's memory in PostgreSQL. Several workers may serve one notary at once.
+//
+// Guard, whatever else goes wrong: primary keys on transactions and states, and the update that consumes a state only where
+// it is unconsumed. If a row that was to be written is taken, the batch rolls back, reads again and is judged again.
+// References are locked FOR SHARE, inputs FOR UPDATE, each in order of their key; the database's clock is read after that,
+// in the same transaction, so that nothing which changed before `now` is missed.
+
+import { BowlineError, type Database, digestOf, type Instant, type SecureHash, type Sql, secureHash, unavailable } from "@bowline/base";
+import type { StateRef } from "@bowline/sdk";
+import { parseStateRef, stateRef } from "./leaves.ts";
+import { UNIQUENESS_ATTEMPTS_MAX } from "./limits.ts";
+import type { Spend, UniquenessStore, Verdict } from "./ports.ts";
+import { type Judgement, judge } from "./uniqueness.ts";
+
+export function uniquenessStore(database: Database): UniquenessStore {
+  return {
+    async notarise(batch) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await database.transaction((sql) => notarise(sql, batch));
+        } catch (error) {
+          const again = error instanceof Overtaken || (error instanceof BowlineError && error.code === "database.contended");
+          if (!again) throw error;
+          if (attempt < UNIQUENESS_ATTEMPTS_MAX) continue;
+          throw unavailable(
+            "notary.contended",
+            `${batch.length} transactions could not be decided on: others change the same states. Ask again.`,
+          );
+        }
+      }
+    },
+  };
+}
+
+/** Another worker wrote a row that this batch was going to write. */
+class Overtaken extends Error {}
+
+async function notarise(sql: Sql, batch: readonly Spend[]): Promise<readonly Verdict[]> {
+  const ids = [...new Set(batch.map(({ transactionId }) => transactionId))];
+  const inputs = keysOf(batch.flatMap((spend) => spend.inputs));
+  const references = keysOf(batch.flatMap((spend) => spend.references));
+  const [referred, consumable, decided, clock] = await Promise.all([
+    references.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_REFERENCES, [references.ids, references.indexes]),
+    inputs.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_INPUTS, [inputs.ids, inputs.indexes]),
+    sql.query<VerdictRow>(DECIDED, [ids.map(digestOf)]),
+    // Sent last, so that it is read after the locks are held.
+    sql.query<{ now: number }>(CLOCK),
+  ]);
+  const now = clock[0]?.now as Instant;
+  const past = {
+    verdicts: new Map(decided.map((row) => [secureHash(row.tx_id), verdictOf(row)])),
+    states: new Map([...referred, ...consumable].map((row) => [refOf(row), row.consuming_tx_id && secureHash(row.consuming_tx_id)])),
+  };
+  const judgement = judge(batch, past, now);
+  await remember(sql, judgement, now);
+  return judgement.verdicts;
+}
+
+async function remember(sql: Sql, { decided, issued, consumed }: Judgement, now: Instant): Promise<void> {
+  if (decided.length === 0) return;
+  const rejected = decided.flatMap(({ spend, verdict }) =>
+    verdict.kind === "refused" ? [{ id: digestOf(spend.transactionId), ...verdict }] : [],
+  );
+  const issuedKeys = keysOf(issued);
+  // A chain within the batch consumes what the batch issues: those rows are inserted first.
+  const consumedRefs = [...consumed.keys()];
+  const consumedKeys = consumedRefs.map(parseStateRef);
+  const writes: Promise<boolean>[] = [
+    wrote(decided.length, sql, ADD_DECIDED, [
+      decided.map(({ spend }) => digestOf(spend.transactionId)),
+      decided.map(({ spend }) => spend.originator),
+      decided.map(({ spend }) => spend.until),
+      decided.map(({ verdict }) => (verdict.kind === "accepted" ? "A" : "R")),
+      now,
+    ]),
+  ];
+  if (rejected.length > 0)
+    writes.push(
+      wrote(rejected.length, sql, ADD_REJECTED, [
+        rejected.map(({ id }) => id),
+        rejected.map(({ code }) => code),
+        rejected.map(({ message }) => message),
+      ]),
+    );
+  if (issued.length > 0) writes.push(wrote(issued.length, sql, ISSUE, [issuedKeys.ids, issuedKeys.indexes]));
+  if (consumedRefs.length > 0)
+    writes.push(
+      wrote(consumedRefs.length, sql, CONSUME, [
+        consumedKeys.map(({ transactionId }) => digestOf(transactionId)),
+        consumedKeys.map(({ index }) => index),
+        consumedRefs.map((ref) => digestOf(consumed.get(ref) as SecureHash)),
+      ]),
+    );
+  if ((await Promise.all(writes)).includes(false)) throw new Overtaken("another worker decided on the same transaction or state");
+}
+
+/** Whether as many rows were written as were to be. */
+async function wrote(expected: number, sql: Sql, statement: { name: string; text: string }, values: readonly unknown[]): Promise<boolean> {
+  return (await sql.query(statement, values)).length === expected;
+}
+
+interface StateRow {
+  readonly issue_tx_id: Uint8Array;
+  readonly issue_tx_output_idx: number;
+  readonly consuming_tx_id: Uint8Array | null;
+}
+
+interface VerdictRow {
+  readonly tx_id: Uint8Array;
+  readonly at: number;
+  readonly error_code: string | null;
+  readonly error_details: string | null;
+}
+
+const refOf = (row: StateRow): StateRef => stateRef(secureHash(row.issue_tx_id), row.issue_tx_output_idx);
+
+const verdictOf = ({ at, error_code, error_details }: VerdictRow): Verdict =>
+  error_code === null ? { kind: "accepted", at } : { kind: "refused", code: error_code, message: error_details ?? "" };
+
+/** Columns of distinct references, in the order of their key: everybody locks in the same order. */
+function keysOf(refs: readonly StateRef[]): { readonly ids: readonly Uint8Array[]; readonly indexes: readonly number[] } {
+  const keys = [...new Set(refs)].map(parseStateRef);
+  return { ids: keys.map(({ transactionId }) => digestOf(transactionId)), indexes: keys.map(({ index }) => index) };
+}
+
+const STATES_OF = `SELECT s.issue_tx_id, s.issue_tx_output_idx, s.consuming_tx_id
+  FROM uniqueness_state_details s
+  JOIN unnest($1::bytea[], $2::int[]) AS k (id, idx)
+    ON s.issue_tx_id_algo = 'SHA-256' AND s.issue_tx_id = k.id AND s.issue_tx_output_idx = k.idx
+  ORDER BY s.issue_tx_id, s.issue_tx_output_idx`;
+const LOCK_REFERENCES = { name: "uniqueness-lock-references", text: `${STATES_OF} FOR SHARE OF s` };
+const LOCK_INPUTS = { name: "uniqueness-lock-inputs", text: `${STATES_OF} FOR UPDATE OF s` };
+const CLOCK = { name: "uniqueness-clock", text: "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now" };
+const DECIDED = {
+  name: "uniqueness-decided",
+  text: `SELECT t.tx_id, floor(extract(epoch FROM t.commit_timestamp) * 1000)::bigint AS at, r.error_code, r.error_details
+  FROM uniqueness_tx_details t LEFT JOIN uniqueness_rejected_txs r USING (tx_id_algo, tx_id)
+  WHERE t.tx_id_algo = 'SHA-256' AND t.tx_id = ANY ($1::bytea[])`,
+};
+const ADD_DECIDED = {
+  name: "uniqueness-add-decided",
+  text: `INSERT INTO uniqueness_tx_details (tx_id_algo, tx_id, originator_x500_name, expiry_datetime, commit_timestamp, result)
+  SELECT 'SHA-256', d.id, d.originator, to_timestamp(d.until / 1000.0), to_timestamp($5::bigint / 1000.0), d.result
+  FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::text[]) AS d (id, originator, until, result)
+  ORDER BY d.id
+  ON CONFLICT DO NOTHING RETURNING 1`,
+};
+const ADD_REJECTED = {
+  name: "uniqueness-add-rejected",
+  text: `INSERT INTO uniqueness_rejected_txs (tx_id_algo, tx_id, error_code, error_details)
+  SELECT 'SHA-256', r.id, r.code, r.details FROM unnest($1::bytea[], $2::text[], $3::text[]) AS r (id, code, details)
+  ON CONFLICT DO NOTHING RETURNING 1`,
+};
+const ISSUE = {
+  name: "uniqueness-issue",
+  text: `INSERT INTO uniqueness_state_details (issue_tx_id_algo, issue_tx_id, issue_tx_output_idx)
+  SELECT 'SHA-256', i.id, i.idx FROM unnest($1::bytea[], $2::int[]) AS i (id, idx)
+  ON CONFLICT DO NOTHING RETURNING 1`,
+};
+const CONSUME = {
+  name: "uniqueness-consume",
+  text: `UPDATE uniqueness_state_details s SET consuming_tx_id_algo = 'SHA-256', consuming_tx_id = c.by
+  FROM unnest($1::bytea[], $2::int[], $3::bytea[]) AS c (id, idx, by)
+  WHERE s.issue_tx_id_algo = 'SHA-256' AND s.issue_tx_id = c.id AND s.issue_tx_output_idx = c.idx AND s.consuming_tx_id IS NULL
+  RETURNING 1`,
+};

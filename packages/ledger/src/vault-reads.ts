@@ -1,0 +1,162 @@
+// What can be asked of a vault, over rows that come from PostgreSQL or from memory: one set of answers for both.
+
+import { BowlineError, badRequest, type Data, encode, type Instant, parseSecureHash, type SecureHash, type X500Name } from "@bowline/base";
+import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
+import { outputInfoOf, parseStateRef, stateRef } from "./leaves.ts";
+import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
+import type { ListedState, TransactionStatus, VaultRead } from "./ports.ts";
+import { decodeTransaction, type ResolvedState, resolvedOutput, stateAndRef, type Transaction, viewOf } from "./transaction.ts";
+
+export interface OutputRow {
+  readonly id: SecureHash;
+  readonly index: number;
+  readonly position: number;
+  readonly type: string;
+  readonly info: Uint8Array;
+  readonly data: Uint8Array;
+  readonly json: Data;
+  readonly created: Instant;
+  readonly consumed: Instant | null;
+}
+
+/** The looks at the tables that every answer is made of. */
+export interface VaultRows {
+  /** Those that are there, in any order, each with its signatures in order of key. */
+  transactions(
+    ids: readonly string[],
+  ): Promise<
+    readonly {
+      readonly id: SecureHash;
+      readonly status: TransactionStatus;
+      readonly wire: Uint8Array;
+      readonly signatures: readonly Uint8Array[];
+    }[]
+  >;
+  /** Outputs of one type, ascending by position, whose JSON form contains `where`. */
+  page(query: {
+    readonly type: string;
+    readonly consumed: boolean;
+    readonly where: Data;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly OutputRow[]>;
+  /** Outputs descending by position; null stands for all. */
+  newest(query: {
+    readonly type: string | null;
+    readonly consumed: boolean | null;
+    readonly before: number;
+    readonly limit: number;
+  }): Promise<readonly OutputRow[]>;
+  groupParameters(
+    hash: string,
+  ): Promise<{ readonly bytes: Uint8Array; readonly signature: Uint8Array; readonly signedBy: string } | undefined>;
+}
+
+export async function answerRead(read: VaultRead, rows: VaultRows): Promise<Data> {
+  switch (read.kind) {
+    case "find":
+      return find(read.query, rows);
+    case "resolve":
+      return (await sources(read.refs, rows)).map((state, i) => {
+        if (state !== null) return stateAndRef(state) as StateAndRef & { readonly [key: string]: Data };
+        const ref = read.refs[i] as string;
+        throw new BowlineError("notFound", "vault.stateUnknown", `This vault holds no verified state ${ref}.`, { ref });
+      });
+    case "sources":
+      return (await sources(read.refs, rows)).map((state) => state && { ...state });
+    case "transactions":
+      return transactions(read.ids, rows);
+    case "view":
+      return view(read.id, rows);
+    case "groupParameters": {
+      const found = await rows.groupParameters(read.hash);
+      return found === undefined ? null : { bytes: found.bytes, signature: found.signature, signedBy: found.signedBy };
+    }
+    case "list":
+      return list(read, rows);
+  }
+}
+
+async function find(query: VaultQuery, rows: VaultRows): Promise<Data> {
+  const limit = pageLimit(query.limit);
+  const after = query.after === undefined ? 0 : cursor(query.after);
+  const found = await rows.page({ type: query.state, consumed: query.consumed ?? false, where: nested(query.where ?? {}), after, limit });
+  const states = found.map(({ id, index, info, data }) => stateAndRef({ ref: stateRef(id, index), info, data }) as unknown as Data);
+  return { states, next: found.length < limit ? null : String(found.at(-1)?.position) };
+}
+
+async function list(read: Extract<VaultRead, { kind: "list" }>, rows: VaultRows): Promise<Data> {
+  const limit = pageLimit(read.limit);
+  const before = read.before === undefined ? Number.MAX_SAFE_INTEGER : cursor(read.before);
+  const found = await rows.newest({ type: read.state ?? null, consumed: read.consumed ?? null, before, limit });
+  const states = found.map(({ id, index, type, info, json, created, consumed }): ListedState & { [key: string]: Data } => ({
+    ref: stateRef(id, index),
+    type,
+    notary: outputInfoOf(info).notary as X500Name,
+    json,
+    createdAt: created,
+    consumedAt: consumed,
+  }));
+  return { states, next: found.length < limit ? null : String(found.at(-1)?.position) };
+}
+
+async function sources(refs: readonly StateRef[], rows: VaultRows): Promise<readonly (ResolvedState | null)[]> {
+  const parsed = refs.map(parseStateRef);
+  const found = await rows.transactions([...new Set(parsed.map(({ transactionId }) => transactionId))]);
+  const verified = new Map(found.filter(({ status }) => status === "V").map(({ id, wire }) => [id, decodeTransaction(wire)]));
+  return parsed.map(({ transactionId, index }) => {
+    const transaction = verified.get(transactionId);
+    return (transaction && resolvedOutput(transaction, index)) ?? null;
+  });
+}
+
+async function transactions(ids: readonly string[], rows: VaultRows): Promise<Data> {
+  const found = new Map((await rows.transactions(ids)).map((row) => [row.id as string, row]));
+  return ids.map((id) => {
+    const row = found.get(id);
+    // The same bytes as `encodeSigned`: what is stored apart is put together as it was.
+    return row === undefined ? null : { bytes: encode({ transaction: row.wire, signatures: row.signatures }), status: row.status };
+  });
+}
+
+async function view(id: string, rows: VaultRows): Promise<Data> {
+  if (parseSecureHash(id) === undefined) throw badRequest("vault.badQuery", `"${id}" is not a transaction id.`, { id });
+  const [row] = await rows.transactions([id]);
+  if (row === undefined || row.status === "I") return null;
+  const transaction: Transaction = decodeTransaction(row.wire);
+  const states = await sources([...transaction.inputs, ...transaction.references], rows);
+  const known = states.filter((state) => state !== null).map(stateAndRef);
+  if (known.length < states.length)
+    throw new BowlineError("notFound", "vault.stateUnknown", `An input or reference of ${id} is not verified in this vault.`, { id });
+  const inputs = transaction.inputs.length;
+  return viewOf(transaction, known.slice(0, inputs), known.slice(inputs)) as unknown as Data;
+}
+
+/** `{ "amount.currency": "EUR" }` as `{ amount: { currency: "EUR" } }`. */
+function nested(where: NonNullable<VaultQuery["where"]>): Data {
+  const root: { [key: string]: Data } = Object.create(null);
+  for (const [path, value] of Object.entries(where)) {
+    const keys = path.split(".");
+    const last = keys.pop() as string;
+    let at = root;
+    for (const key of keys) {
+      const below: Data = at[key] ?? Object.create(null);
+      if (typeof below !== "object") throw badRequest("vault.badQuery", `The query says two things of ${path}.`, { path });
+      at[key] = below;
+      at = below as { [key: string]: Data };
+    }
+    if (at[last] !== undefined) throw badRequest("vault.badQuery", `The query says two things of ${path}.`, { path });
+    at[last] = value;
+  }
+  return root;
+}
+
+function pageLimit(limit = PAGE_STATES_DEFAULT): number {
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= PAGE_STATES_MAX) return limit;
+  throw badRequest("vault.badQuery", `A page has 1 to ${PAGE_STATES_MAX} states, not ${limit}.`, { limit: String(limit) });
+}
+
+function cursor(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw badRequest("vault.badQuery", `"${text}" is not where a page ended.`, { after: text });
+}

@@ -1,0 +1,150 @@
+// The vault in PostgreSQL. `apply` runs inside the step commit of the flows whose writes it is handed: a few statements for
+// all of them together, sent without waiting for each other. What may be written is `vault.ts`'s to decide.
+//
+// The rows of transactions that change are locked in order of id before it is decided; the upsert's condition is the matrix
+// again, so that a row that came in between is never overwritten (`vault.contended`).
+
+import type { Data, SecureHash, Sql } from "@bowline/base";
+import { unavailable } from "@bowline/base";
+import { GROUP, parseStateRef } from "./leaves.ts";
+import type { TransactionStatus, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+import { decodeTransaction } from "./transaction.ts";
+import { decideChanges, openWrites, type VaultChanges } from "./vault.ts";
+import { answerRead, type OutputRow, type VaultRows } from "./vault-reads.ts";
+
+/** `macKey` is the verification role's: with it the vault tells that role's verdicts from a flow's. */
+export function vaultStore({ macKey }: { readonly macKey: Uint8Array }): VaultStore {
+  return {
+    applyVaultWrites: (sql, commits) => apply(sql, commits, macKey),
+    readVault: (sql: Sql, read: VaultRead): Promise<Data> => answerRead(read, rowsOf(sql)),
+  };
+}
+
+async function apply(sql: Sql, commits: readonly VaultCommit[], macKey: Uint8Array): Promise<void> {
+  const open = openWrites(commits);
+  if (open.writes.length === 0) return;
+  const [statuses, verified] = await Promise.all([
+    sql.query<{ id: SecureHash; status: TransactionStatus }>(LOCK, [open.ids]),
+    open.sources.length === 0 ? [] : sql.query<{ id: SecureHash; wire: Uint8Array }>(VERIFIED, [open.sources]),
+  ]);
+  const known = {
+    statuses: new Map(statuses.map(({ id, status }) => [id, status])),
+    verified: new Map(verified.map(({ id, wire }) => [id, decodeTransaction(wire)])),
+  };
+  await write(sql, decideChanges(open, known, macKey));
+}
+
+async function write(sql: Sql, changes: VaultChanges): Promise<void> {
+  const { transactions, signatures, sources, outputs, consumed, groupParameters } = changes;
+  const work: Promise<unknown>[] = [];
+  const send = (rows: number, statement: { name: string; text: string }, values: readonly unknown[]) => {
+    if (rows > 0) work.push(sql.query(statement, values));
+  };
+  const upserted =
+    transactions.length === 0
+      ? []
+      : sql.query<{ id: string }>(UPSERT, columns(transactions, "id", "status", "bytes", "groupParametersHash", "reason"));
+  send(sources.length, ADD_SOURCES, columns(sources, "id", "group", "index", "sourceId", "sourceIndex"));
+  send(signatures.length, ADD_SIGNATURES, columns(signatures, "id", "by", "notary", "bytes"));
+  send(outputs.length, ADD_OUTPUTS, [
+    ...columns(outputs, "id", "index", "type", "info", "data"),
+    outputs.map(({ json }) => JSON.stringify(json)),
+  ]);
+  const refs = consumed.map(parseStateRef);
+  send(refs.length, CONSUME, columns(refs, "transactionId", "index"));
+  send(groupParameters.length, ADD_GROUP_PARAMETERS, columns(groupParameters, "hash", "bytes", "signature", "signedBy"));
+  const [rows] = await Promise.all([upserted, ...work]);
+  if (rows.length !== transactions.length)
+    throw unavailable("vault.contended", "Another worker wrote the same transaction at the same moment. The step is repeated.");
+}
+
+/** Rows as the columns that `unnest` takes. */
+const columns = <T>(rows: readonly T[], ...keys: readonly (keyof T)[]): readonly unknown[][] =>
+  keys.map((key) => rows.map((row) => row[key]));
+
+function rowsOf(sql: Sql): VaultRows {
+  return {
+    transactions: (ids) => sql.query(TRANSACTIONS, [ids]),
+    page: ({ type, consumed, where, after, limit }) =>
+      sql.query<OutputRow>(consumed ? PAGE_CONSUMED : PAGE, [type, JSON.stringify(where), after, limit]),
+    newest: ({ type, consumed, before, limit }) => sql.query<OutputRow>(NEWEST, [type, consumed, before, limit]),
+    async groupParameters(hash) {
+      const [row] = await sql.query<{ bytes: Uint8Array; signature: Uint8Array; signedBy: string }>(GROUP_PARAMETERS, [hash]);
+      return row;
+    },
+  };
+}
+
+const LOCK = {
+  name: "vault-lock",
+  text: "SELECT id, status FROM utxo_transaction WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE",
+};
+const VERIFIED = {
+  name: "vault-verified",
+  text: "SELECT id, wire FROM utxo_transaction WHERE id = ANY ($1::text[]) AND status = 'V'",
+};
+const UPSERT = {
+  name: "vault-upsert",
+  text: `INSERT INTO utxo_transaction AS t (id, status, wire, group_parameters_hash, reason)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[]) AS n (id, status, wire, parameters, reason) ORDER BY n.id
+  ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, updated = now()
+  WHERE ((t.status = 'D' AND excluded.status IN ('U', 'V', 'I')) OR (t.status = 'U' AND excluded.status IN ('V', 'I')))
+  RETURNING id`,
+};
+const ADD_SOURCES = {
+  name: "vault-add-sources",
+  text: `INSERT INTO utxo_transaction_sources (transaction_id, group_idx, leaf_idx, source_state_transaction_id, source_state_idx)
+  SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::int[]) ON CONFLICT DO NOTHING`,
+};
+const ADD_SIGNATURES = {
+  name: "vault-add-signatures",
+  text: `INSERT INTO utxo_transaction_signature (transaction_id, pub_key_hash, is_notary, signature)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::bytea[]) ON CONFLICT DO NOTHING`,
+};
+/** A state whose consumer came first is consumed from the beginning. */
+const ADD_OUTPUTS = {
+  name: "vault-add-outputs",
+  text: `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation, consumed)
+  SELECT n.id, ${GROUP.outputs}, n.idx, n.type, n.info, n.data, n.json::jsonb,
+    CASE WHEN EXISTS (
+      SELECT FROM utxo_transaction_sources s JOIN utxo_transaction t ON t.id = s.transaction_id AND t.status = 'V'
+      WHERE s.source_state_transaction_id = n.id AND s.source_state_idx = n.idx AND s.group_idx = ${GROUP.inputs}
+    ) THEN now() END
+  FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS n (id, idx, type, info, data, json)
+  ON CONFLICT DO NOTHING`,
+};
+const CONSUME = {
+  name: "vault-consume",
+  text: `UPDATE utxo_visible_transaction_output o SET consumed = now()
+  FROM unnest($1::text[], $2::int[]) AS c (id, idx)
+  WHERE o.transaction_id = c.id AND o.group_idx = ${GROUP.outputs} AND o.leaf_idx = c.idx AND o.consumed IS NULL`,
+};
+const ADD_GROUP_PARAMETERS = {
+  name: "vault-add-group-parameters",
+  text: `INSERT INTO utxo_group_parameters (hash, parameters, signature_content, signature_public_key)
+  SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) ON CONFLICT DO NOTHING`,
+};
+const TRANSACTIONS = {
+  name: "vault-transactions",
+  text: `SELECT t.id, t.status, t.wire, COALESCE(
+    (SELECT array_agg(s.signature ORDER BY s.pub_key_hash, s.is_notary) FROM utxo_transaction_signature s WHERE s.transaction_id = t.id),
+    '{}'::bytea[]) AS signatures
+  FROM utxo_transaction t WHERE t.id = ANY ($1::text[])`,
+};
+const MS = (column: string) => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;
+const OUTPUT_COLUMNS = `transaction_id AS id, leaf_idx AS index, position, type, info, data, custom_representation AS json,
+  ${MS("created")} AS created, ${MS("consumed")} AS consumed`;
+const pageText = (consumed: string) => `SELECT ${OUTPUT_COLUMNS} FROM utxo_visible_transaction_output
+  WHERE type = $1 AND consumed IS ${consumed} AND custom_representation @> $2::jsonb AND position > $3 ORDER BY position LIMIT $4`;
+const PAGE = { name: "vault-page", text: pageText("NULL") };
+const PAGE_CONSUMED = { name: "vault-page-consumed", text: pageText("NOT NULL") };
+const NEWEST = {
+  name: "vault-newest",
+  text: `SELECT ${OUTPUT_COLUMNS} FROM utxo_visible_transaction_output
+  WHERE ($1::text IS NULL OR type = $1) AND ($2::boolean IS NULL OR (consumed IS NOT NULL) = $2) AND position < $3
+  ORDER BY position DESC LIMIT $4`,
+};
+const GROUP_PARAMETERS = {
+  name: "vault-group-parameters",
+  text: `SELECT parameters AS bytes, signature_content AS signature, signature_public_key AS "signedBy" FROM utxo_group_parameters WHERE hash = $1`,
+};

@@ -1,0 +1,329 @@
+// What a flow's writes change in the vault: decided here, on values; carried out by `vault.store.ts` and `vault.memory.ts`.
+//
+//            none    D       U            V        I
+//   write D  insert  keep    keep         keep     refuse
+//   write U  insert  move    keep         keep     refuse
+//   write V  insert  move    move         keep     refuse
+//   write I  insert  move    move, or     refuse   keep
+//                            keep where the only evidence is our refusal: our signature may be out
+//
+// Guarantees: V is written only with a complete verdict of the verification role on that id, whose inputs and references are
+// outputs of transactions that are V here; what is produced and consumed is read from the bytes; the JSON form of an output
+// is the one that the verdict binds. I is written only with evidence.
+
+import { BowlineError, type Data, decoder, equalBytes, type SecureHash } from "@bowline/base";
+import { secureHashOf } from "@bowline/crypto";
+import type { StateRef } from "@bowline/sdk";
+import Type, { type Static } from "typebox";
+import { Bytes, GROUP, parseStateRef } from "./leaves.ts";
+import type { TransactionStatus, VaultCommit } from "./ports.ts";
+import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { decodeSigned, type ResolvedState, resolvedOutput, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { descriptionDigest, openVerdict, resolvedDigest } from "./verification.ts";
+
+const STRICT = { additionalProperties: false } as const;
+const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
+const Write = Type.Union([
+  Type.Object({ kind: Type.Literal("unverified"), status: Type.Enum(["D", "U"]), bytes: Bytes }, STRICT),
+  Type.Object(
+    {
+      kind: Type.Literal("verified"),
+      bytes: Bytes,
+      verdict: Bytes,
+      mac: Bytes,
+      visible: Type.Array(
+        Type.Object(
+          { index: Type.Integer({ minimum: 0 }), participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) },
+          STRICT,
+        ),
+      ),
+    },
+    STRICT,
+  ),
+  Type.Object({ kind: Type.Literal("signatures"), id: Hash, signatures: Type.Array(Bytes) }, STRICT),
+  Type.Object(
+    {
+      kind: Type.Literal("invalid"),
+      bytes: Bytes,
+      reason: Type.String(),
+      evidence: Type.Union([
+        Type.Object({ kind: Type.Literal("rejection"), word: Bytes }, STRICT),
+        Type.Object({ kind: Type.Literal("content"), verdict: Bytes, mac: Bytes }, STRICT),
+        Type.Object({ kind: Type.Literal("refusal") }, STRICT),
+      ]),
+    },
+    STRICT,
+  ),
+  Type.Object({ kind: Type.Literal("groupParameters"), bytes: Bytes, signature: Bytes, signedBy: Type.String() }, STRICT),
+]);
+type Write = Static<typeof Write>;
+const readWrite = decoder(Write, "vault write");
+
+/** A write with its transaction decoded, once. */
+type OpenWrite =
+  | { readonly write: Exclude<Write, { kind: "signatures" | "groupParameters" }>; readonly signed: SignedTransaction }
+  | { readonly write: Extract<Write, { kind: "signatures" | "groupParameters" }> };
+
+/** Writes that have been read, and what the store must look up before it can be decided what they change. */
+export interface OpenWrites {
+  readonly writes: readonly OpenWrite[];
+  /** Transactions whose status decides; the store locks these rows. */
+  readonly ids: readonly SecureHash[];
+  /** Transactions whose outputs are consumed or referred to. */
+  readonly sources: readonly SecureHash[];
+}
+
+/** What the store found. */
+export interface VaultKnowledge {
+  readonly statuses: ReadonlyMap<SecureHash, TransactionStatus>;
+  /** Verified transactions among the sources. */
+  readonly verified: ReadonlyMap<SecureHash, Transaction>;
+}
+
+/** Rows to write, in this order. */
+export interface VaultChanges {
+  readonly transactions: readonly {
+    readonly id: SecureHash;
+    readonly status: TransactionStatus;
+    readonly bytes: Uint8Array;
+    readonly groupParametersHash: SecureHash;
+    readonly reason: string | null;
+  }[];
+  readonly signatures: readonly {
+    readonly id: SecureHash;
+    readonly by: SecureHash;
+    readonly notary: boolean;
+    readonly bytes: Uint8Array;
+  }[];
+  readonly sources: readonly {
+    readonly id: SecureHash;
+    readonly group: number;
+    readonly index: number;
+    readonly sourceId: SecureHash;
+    readonly sourceIndex: number;
+  }[];
+  readonly outputs: readonly {
+    readonly id: SecureHash;
+    readonly index: number;
+    readonly type: string;
+    readonly info: Uint8Array;
+    readonly data: Uint8Array;
+    readonly json: Data;
+  }[];
+  readonly consumed: readonly StateRef[];
+  readonly groupParameters: readonly {
+    readonly hash: SecureHash;
+    readonly bytes: Uint8Array;
+    readonly signature: Uint8Array;
+    readonly signedBy: string;
+  }[];
+}
+
+export function openWrites(commits: readonly VaultCommit[]): OpenWrites {
+  const writes = commits.flatMap((commit) => commit.writes.map((data) => open(readWrite(data))));
+  const ids = new Set<SecureHash>();
+  const sources = new Set<SecureHash>();
+  for (const opened of writes) {
+    if (opened.write.kind === "signatures") ids.add(opened.write.id);
+    if (!("signed" in opened)) continue;
+    const { transaction } = opened.signed;
+    ids.add(transaction.id);
+    if (opened.write.kind !== "verified") continue;
+    for (const ref of [...transaction.inputs, ...transaction.references]) sources.add(parseStateRef(ref).transactionId);
+  }
+  return { writes, ids: [...ids].sort(), sources: [...sources] };
+}
+
+/** Throws where a write may not be; then nothing of the commit is written. */
+export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, macKey: Uint8Array): VaultChanges {
+  const draft = new Draft(known);
+  for (const opened of writes) {
+    if ("signed" in opened) writeTransaction(draft, opened.write, opened.signed, macKey);
+    else if (opened.write.kind === "groupParameters") draft.parameters(opened.write);
+    else draft.moreSignatures(opened.write.id, opened.write.signatures.map(decodeSignature));
+  }
+  return draft.changes();
+}
+
+/** The matrix at the top of this file. */
+export function decideStatus(
+  now: TransactionStatus | undefined,
+  next: TransactionStatus,
+  ourRefusalOnly: boolean,
+): "insert" | "move" | "keep" | "refuse" {
+  if (now === undefined) return "insert";
+  if (now === next) return "keep";
+  switch (now) {
+    case "D":
+      return "move";
+    case "U":
+      return next === "V" || (next === "I" && !ourRefusalOnly) ? "move" : "keep";
+    case "V":
+      return next === "I" ? "refuse" : "keep";
+    case "I":
+      return "refuse";
+  }
+}
+
+function open(write: Write): OpenWrite {
+  return write.kind === "signatures" || write.kind === "groupParameters" ? { write } : { write, signed: decodeSigned(write.bytes) };
+}
+
+function writeTransaction(
+  draft: Draft,
+  write: Exclude<Write, { kind: "signatures" | "groupParameters" }>,
+  { transaction, signatures }: SignedTransaction,
+  macKey: Uint8Array,
+): void {
+  switch (write.kind) {
+    case "unverified":
+      draft.put(transaction, write.status, signatures);
+      return;
+    case "verified": {
+      const { outputs } = requireVerdict(draft, transaction, write, macKey);
+      if (draft.put(transaction, "V", signatures) === "keep") return;
+      for (const { index, ...description } of write.visible) {
+        const digest = outputs[index];
+        if (digest === undefined || !equalBytes(digest, descriptionDigest(description)))
+          throw refused("ledger.verdictRefused", `The verdict on ${transaction.id} does not bind the description of output ${index}.`);
+        draft.produce(transaction, index, description.json);
+      }
+      return;
+    }
+    case "invalid": {
+      const { evidence, reason } = write;
+      if (evidence.kind === "content" && openVerdict(evidence, transaction.id, macKey).valid)
+        throw refused(
+          "ledger.verdictRefused",
+          `The verdict on ${transaction.id} says that it is valid, and a flow would write it invalid.`,
+        );
+      if (evidence.kind === "rejection" && checkNotaryWord(transaction, evidence.word).kind !== "refused")
+        throw refused(
+          "vault.statusRefused",
+          `Transaction ${transaction.id} was accepted by its notary, and a flow would write it invalid.`,
+        );
+      const word = evidence.kind === "rejection" ? [decodeSignature(evidence.word)] : [];
+      draft.put(transaction, "I", [...signatures, ...word], { reason, ourRefusalOnly: evidence.kind === "refusal" });
+    }
+  }
+}
+
+function requireVerdict(draft: Draft, transaction: Transaction, sealed: { verdict: Uint8Array; mac: Uint8Array }, macKey: Uint8Array) {
+  const verdict = openVerdict(sealed, transaction.id, macKey);
+  if (!verdict.complete)
+    throw refused("ledger.verdictRefused", `Transaction ${transaction.id} is not valid, signed by all and accepted by its notary.`);
+  const inputs = transaction.inputs.map((ref) => draft.resolve(ref));
+  const references = transaction.references.map((ref) => draft.resolve(ref));
+  if (!equalBytes(verdict.resolved, resolvedDigest(inputs, references)))
+    throw refused("ledger.verdictRefused", `Transaction ${transaction.id} was verified over other inputs than those in this vault.`);
+  return verdict;
+}
+
+/** Changes as they are gathered; later writes see earlier ones. */
+class Draft {
+  readonly #statuses: Map<SecureHash, TransactionStatus>;
+  readonly #verified: Map<SecureHash, Transaction>;
+  readonly #transactions = new Map<SecureHash, VaultChanges["transactions"][number]>();
+  readonly #signatures = new Map<string, VaultChanges["signatures"][number]>();
+  readonly #sources = new Map<SecureHash, VaultChanges["sources"]>();
+  readonly #outputs: VaultChanges["outputs"][number][] = [];
+  readonly #consumed: StateRef[] = [];
+  readonly #groupParameters = new Map<SecureHash, VaultChanges["groupParameters"][number]>();
+
+  constructor({ statuses, verified }: VaultKnowledge) {
+    this.#statuses = new Map(statuses);
+    this.#verified = new Map(verified);
+  }
+
+  put(
+    transaction: Transaction,
+    status: TransactionStatus,
+    signatures: readonly TransactionSignature[],
+    { reason = null, ourRefusalOnly = false }: { reason?: string | null; ourRefusalOnly?: boolean } = {},
+  ): "insert" | "move" | "keep" {
+    const { id } = transaction;
+    const now = this.#statuses.get(id);
+    const decision = decideStatus(now, status, ourRefusalOnly);
+    if (decision === "refuse")
+      throw refused("vault.statusRefused", `Transaction ${id} is ${now} in this vault for ever, and a flow would write it ${status}.`);
+    this.#sign(id, signatures);
+    if (decision === "keep") return decision;
+    this.#statuses.set(id, status);
+    const groupParametersHash = transaction.metadata.membershipGroupParametersHash;
+    this.#transactions.set(id, { id, status, bytes: transaction.bytes, groupParametersHash, reason });
+    this.#sources.set(id, [...sourcesOf(transaction, GROUP.inputs), ...sourcesOf(transaction, GROUP.references)]);
+    if (status === "V") {
+      this.#verified.set(id, transaction);
+      this.#consumed.push(...transaction.inputs);
+    }
+    return decision;
+  }
+
+  moreSignatures(id: SecureHash, signatures: readonly TransactionSignature[]): void {
+    if (!this.#statuses.has(id))
+      throw new BowlineError("notFound", "vault.transactionUnknown", `There is no transaction ${id} to add signatures to.`, { id });
+    this.#sign(id, signatures);
+  }
+
+  produce(transaction: Transaction, index: number, json: Data): void {
+    const output = resolvedOutput(transaction, index) as ResolvedState;
+    const type = transaction.outputs[index]?.info.type as string;
+    this.#outputs.push({ id: transaction.id, index, type, info: output.info, data: output.data, json: jsonForm(json) });
+  }
+
+  parameters({ bytes, signature, signedBy }: { bytes: Uint8Array; signature: Uint8Array; signedBy: string }): void {
+    const hash = secureHashOf(bytes);
+    this.#groupParameters.set(hash, { hash, bytes, signature, signedBy });
+  }
+
+  resolve(ref: StateRef): ResolvedState {
+    const { transactionId, index } = parseStateRef(ref);
+    const source = this.#verified.get(transactionId);
+    const output = source === undefined ? undefined : resolvedOutput(source, index);
+    if (output === undefined)
+      throw refused("vault.sourceUnverified", `State ${ref} is no output of a transaction that is verified in this vault.`);
+    return output;
+  }
+
+  changes(): VaultChanges {
+    return {
+      transactions: [...this.#transactions.values()],
+      signatures: [...this.#signatures.values()],
+      sources: [...this.#sources.values()].flat(),
+      outputs: this.#outputs,
+      consumed: this.#consumed,
+      groupParameters: [...this.#groupParameters.values()],
+    };
+  }
+
+  /** One signature per key and kind: the first that is kept stays. */
+  #sign(id: SecureHash, signatures: readonly TransactionSignature[]): void {
+    for (const signature of signatures) {
+      const notary = signature.batch !== undefined;
+      const key = `${id} ${signature.by} ${notary}`;
+      if (!this.#signatures.has(key)) this.#signatures.set(key, { id, by: signature.by, notary, bytes: encodeSignature(signature) });
+    }
+  }
+}
+
+function sourcesOf(transaction: Transaction, group: typeof GROUP.inputs | typeof GROUP.references): VaultChanges["sources"] {
+  const refs = group === GROUP.inputs ? transaction.inputs : transaction.references;
+  return refs.map((ref, index) => {
+    const source = parseStateRef(ref);
+    return { id: transaction.id, group, index, sourceId: source.transactionId, sourceIndex: source.index };
+  });
+}
+
+/** What JSON cannot say is text: bytes as base64, large integers as digits. PostgreSQL's JSON has no U+0000. */
+export function jsonForm(data: Data): Data {
+  if (typeof data === "bigint") return data.toString();
+  if (typeof data === "string") return data.replaceAll("\0", "\uFFFD");
+  if (data === null || typeof data !== "object") return data;
+  if (data instanceof Uint8Array) return Buffer.from(data).toString("base64");
+  if (isList(data)) return data.map(jsonForm);
+  return Object.fromEntries(Object.entries(data).map(([key, member]) => [jsonForm(key), jsonForm(member)]));
+}
+
+const isList = (data: object): data is readonly Data[] => Array.isArray(data);
+
+const refused = (code: string, message: string) => new BowlineError("conflict", code, message);
