@@ -57,7 +57,7 @@ export interface Finding {
 }
 
 const SKIPPED = new Set(["node_modules", "dist", ".git", ".bowline", "coverage"]);
-const SOURCE_ROOTS = /^(packages|examples|tools|bench|sim)\//;
+const SOURCE_ROOTS = /^(packages|examples|tools|bench|e2e|sim)\//;
 
 export function readHouse(root: string): House {
   const files = new Map<string, string>();
