@@ -31,6 +31,19 @@ export {
   type VirtualNodeDatabase,
   virtualNodeDatabase,
 } from "./databases.ts";
+export type { CodeTrust, JarSigner } from "./jar.ts";
+export {
+  buildCpb,
+  buildCpi,
+  buildCpk,
+  type CpiContents,
+  type CpkContents,
+  type CpkSource,
+  packageFileName,
+  readCpb,
+  readCpi,
+} from "./package.ts";
+export { decodeManifest } from "./package-manifest.ts";
 export { checkPassword, hashPassword, NOBODYS_PASSWORD, SALT_LENGTH } from "./password.ts";
 export {
   loadIdentity,

@@ -5,7 +5,7 @@ import { checkServerIdentity, createServer, connect as tlsConnect } from "node:t
 import { type Env, type Instant, parseName, utf8 } from "@bowline/base";
 import { type CertificateUse, judgeChain, parseCertificates, parseChain, pemOf, signerName, signerSummaryHash } from "./certificates.ts";
 import { signDetached, verifyDetached } from "./cms.ts";
-import { type Credential, createSelfSigned, credentialPem, issueCertificate } from "./issuing.ts";
+import { type Credential, createSelfSigned, credentialPem, issueCertificate, parseCredential } from "./issuing.ts";
 import { generateKeyPair, type SchemeName } from "./schemes.ts";
 
 const DAY_MS = 86_400_000;
@@ -142,6 +142,17 @@ test("a server certificate names hosts, and only what can be one", async () => {
   const authority = await createSelfSigned({ subject: name("Authority"), use: "authority", days: 1 }, env);
   for (const hosts of [[], ["a host"], ["-x"], ["a..b"]])
     await assert.rejects(issue(authority, "Server", "tls-server", { hosts }), { code: "certificate.hostInvalid" });
+});
+
+test("a credential travels as one PEM file, whose key and certificate belong together", async () => {
+  const [a, b] = (await Promise.all(
+    ["A", "B"].map((text) => createSelfSigned({ subject: name(text), use: "code-signing", days: 1 }, env)),
+  )) as [Credential, Credential];
+  const read = parseCredential(credentialPem(a));
+  assert.ok(read.privateKey.equals(a.privateKey));
+  assert.equal(pemOf(read.chain), pemOf(a.chain));
+  for (const pem of ["", pemOf(a.chain), credentialPem({ ...a, chain: b.chain }), credentialPem(a) + credentialPem(b)])
+    assert.throws(() => parseCredential(pem), { code: "credential.malformed" });
 });
 
 describe("the summary of signers", () => {

@@ -10,7 +10,7 @@ export {
 } from "./certificates.ts";
 export { signDetached, verifyDetached } from "./cms.ts";
 export { hmacSha256, holdingIdentity, secureHashOf, sha256 } from "./digest.ts";
-export { type Credential, createSelfSigned, credentialPem, issueCertificate } from "./issuing.ts";
+export { type Credential, createSelfSigned, credentialPem, issueCertificate, parseCredential } from "./issuing.ts";
 export { memoryKeyStore } from "./key.memory.ts";
 export { keyStore } from "./key.store.ts";
 export { KeyRing, type KeyRingOptions } from "./key-ring.ts";

@@ -1,7 +1,7 @@
 // Certificates as they are made: an authority of one's own, certificates of TLS servers below it, and code signers.
 // Deterministic but for the serial number, whose randomness arrives as an argument, and the signature.
 
-import { type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { badRequest, type Env, type Instant, nameAttributes, type X500Name } from "@bowline/base";
 import { Set as Asn1Set, BitString, Integer, Null, OctetString, PrintableString, Sequence, Utf8String } from "asn1js";
@@ -19,7 +19,7 @@ import {
   RelativeDistinguishedNames,
   Time,
 } from "pkijs";
-import { type CertificateUse, KEY_USAGE, OID, pemOf } from "./certificates.ts";
+import { type CertificateUse, KEY_USAGE, OID, parseChain, pemOf } from "./certificates.ts";
 import { sha256 } from "./digest.ts";
 import { DEFAULT_SCHEME, generateKeyPair, publicKeyText, type SchemeName, type SignatureSpec, schemeOf, signSync } from "./schemes.ts";
 
@@ -106,6 +106,26 @@ export async function createSelfSigned(
 /** As one PEM file: the private key as PKCS#8 in the clear, then the chain. For files that only their owner reads. */
 export const credentialPem = ({ privateKey, chain }: Credential): string =>
   privateKey.export({ type: "pkcs8", format: "pem" }).toString() + pemOf(chain);
+
+/** What `credentialPem` wrote, or any file of one unencrypted private key and its chain. Throws `credential.malformed`. */
+export function parseCredential(pem: string): Credential {
+  const [keyBlock, ...more] = pem.match(PRIVATE_KEY_BLOCK) ?? [];
+  if (keyBlock === undefined || more.length > 0) throw credentialMalformed("it must hold exactly one private key that is not encrypted");
+  const chain = parseChain(pem.replace(keyBlock, ""));
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey(keyBlock);
+  } catch {
+    throw credentialMalformed("its private key cannot be read");
+  }
+  if (publicKeyText(privateKey) !== publicKeyText((chain[0] as X509Certificate).publicKey))
+    throw credentialMalformed("its first certificate is not that of its private key");
+  return { privateKey, chain };
+}
+const PRIVATE_KEY_BLOCK = /-----BEGIN (?:(?:EC|RSA) )?PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END (?:(?:EC|RSA) )?PRIVATE KEY-----/g;
+
+const credentialMalformed = (reason: string) =>
+  badRequest("credential.malformed", `Not a private key with its certificate in PEM: ${reason}.`, { reason });
 
 function extensionsOf({ use, publicKey, hosts }: CertificateRequest, issuerKey: string): Extension[] {
   const authority = use === "authority";
