@@ -1,0 +1,104 @@
+// What keys sign. Every preimage begins with its purpose, and is built or rebuilt here: no caller can have a key sign bytes
+// that mean something else. Each purpose has one role that may ask for it, and the categories of key that do it.
+
+import { BowlineError, badRequest, concat, type Data, decode, decoder, equalBytes, parseSecureHash, utf8 } from "@bowline/base";
+import { type KeyCategory, keyIdOf, SCHEMES, schemeOf } from "@bowline/crypto";
+import { encodeSignature, notaryPreimage, type SignatureMetadata, transactionPreimage } from "@bowline/ledger";
+import Type from "typebox";
+import type { Caller, CryptoService, RoleName } from "../services.ts";
+
+type SignRequest = Parameters<CryptoService["sign"]>[0];
+
+export interface Signing {
+  readonly categories: readonly KeyCategory[];
+  readonly bytes: Uint8Array;
+  /** What the caller is given for the bare signature. */
+  readonly reply: (signature: Uint8Array) => Uint8Array;
+}
+
+const ASKED_BY: Readonly<Record<SignRequest["purpose"], RoleName>> = {
+  transaction: "flow",
+  notary: "uniqueness",
+  "group-parameters": "db",
+};
+
+/** Throws `crypto.callerRefused`, `crypto.preimageRefused` or `input.invalid`. */
+export function signingOf(request: SignRequest, caller: Caller): Signing {
+  const { purpose, publicKey, parts } = request;
+  if (ASKED_BY[purpose] !== caller.role)
+    throw new BowlineError("forbidden", "crypto.callerRefused", `Role ${caller.role} may not have anything signed as ${purpose}.`, {
+      role: caller.role,
+      purpose,
+    });
+  switch (purpose) {
+    case "transaction":
+      return transactionSigning(publicKey, parts);
+    case "notary":
+      return { categories: ["NOTARY"], bytes: checkNotaryPreimage(parts), reply: (signature) => signature };
+    case "group-parameters":
+      return { categories: ["SESSION_INIT"], bytes: groupParametersPreimage(decodeBytes(parts).bytes), reply: (signature) => signature };
+  }
+}
+
+/** What the key of a static network signs. */
+export const groupParametersPreimage = (parameters: Uint8Array): Uint8Array => concat(utf8("bowline/group-parameters/1\0"), parameters);
+
+const Bytes = Type.Unsafe<Uint8Array>(
+  Type.Refine(
+    Type.Unknown(),
+    (value) => value instanceof Uint8Array,
+    () => "must be bytes",
+  ),
+);
+const STRICT = { additionalProperties: false } as const;
+const Time = Type.Integer({ minimum: 0 });
+
+const decodeTransaction = decoder(
+  Type.Object({ transactionId: Type.String(), timestamp: Time, platformVersion: Type.Integer({ minimum: 1 }) }, STRICT),
+  "parts of a transaction signature",
+);
+
+function transactionSigning(publicKey: string, parts: Data): Signing {
+  const { transactionId, timestamp, platformVersion } = decodeTransaction(parts);
+  const id = parseSecureHash(transactionId);
+  if (id === undefined) throw badRequest("crypto.preimageRefused", `"${transactionId}" is no transaction id.`);
+  const metadata: SignatureMetadata = { timestamp, spec: SCHEMES[schemeOf(publicKey)].defaultSpec, platformVersion };
+  return {
+    categories: ["LEDGER"],
+    bytes: transactionPreimage(id, metadata),
+    reply: (signature) => encodeSignature({ by: keyIdOf(publicKey), signature, metadata }),
+  };
+}
+
+const decodePreimage = decoder(Type.Object({ preimage: Bytes }, STRICT), "parts of a notary signature");
+const decodeBytes = decoder(Type.Object({ bytes: Bytes }, STRICT), "parts of a group parameters signature");
+
+const decodeBatch = decoder(
+  Type.Object(
+    {
+      batch: Bytes,
+      metadata: Type.Object(
+        {
+          timestamp: Time,
+          spec: Type.Enum([...new Set(Object.values(SCHEMES).flatMap(({ specs }) => specs))]),
+          platformVersion: Type.Integer({ minimum: 1 }),
+        },
+        STRICT,
+      ),
+    },
+    STRICT,
+  ),
+  "notary preimage",
+);
+
+/** Only what the ledger itself would build from a batch's top and its metadata. */
+function checkNotaryPreimage(parts: Data): Uint8Array {
+  const { preimage } = decodePreimage(parts);
+  const refused = () =>
+    badRequest("crypto.preimageRefused", "What a notary signs is the top of a batch with its metadata, and this is not.");
+  const start = preimage.indexOf(0) + 1;
+  if (start === 0) throw refused();
+  const { batch, metadata } = decodeBatch(decode(preimage.subarray(start)));
+  if (!equalBytes(notaryPreimage(batch, metadata), preimage)) throw refused();
+  return preimage;
+}

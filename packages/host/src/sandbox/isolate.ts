@@ -1,0 +1,238 @@
+// One bundle in a heap of its own: an isolate of isolated-vm, and inside it Hardened JavaScript (SES).
+//
+// Guarantees: the bundle has no clock, randomness, timer, input, output, time zone or shared mutable intrinsic, and only what
+// it is handed. Each run has a time limit, the heap a memory limit. A run that breaks one, or answers what is no answer,
+// ends the isolate: from then on every call rejects. Runs happen on isolated-vm's threads, so that author code never holds
+// up this one; those of one isolate happen one after another, in the order of the calls.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { BowlineError, type Data, type Log } from "@bowline/base";
+import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
+import ivm from "isolated-vm";
+import { type Inside, inside } from "./inside.ts";
+import { ANSWER_CHARS_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
+import { tame } from "./tame.ts";
+import type { Warm } from "./warm-pool.ts";
+import { parseAnswer, WIRE_DEPTH_MAX } from "./wire.ts";
+
+/** A bundle as its package holds it. */
+export interface BundleSource {
+  /** Assigns the global `__cordapp`, whose member `cordapp` is a `CordappBundle`. */
+  readonly script: string;
+  readonly manifest: CordappManifest;
+}
+
+export interface IsolateOptions {
+  /** How the bundle is called in messages: its checksum. */
+  readonly name: string;
+  readonly log: Log;
+  /**
+   * A native loop of V8 could not be stopped: its thread is suspended and its memory is lost until the process ends.
+   * The process should finish what it does and end.
+   */
+  readonly onUnstoppable: (name: string) => void;
+}
+
+export type LimitHit = "memory" | "time" | "starved" | "answer";
+
+type Call = ivm.Reference<(...values: never[]) => unknown>;
+
+const LOCKDOWN = `lockdown(${JSON.stringify({
+  errorTaming: "safe",
+  errorTrapping: "none",
+  unhandledRejectionTrapping: "none",
+  reporting: "none",
+  overrideTaming: "severe",
+  consoleTaming: "unsafe",
+  evalTaming: "safe-eval",
+  localeTaming: "safe",
+  stackFiltering: "concise",
+})});`;
+
+/** Nothing is added to the compartment's globals, and nothing can be: flows of one isolate share no variable by accident. */
+const ENTER = `(script, depthMax, charsMax) => {
+  const compartment = new Compartment({ globals: {}, __options__: true });
+  Object.freeze(compartment.globalThis);
+  return (${inside})(compartment.evaluate(script + "\\n;__cordapp.cordapp"), depthMax, charsMax);
+}`;
+
+/** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */
+let snapshot: ivm.ExternalCopy<ArrayBuffer> | undefined;
+
+function sesSnapshot(): ivm.ExternalCopy<ArrayBuffer> {
+  if (snapshot !== undefined) return snapshot;
+  const ses = readFileSync(join(dirname(createRequire(import.meta.url).resolve("ses")), "ses.umd.min.js"), "utf8");
+  // SES wants a console to tame; this one is deaf.
+  const console = `globalThis.console = new Proxy({}, { get: () => () => {} });`;
+  snapshot = ivm.Isolate.createSnapshot([{ code: `"use strict";(${tame})();${console}${ses}` }]);
+  return snapshot;
+}
+
+export class BundleIsolate implements Warm {
+  readonly #options: IsolateOptions;
+  readonly #isolate: ivm.Isolate;
+  readonly #calls: Readonly<Record<keyof Inside, Call>>;
+  #running = 0;
+  /** Rejects when no answer can come any more. */
+  readonly #ended: Promise<never>;
+
+  private constructor(options: IsolateOptions, isolate: ivm.Isolate, calls: Readonly<Record<keyof Inside, Call>>, ended: Promise<never>) {
+    this.#options = options;
+    this.#isolate = isolate;
+    this.#calls = calls;
+    this.#ended = ended;
+  }
+
+  /** Throws `sandbox.bundleRefused` where the script does not evaluate, and `sandbox.manifestMismatch` where it says other than its package. */
+  static async create(source: BundleSource, options: IsolateOptions): Promise<BundleIsolate> {
+    const end = Promise.withResolvers<never>();
+    end.promise.catch(() => {}); // Heard by the calls that race it, where there are any.
+    const isolate = new ivm.Isolate({
+      memoryLimit: ISOLATE_MEMORY_MB_MAX,
+      snapshot: sesSnapshot(),
+      onCatastrophicError: (message) => {
+        options.log.error("an isolate could not be stopped; end this process soon", { bundle: options.name, message });
+        end.reject(limitHit(options.name, "time"));
+        options.onUnstoppable(options.name);
+      },
+    });
+    try {
+      const entered = await Promise.race([enter(isolate, source.script), end.promise]);
+      const created = new BundleIsolate(options, isolate, entered, end.promise);
+      await created.#checkManifest(source.manifest);
+      return created;
+    } catch (cause) {
+      if (!isolate.isDisposed) isolate.dispose();
+      if (cause instanceof BowlineError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new BowlineError("internal", "sandbox.bundleRefused", `Bundle ${options.name} cannot be evaluated: ${reason}`, { reason });
+    }
+  }
+
+  get isAlive(): boolean {
+    return !this.#isolate.isDisposed;
+  }
+
+  get isBusy(): boolean {
+    return this.#running > 0;
+  }
+
+  /** Starts fibers, delivers results, lets the microtasks drain, and answers the reports as parsed JSON. */
+  async activate(starts: readonly FiberStart[], deliveries: readonly Delivery[]): Promise<unknown> {
+    // Queued together: nothing of this isolate runs between them but the microtasks of the first.
+    const started = this.#run("activate", [starts, deliveries] as never);
+    const collected = this.#run("collect", [] as never, Number.MAX_SAFE_INTEGER);
+    collected.catch(() => {}); // Where the first failed, its reason is the one that counts.
+    this.#required(await started);
+    return this.#required(await collected);
+  }
+
+  /** The contracts' violations and the outputs' descriptions, as parsed JSON; or what `verify` or `describeState` threw. */
+  check(transaction: Data, outputs: readonly { readonly type: string; readonly data: Data }[]) {
+    return this.#run("check", [transaction, outputs] as never);
+  }
+
+  /** Forgets a fiber. */
+  drop(fiber: string): void {
+    if (this.isAlive) this.#calls.drop.applyIgnored(undefined, [fiber] as never, { timeout: RUN_MS_MAX });
+  }
+
+  dispose(): void {
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+
+  async #run(method: keyof Inside, values: never, charsMax = ANSWER_CHARS_MAX) {
+    const { name } = this.#options;
+    if (!this.isAlive) throw gone(name);
+    const before = this.#isolate.cpuTime;
+    this.#running++;
+    const call = this.#calls[method].apply(undefined, values, { arguments: { copy: true }, timeout: RUN_MS_MAX });
+    try {
+      return parseAnswer(await Promise.race([call, this.#ended]), charsMax);
+    } catch (cause) {
+      call.catch(() => {});
+      const cpuMs = this.isAlive ? Number(this.#isolate.cpuTime - before) / 1e6 : 0;
+      this.dispose();
+      throw reasonOf(name, cause, cpuMs);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  #required(answer: ReturnType<typeof parseAnswer>): unknown {
+    if ("ok" in answer) return answer.ok;
+    this.dispose();
+    throw new BowlineError(
+      "internal",
+      "sandbox.bundleFailed",
+      `Bundle ${this.#options.name} failed outside of any flow: ${answer.thrown}`,
+      {
+        reason: answer.thrown,
+      },
+    );
+  }
+
+  async #checkManifest(expected: CordappManifest): Promise<void> {
+    const reported = this.#required(await this.#run("manifest", [] as never));
+    if (sorted(reported) === sorted(JSON.parse(JSON.stringify(expected)))) return;
+    throw new BowlineError(
+      "internal",
+      "sandbox.manifestMismatch",
+      `Bundle ${this.#options.name} has other flows, states or contracts than its package says. Build the package again.`,
+    );
+  }
+}
+
+async function enter(isolate: ivm.Isolate, script: string): Promise<Readonly<Record<keyof Inside, Call>>> {
+  const context = await isolate.createContext();
+  await context.eval(LOCKDOWN);
+  const entered: ivm.Reference<Inside> = await context.evalClosure(
+    `return (${ENTER})($0, $1, $2)`,
+    [script, WIRE_DEPTH_MAX, ANSWER_CHARS_MAX],
+    { result: { reference: true }, timeout: EVALUATE_MS_MAX },
+  );
+  const method = (name: keyof Inside): Call => entered.getSync(name, { reference: true }) as Call;
+  return {
+    manifest: method("manifest"),
+    activate: method("activate"),
+    collect: method("collect"),
+    drop: method("drop"),
+    check: method("check"),
+  };
+}
+
+/** isolated-vm tells its errors apart by their words only. */
+function reasonOf(name: string, cause: unknown, cpuMs: number): BowlineError {
+  if (cause instanceof BowlineError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (message.includes("memory limit")) return limitHit(name, "memory");
+  if (message.includes("timed out")) return limitHit(name, cpuMs < RUN_CPU_MS_BLAMED ? "starved" : "time");
+  return gone(name);
+}
+
+const WORDS: Readonly<Record<LimitHit, string>> = {
+  memory: `used more than ${ISOLATE_MEMORY_MB_MAX} MB`,
+  time: `ran longer than ${RUN_MS_MAX} ms without a pause`,
+  starved: "was given too little of the processor",
+  answer: "answered what the platform cannot take",
+};
+
+/** What broke a limit could not be run: nothing is said of what it would have answered. */
+export function limitHit(name: string, limit: LimitHit): BowlineError {
+  const message = `Code of package ${name} could not be run to its end: it ${WORDS[limit]}.`;
+  return new BowlineError(limit === "starved" ? "unavailable" : "internal", `sandbox.${limit}Limit`, message, { bundle: name, limit });
+}
+
+export const gone = (name: string): BowlineError =>
+  new BowlineError("unavailable", "sandbox.gone", `The isolate of package ${name} is gone; its flows are replayed in another.`);
+
+/** The same text for the same JSON, whatever the order of its members. */
+function sorted(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === "object" && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}

@@ -1,0 +1,154 @@
+// What a bundle says of its fibers, checked: nothing of it is believed. A fiber that asks what author code may not ask, or
+// says what is no plain data, has failed; the others go on.
+
+import { BowlineError, type Data, type Decoder, decoder, parseName } from "@bowline/base";
+import type { AuthorSyscall, FiberReport, Outcome, Syscall } from "@bowline/sdk";
+import Type, { type TSchema } from "typebox";
+import { LOGS_PER_REPORT_MAX, SYSCALLS_PER_REPORT_MAX } from "./limits.ts";
+import { answerInvalid, fromWire, isObject } from "./wire.ts";
+
+/** The fibers that live in the isolate, each with the prefix of its steps' paths. */
+export type LiveFibers = ReadonlyMap<string, string>;
+
+/** In the order of `collected`; what is said of fibers that do not live there is dropped. */
+export function checkReports(collected: unknown, live: LiveFibers): readonly FiberReport[] {
+  if (!Array.isArray(collected)) throw answerInvalid("is no list of reports");
+  const reports = new Map<string, FiberReport>();
+  for (const item of collected as readonly unknown[]) {
+    if (!isObject(item) || typeof item["fiber"] !== "string") throw answerInvalid("is a report of no fiber");
+    const fiber = item["fiber"];
+    const prefix = live.get(fiber);
+    if (prefix !== undefined && !reports.has(fiber)) reports.set(fiber, checkReport(fiber, prefix, item["report"]));
+  }
+  return [...reports.values()];
+}
+
+function checkReport(fiber: string, prefix: string, answer: unknown): FiberReport {
+  try {
+    if (!isObject(answer)) throw answerInvalid("is no report");
+    if (typeof answer["thrown"] === "string") throw answerInvalid(`cannot leave the sandbox: ${answer["thrown"]}`);
+    const report = answer["ok"];
+    if (!isObject(report)) throw answerInvalid("is no report");
+    const syscalls = listOf(report["syscalls"], "syscalls", SYSCALLS_PER_REPORT_MAX).map((asked) => checkSyscall(asked, prefix));
+    const logs = listOf(report["logs"], "logs").slice(0, LOGS_PER_REPORT_MAX).map(checkLog);
+    const finished = report["finished"];
+    if (finished === undefined) return { fiber, syscalls, logs };
+    return { fiber, syscalls: [], logs, finished: checkOutcome(finished) };
+  } catch (cause) {
+    if (!(cause instanceof BowlineError)) throw cause;
+    return { fiber, syscalls: [], logs: [], finished: { error: { type: cause.code, message: cause.message } } };
+  }
+}
+
+function listOf(value: unknown, what: string, lengthMax = Number.MAX_SAFE_INTEGER): readonly unknown[] {
+  if (!Array.isArray(value)) throw answerInvalid(`has no list of ${what}`);
+  if (value.length > lengthMax) throw answerInvalid(`has ${value.length} ${what} at once, more than ${lengthMax}`);
+  return value;
+}
+
+function checkSyscall(asked: unknown, prefix: string): { readonly path: string; readonly call: Syscall } {
+  const { path, call } = isObject(asked) ? asked : {};
+  const own = typeof path === "string" && (prefix === "" ? path : path.startsWith(`${prefix}.`) ? path.slice(prefix.length + 1) : "");
+  if (typeof path !== "string" || typeof own !== "string" || path.length > PATH_CHARS_MAX || !/^[1-9]\d*(\.[1-9]\d*)*$/.test(own))
+    throw answerInvalid("asks for a step that is not its own");
+  return { path, call: checkCall(fromWire(call, "integers")) };
+}
+
+const PATH_CHARS_MAX = 1_000;
+
+function checkCall(call: Data): Syscall {
+  const kind = isObject(call) ? call["kind"] : undefined;
+  const check = typeof kind === "string" && Object.hasOwn(CALLS, kind) ? CALLS[kind as AuthorSyscall["kind"]] : undefined;
+  if (check === undefined) throw answerInvalid(`asks for ${String(kind)}, which packages may not ask for`);
+  return canonicalNames(check(call) as AuthorSyscall);
+}
+
+/** Throws `name.invalid`. */
+function canonicalNames(call: AuthorSyscall): AuthorSyscall {
+  if (call.kind === "session.open") return { ...call, counterparty: parseName(call.counterparty) };
+  if ((call.kind === "members.find" || call.kind === "notaries.find") && call.name !== undefined)
+    return { ...call, name: parseName(call.name) };
+  return call;
+}
+
+const exactly = <P extends Record<string, TSchema>>(properties: P) => Type.Object(properties, { additionalProperties: false });
+/** As authors write it; `canonicalNames` makes it canonical, or refuses it. */
+const Name = Type.String({ maxLength: 1_000 });
+const Protocol = exactly({
+  name: Type.String({ minLength: 1, maxLength: 256 }),
+  versions: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 }),
+});
+const Plain = Type.Unknown(); // Plain data already: `fromWire` made it.
+
+const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
+  "session.open": exactly({
+    kind: Type.Literal("session.open"),
+    counterparty: Name,
+    protocol: Protocol,
+    timeoutMs: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
+  "session.exchange": exactly({
+    kind: Type.Literal("session.exchange"),
+    sends: Type.Array(exactly({ session: Type.String(), payload: Plain })),
+    receives: Type.Array(Type.String()),
+  }),
+  "session.close": exactly({ kind: Type.Literal("session.close"), sessions: Type.Array(Type.String()) }),
+  "clock.now": exactly({ kind: Type.Literal("clock.now") }),
+  "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
+  random: exactly({ kind: Type.Literal("random"), length: Type.Integer({ minimum: 0, maximum: 65_536 }) }),
+  "members.find": exactly({ kind: Type.Literal("members.find"), name: Type.Optional(Name) }),
+  "notaries.find": exactly({ kind: Type.Literal("notaries.find"), name: Type.Optional(Name) }),
+  "vault.find": exactly({
+    kind: Type.Literal("vault.find"),
+    query: exactly({
+      state: Type.String(),
+      consumed: Type.Optional(Type.Boolean()),
+      where: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]))),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+      after: Type.Optional(Type.String()),
+    }),
+  }),
+  "vault.resolve": exactly({ kind: Type.Literal("vault.resolve"), refs: Type.Array(Type.String(), { maxItems: 10_000 }) }),
+  "vault.transaction": exactly({ kind: Type.Literal("vault.transaction"), id: Type.String() }),
+  platform: exactly({
+    kind: Type.Literal("platform"),
+    flow: Type.Union([
+      Type.Literal("ledger.sign"),
+      Type.Literal("ledger.finalize"),
+      Type.Literal("ledger.receiveProposal"),
+      Type.Literal("ledger.answerProposal"),
+    ]),
+    input: Plain,
+  }),
+};
+
+const CALLS = Object.fromEntries(Object.entries(SCHEMAS).map(([kind, schema]) => [kind, decoder(schema, `syscall ${kind}`)])) as Readonly<
+  Record<AuthorSyscall["kind"], Decoder<unknown>>
+>;
+
+const checkLogLine = decoder(
+  exactly({
+    level: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),
+    message: Type.String(),
+    facts: Type.Unsafe<Data>(Plain),
+  }),
+  "log line",
+);
+
+const checkLog = (line: unknown): FiberReport["logs"][number] => checkLogLine(fromWire(line, "any"));
+
+const checkFailure = decoder(
+  exactly({
+    type: Type.String(),
+    message: Type.String(),
+    details: Type.Optional(Type.Record(Type.String(), Type.String())),
+  }),
+  "failure",
+);
+
+function checkOutcome(outcome: unknown): Outcome {
+  const plain = fromWire(outcome, "integers");
+  if (!isObject(plain)) throw answerInvalid("ends with neither a result nor a failure");
+  if ("ok" in plain) return { ok: plain["ok"] as Data };
+  return { error: checkFailure(plain["error"]) as Extract<Outcome, { error: unknown }>["error"] };
+}
