@@ -15,6 +15,9 @@ export type RestFlowStatus = (typeof FLOW_STATUSES)[number];
 /** A flow in one of these never changes again. */
 export const TERMINAL_STATUSES: readonly RestFlowStatus[] = ["COMPLETED", "FAILED", "KILLED"];
 
+/** The longest that a client may have the server wait for a flow. */
+const WAIT_MS_MAX = 60_000;
+
 const common = {
   holdingIdentityShortHash: Type.String(),
   clientRequestId: nullable(Type.String()),
@@ -91,7 +94,15 @@ export const getFlowResult = defineRoute({
   tag,
   summary: "The result of one flow: 202 while it runs, 200 when it has completed, failed or was killed.",
   params: Type.Object(flow),
-  query: noParams,
+  query: Type.Object({
+    waitMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: WAIT_MS_MAX,
+        description: "Not of the original: answer when the flow has ended, or when this time is over.",
+      }),
+    ),
+  }),
   body: undefined,
   statuses: [200, 202],
   reply: FlowResultReply,

@@ -13,5 +13,6 @@ export {
   type ReplyOf,
   type Route,
   type RouteBody,
+  SOFTWARE_VERSION,
 } from "./route.ts";
 export { allRoutes, type OperationName, type Operations, operations, protocolVersions } from "./routes.ts";

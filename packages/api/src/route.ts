@@ -9,6 +9,7 @@ export type ApiVersion = (typeof API_VERSIONS)[number];
 
 /** What `getprotocolversion` answers, and what member infos say of this software. */
 export const PLATFORM_VERSION = 50200;
+export const SOFTWARE_VERSION = "0.1.0";
 
 /** A file in a multipart body. */
 export interface FilePart {

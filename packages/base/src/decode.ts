@@ -17,9 +17,31 @@ export function decoder<S extends TSchema>(schema: S, what: string): Decoder<Sta
   return (value) => {
     compiled ??= Compile(schema);
     if (compiled.Check(value)) return value as Static<S>;
-    const [first] = compiled.Errors(value);
-    const field = first === undefined || first.instancePath === "" ? what : `${what}${first.instancePath}`;
-    const message = first?.message ?? "does not fit its schema";
-    throw badRequest("input.invalid", `${field} ${message}.`, { field, reason: message });
+    throw schemaRefusal(compiled.Errors(value), what);
   };
+}
+
+/** A schema checker's complaint, as far as we read it. */
+export interface SchemaComplaint {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly params: object;
+  readonly message: string;
+}
+
+/** `input.invalid` with the field and the reason of the first complaint, in words for whoever wrote the input. */
+export function schemaRefusal(complaints: Iterable<SchemaComplaint>, what: string) {
+  const [first] = complaints;
+  const { field, reason } = first === undefined ? { field: "", reason: "does not fit its schema" } : inWords(first);
+  return badRequest("input.invalid", `${what}${field} ${reason}.`, { field: `${what}${field}`, reason });
+}
+
+function inWords({ keyword, instancePath, params, message }: SchemaComplaint): { readonly field: string; readonly reason: string } {
+  const { requiredProperties, allowedValues } = params as { requiredProperties?: readonly string[]; allowedValues?: readonly unknown[] };
+  if (keyword === "required" && requiredProperties?.[0] !== undefined)
+    return { field: `${instancePath}/${requiredProperties[0]}`, reason: "is missing" };
+  if (keyword === "boolean") return { field: instancePath, reason: "is not known here" };
+  if (keyword === "enum" && allowedValues !== undefined)
+    return { field: instancePath, reason: `must be one of ${allowedValues.join(", ")}` };
+  return { field: instancePath, reason: message };
 }

@@ -1,6 +1,6 @@
 export { compareBytes, concat, equalBytes, fromHex, fromUtf8, hex, u32, utf8 } from "./bytes.ts";
 export { type Data, DEPTH_MAX, decode, encode } from "./codec.ts";
-export { type Decoder, decoder } from "./decode.ts";
+export { type Decoder, decoder, type SchemaComplaint, schemaRefusal } from "./decode.ts";
 export { type Env, type Instant, isoInstant } from "./env.ts";
 export { BowlineError, badRequest, type ErrorKind, unavailable } from "./errors.ts";
 export { digestOf, parseSecureHash, parseShortHash, type SecureHash, SHA_256, type ShortHash, secureHash, shortHash } from "./hash.ts";

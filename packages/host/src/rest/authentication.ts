@@ -1,0 +1,77 @@
+// Who asks. Credentials that were right are remembered for a minute by a keyed hash, so that not every request pays for
+// Argon2; what runs beside is bounded, so that guesses cannot eat the machine.
+
+import { createHmac, randomBytes } from "node:crypto";
+import { BowlineError } from "@bowline/base";
+import type { DbService } from "../services.ts";
+
+const KEPT_MS = 60_000;
+const KEPT_MAX = 1_000;
+const CHECKS_AT_ONCE_MAX = 8;
+const CHECKS_WAITING_MAX = 64;
+
+export interface Authentication {
+  /** The login of whoever sent this header. Throws `rest.unauthenticated`. */
+  login(authorization: string | undefined): Promise<string>;
+}
+
+export function createAuthentication(db: Pick<DbService, "authenticate">, now: () => number): Authentication {
+  const key = randomBytes(32);
+  const verified = new Map<string, { readonly login: string; readonly until: number }>();
+  const checking = new Map<string, Promise<string | undefined>>();
+  const waiting: (() => void)[] = [];
+  let running = 0;
+
+  async function check(name: string, password: string): Promise<string | undefined> {
+    if (running >= CHECKS_AT_ONCE_MAX) {
+      if (waiting.length >= CHECKS_WAITING_MAX)
+        throw new BowlineError("tooMany", "rest.tooManyLogins", "Too many logins at once. Try again in a second.", {});
+      await new Promise<void>((turn) => waiting.push(turn));
+    }
+    running++;
+    try {
+      return (await db.authenticate({ login: name, password }))?.login;
+    } finally {
+      running--;
+      waiting.shift()?.();
+    }
+  }
+
+  function remember(digest: string, login: string): void {
+    const [oldest] = verified.keys();
+    if (verified.size >= KEPT_MAX && oldest !== undefined) verified.delete(oldest);
+    verified.set(digest, { login, until: now() + KEPT_MS });
+  }
+
+  return {
+    async login(authorization) {
+      const credentials = parseBasic(authorization);
+      if (credentials === undefined) throw refused("User credentials are empty or cannot be resolved");
+      const digest = createHmac("sha256", key).update(JSON.stringify(credentials)).digest("base64");
+      const known = verified.get(digest);
+      if (known !== undefined && now() < known.until) return known.login;
+      verified.delete(digest);
+      // Requests with the same credentials that arrive together are checked once.
+      let checked = checking.get(digest);
+      if (checked === undefined) {
+        checked = check(...credentials).finally(() => checking.delete(digest));
+        checking.set(digest, checked);
+      }
+      const login = await checked;
+      if (login === undefined) throw refused("Error during user authentication");
+      remember(digest, login);
+      return login;
+    },
+  };
+}
+
+const refused = (title: string): BowlineError => new BowlineError("unauthenticated", "rest.unauthenticated", title, {});
+
+/** RFC 7617, as UTF-8. */
+function parseBasic(authorization: string | undefined): readonly [login: string, password: string] | undefined {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? "") ?? [];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  return colon < 1 ? undefined : [text.slice(0, colon).toLowerCase(), text.slice(colon + 1)];
+}

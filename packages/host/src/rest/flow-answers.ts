@@ -1,0 +1,234 @@
+// Flows and vaults of one virtual node. A flow starts after the original's checks, in the original's order.
+
+import { CLIENT_REQUEST_ID, type RestFlowStatus, TERMINAL_STATUSES } from "@bowline/api";
+import { BowlineError, badRequest, type Data, isoInstant, readJson, type SecureHash, schemaRefusal, writeJson } from "@bowline/base";
+import type { FlowRow, FlowStatus } from "@bowline/flow";
+import type { ListedState } from "@bowline/ledger";
+import type { CordappManifest } from "@bowline/sdk";
+import { Check, Errors, type XSchema } from "typebox/schema";
+import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
+import type { Answers, RestShell } from "./answers.ts";
+import { requireVirtualNode } from "./virtual-node.ts";
+
+type FlowOperations = "startFlow" | "listFlows" | "getFlow" | "getFlowResult" | "listFlowClasses" | "listVaultStates";
+
+export function flowAnswers(shell: RestShell): Pick<Answers, FlowOperations> {
+  const { persistence } = shell.services;
+  return {
+    async startFlow({ params, body, login, version }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      return { status: 202, body: statusBody(await start(shell, node, body, login, version), node) };
+    },
+    async listFlows({ params, query }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const status = query.status === undefined ? null : rowStatuses(query.status);
+      const rows = await persistence.flowStatuses({ vnode: node.holdingIdentity.shortHash, status });
+      return { body: { flowStatusResponses: rows.map((row) => statusBody(row, node)) } };
+    },
+    async getFlow({ params }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      return { body: statusBody(await requireFlow(shell, node, params.clientrequestid), node) };
+    },
+    async getFlowResult({ params, query }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const row = await requireFlow(shell, node, params.clientrequestid, query.waitMs);
+      const { flowResult: _, ...common } = statusBody(row, node);
+      const json = row.outcome !== null && "ok" in row.outcome ? resultJson(row.outcome.ok) : null;
+      return { status: TERMINAL_STATUSES.includes(common.flowStatus) ? 200 : 202, body: { ...common, json } };
+    },
+    async listFlowClasses({ params }) {
+      const cpi = await cpiOf(shell, await requireVirtualNode(shell, params.holdingidentityshorthash));
+      return { body: { flowClassNames: startableFlows(cpi) } };
+    },
+    async listVaultStates({ params, query }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const { type, consumed, limit, after } = query;
+      const contracts = contractsOf(await cpiOf(shell, node));
+      const state = type ?? onlyState([...contracts.keys()]);
+      const read = {
+        kind: "list" as const,
+        state,
+        ...(consumed === undefined ? {} : { consumed }),
+        ...(limit === undefined ? {} : { limit }),
+        ...(after === undefined ? {} : { before: after }),
+      };
+      const page = (await persistence.read({ vnode: node.holdingIdentity.shortHash, read })) as unknown as {
+        readonly states: readonly ListedState[];
+        readonly next: string | null;
+      };
+      const states = page.states.map((listed) => ({
+        ref: listed.ref,
+        type: listed.type,
+        contract: contracts.get(listed.type) ?? "",
+        notary: listed.notary,
+        json: jsonOf(listed.json),
+      }));
+      return { body: { states, next: page.next } };
+    },
+  };
+}
+
+interface StartBody {
+  readonly clientRequestId: string;
+  readonly flowClassName: string;
+  readonly requestBody: unknown;
+}
+
+async function start(shell: RestShell, node: VirtualNodeInfo, body: StartBody, login: string, version: string): Promise<FlowRow> {
+  const { clientRequestId, flowClassName } = body;
+  const vnode = node.holdingIdentity.shortHash;
+  if (node.statuses.flowStart !== "ACTIVE")
+    throw new BowlineError("notAllowed", "flow.startInactive", `The virtual node ${vnode} does not start flows now.`, { id: vnode });
+  if (!CLIENT_REQUEST_ID.test(clientRequestId))
+    throw badRequest("flow.clientRequestId", "clientRequestId has 1 to 242 characters of -._ A-Z a-z 0-9.", { field: "clientRequestId" });
+  const cpi = await cpiOf(shell, node);
+  const found = findStartable(cpi, flowClassName);
+  // A used id comes before the refusals that follow; asking costs a call, so it is asked only where one of them is due.
+  if (found === undefined) throw await insteadOf(shell, node, clientRequestId, notStartable(cpi, node, flowClassName));
+  const permission = `StartFlow:${flowClassName}`;
+  if (!(await shell.services.db.authorise({ login, permission })))
+    throw await insteadOf(
+      shell,
+      node,
+      clientRequestId,
+      new BowlineError("forbidden", "flow.startForbidden", `User ${login} may not start ${flowClassName}: ${permission} is not allowed.`, {
+        permission,
+        version,
+      }),
+    );
+  const { kind, row } = await shell.services.persistence.startFlow({
+    vnode,
+    identity: { me: node.holdingIdentity.x500Name, groupId: node.holdingIdentity.groupId },
+    clientRequestId,
+    flowName: flowClassName,
+    bundle: found.bundle,
+    startedBy: login,
+    input: flowInput(found.flow.input, body.requestBody as Data),
+  });
+  if (kind === "conflict") throw used(clientRequestId);
+  return row;
+}
+
+async function insteadOf(shell: RestShell, node: VirtualNodeInfo, clientRequestId: string, refusal: BowlineError): Promise<BowlineError> {
+  const row = await shell.services.persistence.flowStatus({ vnode: node.holdingIdentity.shortHash, clientRequestId });
+  return row === null ? refusal : used(clientRequestId);
+}
+
+const used = (clientRequestId: string): BowlineError =>
+  new BowlineError(
+    "conflict",
+    "flow.requestConflict",
+    `The client request id ${clientRequestId} has started another flow, or this one with another body.`,
+    {
+      clientRequestId,
+    },
+  );
+
+type ManifestFlow = CordappManifest["flows"][number];
+
+function findStartable(cpi: CpiInfo, name: string): { readonly flow: ManifestFlow; readonly bundle: SecureHash } | undefined {
+  for (const { manifest, fileChecksum } of cpi.cpks) {
+    const flow = manifest.flows.find((each) => each.startable && each.name === name);
+    if (flow !== undefined) return { flow, bundle: fileChecksum };
+  }
+  return undefined;
+}
+
+const startableFlows = (cpi: CpiInfo): string[] =>
+  cpi.cpks.flatMap(({ manifest }) => manifest.flows.filter(({ startable }) => startable).map(({ name }) => name));
+
+function notStartable(cpi: CpiInfo, node: VirtualNodeInfo, name: string): BowlineError {
+  const startable = startableFlows(cpi);
+  return badRequest("flow.notStartable", `${name} is no flow that clients may start here. There are: ${startable.join(", ") || "none"}.`, {
+    "CPI-name": cpi.id.cpiName,
+    "CPI-version": cpi.id.cpiVersion,
+    "CPI-signer-summary-hash": cpi.id.signerSummaryHash,
+    "virtual-node": node.holdingIdentity.x500Name,
+    "group-id": node.holdingIdentity.groupId,
+    startableFlows: startable.join(","),
+  });
+}
+
+/**
+ * What the flow gets. A text is taken as it is where the flow's schema wants a text, else as the JSON it holds.
+ * The schema comes from a package: it is interpreted, never compiled to code.
+ */
+function flowInput(schema: unknown, given: Data): Data {
+  const held = typeof given === "string" ? heldJson(given) : undefined;
+  if (!isSchema(schema)) return held ?? given;
+  if (Check(schema, given)) return given;
+  const value = held ?? given;
+  const [fits, complaints] = Errors(schema, value);
+  if (fits) return value;
+  throw schemaRefusal(complaints, "requestBody");
+}
+
+const isSchema = (value: unknown): value is XSchema => typeof value === "object" && value !== null;
+
+function heldJson(text: string): Data | undefined {
+  try {
+    return readJson(text, "requestBody");
+  } catch (error) {
+    // Text that begins as JSON does is meant as JSON: its mistake is what the client wants to hear of.
+    if (/^\s*[[{]/.test(text)) throw error;
+    return undefined;
+  }
+}
+
+async function requireFlow({ services }: RestShell, node: VirtualNodeInfo, clientRequestId: string, waitMs?: number): Promise<FlowRow> {
+  const vnode = node.holdingIdentity.shortHash;
+  const row = await services.persistence.flowStatus({ vnode, clientRequestId, ...(waitMs === undefined ? {} : { waitMs }) });
+  if (row !== null) return row;
+  throw new BowlineError("notFound", "flow.unknown", `There is no flow with client request id ${clientRequestId}.`, { clientRequestId });
+}
+
+async function cpiOf({ directory }: RestShell, node: VirtualNodeInfo): Promise<CpiInfo> {
+  const cpi = await directory.cpi(node.cpi.fileChecksum);
+  if (cpi !== undefined) return cpi;
+  throw new BowlineError("notFound", "cpi.unknown", `The CPI of virtual node ${node.holdingIdentity.shortHash} is not there.`, {});
+}
+
+const contractsOf = (cpi: CpiInfo): ReadonlyMap<string, string> =>
+  new Map(cpi.cpks.flatMap(({ manifest }) => manifest.states.map(({ name, contract }) => [name, contract] as const)));
+
+function onlyState(states: readonly string[]): string {
+  const [state, ...others] = states;
+  if (state !== undefined && others.length === 0) return state;
+  throw badRequest("vault.typeNeeded", `Name the type of state. There are: ${states.join(", ") || "none"}.`, { field: "type" });
+}
+
+/** A parked flow is, to its client, one that still runs. */
+const restStatus = (status: FlowStatus): RestFlowStatus => (status === "PARKED" ? "RUNNING" : status);
+const rowStatuses = (status: RestFlowStatus): readonly FlowStatus[] => (status === "RUNNING" ? ["RUNNING", "PARKED"] : [status]);
+
+function statusBody(row: FlowRow, node: VirtualNodeInfo) {
+  const { outcome, origin } = row;
+  const flowStatus = restStatus(row.status);
+  return {
+    holdingIdentityShortHash: node.holdingIdentity.shortHash,
+    clientRequestId: origin.kind === "client" ? origin.clientRequestId : null,
+    flowId: row.id,
+    flowStatus,
+    flowResult: outcome !== null && "ok" in outcome ? resultText(outcome.ok) : null,
+    flowError:
+      flowStatus === "FAILED" && outcome !== null && "error" in outcome
+        ? { type: outcome.error.type, message: outcome.error.message }
+        : null,
+    timestamp: isoInstant(row.updatedAt),
+  };
+}
+
+const resultText = (value: Data): string => (typeof value === "string" ? value : writeJson(value));
+
+/** Text that holds a JSON object or array is given as that; other text stays text. */
+function resultJson(value: Data): unknown {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return jsonOf(value);
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Bytes and great integers as JSON can say them. */
+const jsonOf = (value: Data): unknown => JSON.parse(writeJson(value));

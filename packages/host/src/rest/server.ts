@@ -1,0 +1,238 @@
+// The rest role: HTTPS in front of the other roles. It holds its TLS key, in memory, and no credential of any database;
+// it writes nothing but files on their way to the db role.
+//
+// Each request passes: length, credentials, permission, decoding, answer. One log line each. Closing answers what is in
+// hand first.
+
+import { readdir, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ApiVersion, allRoutes, errorBody, operations, PLATFORM_VERSION, protocolVersions, type Route } from "@bowline/api";
+import { BowlineError, type Clock, type Log, readJson } from "@bowline/base";
+import type { BootKey } from "@bowline/crypto";
+import multipart from "@fastify/multipart";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { createDirectory } from "../directory.ts";
+import type { Granted } from "../grants.ts";
+import { openTlsKey } from "../sealed-tls-key.ts";
+import type { Answer, Answers, RestShell } from "./answers.ts";
+import { type Authentication, createAuthentication } from "./authentication.ts";
+import { contentType, sendFailure } from "./failures.ts";
+import { flowAnswers } from "./flow-answers.ts";
+import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
+import { certificateAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
+import { serveSwagger } from "./swagger.ts";
+
+const JSON_BYTES_MAX = 8 * 1024 * 1024;
+const REQUESTS_AT_ONCE_MAX = 1_000;
+/** Headers and body of one request must arrive within this. */
+const REQUEST_TIMEOUT_MS = 300_000;
+const KEEP_ALIVE_MS = 72_000;
+const PARAMETER_LENGTH_MAX = 512;
+
+export interface RestRoleOptions {
+  readonly services: Granted<"rest">;
+  readonly bootKey: BootKey;
+  /** Where the certificate authority that signed our certificate is written, for clients to trust. */
+  readonly caFile: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** A folder for uploads in progress; what lies in it at the start is a dead process's. */
+  readonly uploads: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface RestRole {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function createRestRole(options: RestRoleOptions): Promise<RestRole> {
+  const { services, bootKey, caFile, listen, uploads, clock, log } = options;
+  const { sealed, chainPem } = await services.crypto.releaseTls({ tenant: "rest", sealTo: bootKey.publicKey });
+  await writeFile(caFile, authorityOf(chainPem));
+  await removeFiles(uploads);
+  const app = fastify({
+    https: { key: openTlsKey(bootKey, sealed), cert: chainPem, minVersion: "TLSv1.2" },
+    logger: false,
+    bodyLimit: JSON_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: "idle",
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: PARAMETER_LENGTH_MAX },
+  });
+  await prepare(app, options);
+  const shell: RestShell = { services, directory: createDirectory(services.db, clock) };
+  serve(app, shell, createAuthentication(services.db, clock.now), uploads);
+  await listenOn(app, listen);
+  const address = app.server.address();
+  const port = typeof address === "object" && address !== null ? address.port : listen.port;
+  log.info("REST is listening", { host: listen.host, port });
+  return { port, close: () => app.close() };
+}
+
+async function listenOn(app: FastifyInstance, listen: RestRoleOptions["listen"]): Promise<void> {
+  try {
+    await app.listen(listen);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw new BowlineError(
+      "conflict",
+      "port.taken",
+      `Port ${listen.port} is taken. Stop what listens there, or choose another with --port.`,
+    );
+  }
+}
+
+/** The last certificate of the chain; a self-signed one is its own. */
+function authorityOf(chainPem: string): string {
+  const blocks = chainPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return `${blocks.at(-1) ?? ""}\n`;
+}
+
+async function removeFiles(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (name.endsWith(".upload")) await unlink(join(folder, name));
+}
+
+/** What is the same for all requests. */
+async function prepare(app: FastifyInstance, { log, clock }: RestRoleOptions): Promise<void> {
+  let running = 0;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (_, text, done) => {
+    try {
+      done(null, text === "" ? undefined : readJson(String(text), "request body"));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  await app.register(multipart);
+  app.decorateRequest("startedAt", 0);
+  app.decorateRequest("login", "");
+  app.addHook("onRequest", async (request, reply) => {
+    running++;
+    request.startedAt = clock.now();
+    // As the original's 5.2: any page may ask, none does so with a browser's stored credentials.
+    reply.headers({ "cache-control": "no-cache", "access-control-allow-origin": "*", "x-content-type-options": "nosniff" });
+    if (running > REQUESTS_AT_ONCE_MAX)
+      throw new BowlineError("tooMany", "rest.busy", "The server has too many requests in hand. Try again in a second.");
+    const length = Number(request.headers["content-length"] ?? 0);
+    if (length > UPLOAD_BYTES_MAX) throw tooLarge(length);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    running--;
+    log.info("request", {
+      method: request.method,
+      route: request.routeOptions.url ?? "unknown",
+      status: reply.statusCode,
+      ms: clock.now() - request.startedAt,
+      ...(request.login === "" ? {} : { user: request.login }),
+    });
+  });
+  app.setErrorHandler((error, _, reply) => sendFailure(error, reply, log));
+  app.setNotFoundHandler(notFound);
+  app.options("/*", (_, reply) =>
+    reply
+      .headers({
+        "access-control-allow-methods": "GET, POST, PUT, DELETE",
+        "access-control-allow-headers": "authorization, content-type",
+        "access-control-max-age": "600",
+      })
+      .code(204)
+      .send(),
+  );
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    startedAt: number;
+    login: string;
+  }
+}
+
+function serve(app: FastifyInstance, shell: RestShell, authentication: Authentication, uploads: string): void {
+  const answers: Answers = {
+    ...helloAnswers,
+    ...cpiAnswers(shell),
+    ...certificateAnswers(shell),
+    ...virtualNodeAnswers(shell),
+    ...flowAnswers(shell),
+    ...memberAnswers(shell),
+  };
+  const admit = admission(shell, authentication);
+  for (const [name, route] of Object.entries(operations))
+    serveRoute(app, route, answers[name as keyof Answers] as Answer<Route>, admit, uploads);
+  for (const route of protocolVersions) serveRoute(app, route, async () => ({ body: PLATFORM_VERSION as never }), admit, uploads);
+  for (const version of ["v5_1", "v5_2", "v5_3"] as const) serveSwagger(app, version);
+}
+
+type Admission = (request: FastifyRequest) => Promise<void>;
+
+/** Credentials, then the permission `METHOD:/api/…?query`, both before a body is read. */
+function admission({ services }: RestShell, authentication: Authentication): Admission {
+  return async (request) => {
+    request.login = await authentication.login(request.headers.authorization);
+    const [path = "", query] = request.raw.url?.split("?", 2) ?? [];
+    const permission = `${request.method}:${path.replace(/\/+$/, "")}${query === undefined || query === "" ? "" : `?${query}`}`;
+    if (await services.db.authorise({ login: request.login, permission })) return;
+    throw new BowlineError("forbidden", "rest.forbidden", "User not authorized.", { permission });
+  };
+}
+
+function serveRoute(app: FastifyInstance, route: Route, answer: Answer<Route>, admit: Admission, uploads: string): void {
+  const read = inputReader(route, uploads);
+  for (const version of route.versions)
+    app.route({
+      method: route.method,
+      url: `/api/${version}${route.path.replaceAll(/\{(\w+)\}/g, ":$1")}`,
+      ...(route.auth === "permission" ? { onRequest: admit } : {}),
+      preParsing: async (request: FastifyRequest) => checkContentType(route, request),
+      handler: async (request, reply) => {
+        const { discard, ...input } = await read(request);
+        try {
+          const { status, body } = await answer({ version: version as ApiVersion, login: request.login, ...input } as Parameters<
+            typeof answer
+          >[0]);
+          return send(reply, route, status ?? (route.statuses[0] as number), body);
+        } finally {
+          await discard();
+        }
+      },
+    });
+}
+
+function checkContentType({ body }: Route, request: FastifyRequest): void {
+  if (body === undefined) return;
+  const wanted = body.kind === "json" ? "application/json" : "multipart/form-data";
+  const [given = ""] = (request.headers["content-type"] ?? "").split(";");
+  if (given.trim().toLowerCase() !== wanted) throw contentType(wanted);
+}
+
+function send(reply: FastifyReply, route: Route, status: number, body: unknown): FastifyReply {
+  if (route.reply === null) return reply.code(status).send();
+  return reply
+    .code(status)
+    .type("application/json")
+    .send(route.raw ? body : JSON.stringify(body));
+}
+
+/** A path in capitals is redirected to the one it means; parameters keep their case. */
+function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [path = "", query] = request.url.split("?", 2);
+  const meant = lowerCasePath(path);
+  if (meant !== undefined && meant !== path) return reply.redirect(query === undefined ? meant : `${meant}?${query}`, 301);
+  const error = new BowlineError("notFound", "rest.noSuchPath", `There is no ${request.method} ${path}.`, { url: path });
+  return reply
+    .code(404)
+    .type("application/json")
+    .send(JSON.stringify(errorBody(error)));
+}
+
+function lowerCasePath(path: string): string | undefined {
+  const segments = path.split("/").filter((segment) => segment !== "");
+  for (const route of allRoutes) {
+    const template = ["api", segments[1]?.toLowerCase() ?? "", ...route.path.slice(1).split("/")];
+    if (template.length !== segments.length) continue;
+    if (!template.every((part, i) => part.startsWith("{") || part === segments[i]?.toLowerCase())) continue;
+    return `/${template.map((part, i) => (part.startsWith("{") ? segments[i] : part)).join("/")}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,290 @@
+// Virtual nodes: the durable operation that makes one, and the list of those there are.
+//
+// Guarantees: for one identity there is at most one virtual node and one operation; an operation that was interrupted
+// anywhere is taken up at the next start, and finds what it had done; a virtual node is listed when it is complete.
+
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PLATFORM_VERSION, SOFTWARE_VERSION } from "@bowline/api";
+import {
+  BowlineError,
+  type Database,
+  type HoldingIdentity,
+  invariant,
+  type Log,
+  parseName,
+  type SecureHash,
+  type ShortHash,
+  shortHash,
+} from "@bowline/base";
+import {
+  checkCreation,
+  failureState,
+  loadCpis,
+  loadIdentity,
+  loadOperation,
+  loadUnfinishedOperations,
+  loadVirtualNodes,
+  type Operation,
+  operationStatus,
+  type StoredCpi,
+  type StoredVirtualNode,
+  saveOperation,
+  saveSchemaLevel,
+  saveVirtualNode,
+  setOperationState,
+  VIRTUAL_NODES_CONNECTION,
+  type VirtualNodeConnections,
+  type VirtualNodeDatabase,
+  virtualNodeDatabase,
+} from "@bowline/cluster";
+import { DEFAULT_SCHEME, holdingIdentity } from "@bowline/crypto";
+import {
+  type KeyUse,
+  parseGroupPolicy,
+  planKeys,
+  registerStatic,
+  type StaticMember,
+  type StaticNetworkPolicy,
+  saveMember,
+  staticMemberOf,
+} from "@bowline/membership";
+import type { PublicKeyText } from "@bowline/sdk";
+import { migrationLevel } from "../adapters/migrate.ts";
+import type { CryptoService, DbService, VirtualNodeInfo } from "../services.ts";
+import type { ConnectionBook } from "./db-connections.ts";
+import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
+import type { MigrationSets } from "./migrations.ts";
+import { migrateSchema, type OpenDatabase, provisionSchema } from "./provision.ts";
+import type { Queue } from "./queue.ts";
+
+export interface VirtualNodesOptions {
+  readonly config: Database;
+  readonly book: ConnectionBook;
+  readonly migrations: MigrationSets;
+  readonly crypto: Pick<CryptoService, "generateKey" | "sign">;
+  readonly queue: Queue;
+  readonly open: OpenDatabase;
+  readonly now: () => number;
+  readonly random: (length: number) => Uint8Array;
+  readonly log: Log;
+}
+
+export interface VirtualNodes {
+  readonly service: Pick<DbService, "createVirtualNode" | "virtualNodeStatus" | "virtualNodes">;
+  /** Brings the schemas of an older program up to date, and takes up what was interrupted. */
+  resume(): Promise<void>;
+}
+
+/** A database or a crypto role that is away for longer fails the operation; it can be asked for again. */
+const ATTEMPTS_MAX = 6;
+const BACKOFF_MS = 500;
+
+export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
+  const { config, queue, now } = options;
+  const service: VirtualNodes["service"] = {
+    async createVirtualNode({ cpiFileChecksum, x500Name }) {
+      const name = parseName(x500Name);
+      const cpi = await findCpi(config, cpiFileChecksum);
+      const { policy } = membershipOf(cpi, name);
+      const identity = holdingIdentity(name, policy.groupId);
+      const requestId = identity.shortHash;
+      await config.transaction(async (sql) => {
+        await sql.query("SELECT pg_advisory_xact_lock(hashtext($1))", [`virtual node ${requestId}`]);
+        checkCreation(identity, await loadIdentity(sql, requestId));
+        await saveOperation(sql, identity, { x500Name: name, groupId: policy.groupId, cpiFileChecksum: cpi.fileChecksum }, now());
+      });
+      queue.add(() => perform(options, requestId));
+      return { requestId };
+    },
+    async virtualNodeStatus({ requestId }) {
+      const operation = await loadOperation(config.sql, requestId.toUpperCase());
+      if (operation === undefined)
+        throw new BowlineError("notFound", "vnode.requestUnknown", `There is no request ${requestId}.`, { requestId });
+      return operationStatus(operation);
+    },
+    virtualNodes: async () => (await loadVirtualNodes(config.sql)).map(infoOf),
+  };
+  return {
+    service,
+    async resume() {
+      for (const node of await loadVirtualNodes(config.sql)) await upgradeSchemas(options, node);
+      for (const { requestId } of await loadUnfinishedOperations(config.sql)) queue.add(() => perform(options, requestId));
+    },
+  };
+}
+
+function infoOf({ identity, cpi, connections, statuses, operationInProgress }: StoredVirtualNode): VirtualNodeInfo {
+  return { holdingIdentity: identity, cpi, connections, statuses, operationInProgress };
+}
+
+async function findCpi(config: Database, checksum: string): Promise<StoredCpi> {
+  if (!/^[0-9a-fA-F]{12}$/.test(checksum))
+    throw new BowlineError("badRequest", "cpi.checksum", `"${checksum}" is no CPI checksum: it has twelve hexadecimal digits.`, {
+      cpiFileChecksum: checksum,
+    });
+  const cpi = (await loadCpis(config.sql)).find(({ fileChecksum }) => shortHash(fileChecksum) === checksum.toUpperCase());
+  if (cpi === undefined)
+    throw new BowlineError("badRequest", "cpi.unknown", `There is no CPI with checksum ${checksum}.`, { cpiFileChecksum: checksum });
+  return cpi;
+}
+
+function membershipOf(cpi: StoredCpi, name: string): { readonly policy: StaticNetworkPolicy; readonly member: StaticMember } {
+  const policy = parseGroupPolicy(cpi.groupPolicy);
+  if (policy.kind !== "static")
+    throw new BowlineError(
+      "badRequest",
+      "vnode.networkUnsupported",
+      `The CPI ${cpi.name} belongs to a network with a manager; virtual nodes are made of static networks only.`,
+      { cpi: cpi.name },
+    );
+  const member = staticMemberOf(policy, parseName(name));
+  if (member === undefined)
+    throw new BowlineError("badRequest", "vnode.nameNotListed", `The group policy of CPI ${cpi.name} lists no member ${name}.`, {
+      x500Name: name,
+    });
+  return { policy, member };
+}
+
+async function perform(options: VirtualNodesOptions, requestId: string): Promise<void> {
+  const { config, now, log } = options;
+  for (let attempt = 1; ; attempt++) {
+    const operation = await loadOperation(config.sql, requestId);
+    invariant(operation !== undefined, `operation ${requestId} was saved before it was queued`);
+    try {
+      await setOperationState(config.sql, requestId, "IN_PROGRESS", null, now());
+      await create(options, operation);
+      log.info("a virtual node was made", { id: requestId, name: operation.data.x500Name });
+      return;
+    } catch (error) {
+      const away = error instanceof BowlineError && error.kind === "unavailable" && !error.code.startsWith("migration.");
+      if (!away || attempt >= ATTEMPTS_MAX) return fail(options, requestId, error);
+      await sleep(BACKOFF_MS * 2 ** (attempt - 1));
+    }
+  }
+}
+
+async function fail({ config, now, log }: VirtualNodesOptions, requestId: string, error: unknown): Promise<void> {
+  const known = error instanceof BowlineError;
+  log.error("a virtual node could not be made", {
+    id: requestId,
+    cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  const reason = known ? error.message : "The creation failed by a fault of the server; its log says more.";
+  await setOperationState(config.sql, requestId, failureState(error), reason, now());
+}
+
+async function create(options: VirtualNodesOptions, { requestId, data }: Operation): Promise<void> {
+  const { config, crypto, now } = options;
+  const cpi = await loadCpi(config, data.cpiFileChecksum);
+  const { policy, member } = membershipOf(cpi, data.x500Name);
+  const identity = holdingIdentity(data.x500Name, data.groupId);
+  const { connections, schemaLevel } = await provision(options, identity, member);
+  const keys = await makeKeys(options, identity.shortHash, policy, member);
+  await ensureStaticNetwork(config, crypto, policy, now());
+  if (member.notary !== undefined)
+    await admitNotary(
+      config,
+      crypto,
+      policy.groupId,
+      { ...member.notary, member: member.name, key: keys.notary ?? missing("notary") },
+      now(),
+    );
+  const registered = registerStatic({
+    policy,
+    member,
+    keys,
+    cpi,
+    registrationId: randomUUID(),
+    platformVersion: PLATFORM_VERSION,
+    softwareVersion: SOFTWARE_VERSION,
+    now: now(),
+  });
+  await config.transaction(async (sql) => {
+    await saveMember(sql, policy.groupId, registered);
+    await saveVirtualNode(sql, { id: identity.shortHash, cpi, connections, schemaLevel }, now());
+    await setOperationState(sql, requestId, "COMPLETED", null, now());
+  });
+}
+
+const missing = (use: KeyUse): never => invariant(false, `the ${use} key was planned`) as never;
+
+async function loadCpi(config: Database, checksum: SecureHash): Promise<StoredCpi> {
+  const cpi = (await loadCpis(config.sql)).find(({ fileChecksum }) => fileChecksum === checksum);
+  invariant(cpi !== undefined, `CPI ${checksum} is not deleted while an operation needs it`);
+  return cpi;
+}
+
+/** Uniqueness belongs to notaries only. */
+const databasesOf = (notary: boolean): readonly VirtualNodeDatabase[] => (notary ? ["vault", "crypto", "uniqueness"] : ["vault", "crypto"]);
+
+const levelOf = (migrations: MigrationSets, notary: boolean): string =>
+  migrationLevel(databasesOf(notary).flatMap((kind) => migrations.virtualNode[kind]));
+
+async function provision(
+  options: VirtualNodesOptions,
+  { shortHash: vnode }: HoldingIdentity,
+  member: StaticMember,
+): Promise<{ readonly connections: VirtualNodeConnections; readonly schemaLevel: string }> {
+  const { config, book, migrations, open, random } = options;
+  const notary = member.notary !== undefined;
+  const details = await book.find(config.sql, VIRTUAL_NODES_CONNECTION, "DDL");
+  invariant(details !== undefined, "the creator of virtual nodes is made at bootstrap");
+  const creator = open(details);
+  const ids: Record<string, string> = {};
+  try {
+    for (const kind of databasesOf(notary)) {
+      const { users, ddlId, dmlId } = await usersOf(options, kind, vnode);
+      await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
+      ids[`${kind}Ddl`] = ddlId;
+      ids[`${kind}Dml`] = dmlId;
+    }
+  } finally {
+    await creator.close();
+  }
+  const id = (key: keyof VirtualNodeConnections) => ids[key] ?? null;
+  return {
+    connections: {
+      vaultDdl: id("vaultDdl"),
+      vaultDml: id("vaultDml"),
+      cryptoDdl: id("cryptoDdl"),
+      cryptoDml: id("cryptoDml"),
+      uniquenessDdl: id("uniquenessDdl"),
+      uniquenessDml: id("uniquenessDml"),
+    },
+    schemaLevel: levelOf(migrations, notary),
+  };
+}
+
+async function usersOf({ config, book, now }: VirtualNodesOptions, kind: VirtualNodeDatabase, vnode: ShortHash) {
+  const plan = virtualNodeDatabase(kind, vnode);
+  const ddl = await book.ensure(config.sql, plan, "DDL", "ddl", now());
+  const dml = await book.ensure(config.sql, plan, "DML", "dml", now());
+  return { users: { schema: plan.schema, ddl: ddl.details, dml: dml.details }, ddlId: ddl.id, dmlId: dml.id };
+}
+
+async function makeKeys(
+  { crypto }: VirtualNodesOptions,
+  tenant: ShortHash,
+  policy: StaticNetworkPolicy,
+  member: StaticMember,
+): Promise<Partial<Record<KeyUse, PublicKeyText>>> {
+  const keys: Partial<Record<KeyUse, PublicKeyText>> = {};
+  for (const { use, category, alias } of planKeys(policy, member))
+    keys[use] = (await crypto.generateKey({ tenant, alias, category, scheme: DEFAULT_SCHEME })).publicKey;
+  return keys;
+}
+
+/** Only schemas of another level are opened, so that a start costs nothing per virtual node. Resumable: the level is written last. */
+async function upgradeSchemas(options: VirtualNodesOptions, node: StoredVirtualNode): Promise<void> {
+  const { config, migrations, open, log } = options;
+  const notary = node.connections.uniquenessDml !== null;
+  const level = levelOf(migrations, notary);
+  if (node.schemaLevel === level) return;
+  for (const kind of databasesOf(notary)) {
+    const { users } = await usersOf(options, kind, node.identity.shortHash);
+    await migrateSchema({ users, migrations: migrations.virtualNode[kind], open });
+  }
+  await saveSchemaLevel(config.sql, node.identity.shortHash, level);
+  log.info("the schemas of a virtual node were migrated", { id: node.identity.shortHash });
+}

@@ -1,0 +1,163 @@
+// The db role: owns config and rbac, and is the only one that can make schemas and users. It holds the administrator's
+// connection and the secrets root, and asks the crypto role for keys and signatures; it holds no key.
+
+import { BowlineError, type Log, type ShortHash } from "@bowline/base";
+import {
+  CRYPTO_DATABASE,
+  checkAlias,
+  loadBundle,
+  loadCertificates,
+  loadCpis,
+  loadIdentity,
+  parseUsage,
+  type StoredCpi,
+  saveCertificate,
+  virtualNodeDatabase,
+} from "@bowline/cluster";
+import { deriveRoot, parseChain, pemOf } from "@bowline/crypto";
+import { loadMembers, loadParameters } from "@bowline/membership";
+import { openDatabase } from "../adapters/postgres.ts";
+import type { Answering } from "../calls.ts";
+import type { RootSecret } from "../home.ts";
+import { sealConnection } from "../sealed-connection.ts";
+import type { ConnectionDetails, CpiInfo, CryptoService, DbService, LogicalDatabase } from "../services.ts";
+import { bootstrap, type ClusterDatabases } from "./db-bootstrap.ts";
+import { type ConnectionBook, createConnectionBook } from "./db-connections.ts";
+import { createUploads } from "./db-uploads.ts";
+import { createUsers } from "./db-users.ts";
+import { createVirtualNodes } from "./db-virtual-nodes.ts";
+import { entitlement } from "./entitlements.ts";
+import { loadMigrationSets } from "./migrations.ts";
+import type { OpenDatabase } from "./provision.ts";
+import { createQueue } from "./queue.ts";
+
+export interface DbRoleOptions {
+  /** A user that may create roles and schemas. */
+  readonly administrator: ConnectionDetails;
+  readonly secretsRoot: RootSecret;
+  readonly crypto: Pick<CryptoService, "generateKey" | "sign">;
+  /** Made where there is no user of that login. */
+  readonly firstAdmin: { readonly login: string; readonly password: string };
+  readonly env: { now(): number; random(length: number): Uint8Array };
+  readonly log: Log;
+}
+
+export interface DbRole {
+  readonly service: Answering<DbService>;
+  /** Once the crypto role answers: takes up what a process that died had begun. */
+  resume(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CONNECTIONS_MAX = 4;
+
+export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
+  const { administrator, secretsRoot, crypto, firstAdmin, env, log } = options;
+  const { now, random } = env;
+  const [root, migrations] = await Promise.all([deriveRoot({ purpose: "secrets", alias: "secrets", ...secretsRoot }), loadMigrationSets()]);
+  const book = createConnectionBook(administrator, root, random);
+  const open: OpenDatabase = (details) => openDatabase({ ...details, connectionsMax: CONNECTIONS_MAX, log });
+  const databases = await bootstrap({ administrator, book, migrations, firstAdmin, open, now, random });
+  const { config } = databases;
+  const queue = createQueue(log);
+  const uploads = createUploads({ config, crypto, queue, now, log });
+  const virtualNodes = createVirtualNodes({ config, book, migrations, crypto, queue, open, now, random, log });
+  return {
+    service: {
+      ...uploads.service,
+      ...virtualNodes.service,
+      ...createUsers(databases.rbac, now),
+      ...certificates(databases),
+      ...facts(databases),
+      connection: async ({ database, sealTo }, caller) => {
+        const access = entitlement(caller.role, database.kind);
+        if (access === undefined)
+          throw new BowlineError(
+            "forbidden",
+            "database.notEntitled",
+            `Role ${caller.role} is not entitled to a ${database.kind} database.`,
+          );
+        return { sealed: sealConnection(sealTo, await connectionOf(databases, book, database, access)) };
+      },
+    },
+    async resume() {
+      await uploads.resume();
+      await virtualNodes.resume();
+    },
+    async close() {
+      await queue.close();
+      await databases.close();
+    },
+  };
+}
+
+async function connectionOf(
+  { config }: ClusterDatabases,
+  book: ConnectionBook,
+  database: LogicalDatabase,
+  access: "dml" | "read",
+): Promise<ConnectionDetails> {
+  if (database.kind === "config") return book.config(access);
+  const name = connectionName(database);
+  const details = await book.find(config.sql, name, "DML");
+  if (details === undefined) throw new BowlineError("notFound", "database.unknown", `There is no stored connection ${name}.`, { name });
+  return details;
+}
+
+function connectionName(database: Exclude<LogicalDatabase, { readonly kind: "config" }> | LogicalDatabase): string {
+  if (!("vnode" in database)) return database.kind === "crypto" ? (CRYPTO_DATABASE.connection as string) : `corda-${database.kind}`;
+  const kind = database.kind === "vnode-crypto" ? "crypto" : database.kind;
+  return virtualNodeDatabase(kind, database.vnode).schema;
+}
+
+function certificates({ config }: ClusterDatabases): Pick<DbService, "importCertificate" | "certificates" | "certificate"> {
+  return {
+    async importCertificate({ usage, vnode, alias, pem }) {
+      const scope = { usage: parseUsage(usage), vnode };
+      if (scope.usage === "p2p-session" && vnode === null)
+        throw new BowlineError(
+          "badRequest",
+          "certificate.scope",
+          "A p2p-session certificate belongs to a virtual node, not to the cluster.",
+          { usage },
+        );
+      const chain = pemOf(parseChain(pem));
+      if (vnode !== null) await requireNode(vnode);
+      await saveCertificate(config.sql, scope, checkAlias(alias), chain);
+      return null;
+    },
+    certificates: async ({ usage, vnode }) =>
+      (await loadCertificates(config.sql, { usage: parseUsage(usage), vnode })).map(({ alias }) => alias),
+    certificate: async ({ usage, vnode, alias }) => {
+      const all = await loadCertificates(config.sql, { usage: parseUsage(usage), vnode });
+      return all.find((each) => each.alias === checkAlias(alias))?.pem ?? null;
+    },
+  };
+
+  async function requireNode(vnode: ShortHash): Promise<void> {
+    if ((await loadIdentity(config.sql, vnode))?.exists) return;
+    throw new BowlineError("notFound", "vnode.unknown", `There is no virtual node ${vnode}.`, { id: vnode });
+  }
+}
+
+function facts({ config }: ClusterDatabases): Pick<DbService, "cpis" | "bundle" | "members" | "groupParameters"> {
+  return {
+    cpis: async () => (await loadCpis(config.sql)).map(cpiInfo),
+    async bundle({ fileChecksum }) {
+      const bundle = await loadBundle(config.sql, fileChecksum);
+      if (bundle === undefined) throw new BowlineError("notFound", "bundle.unknown", `There is no CPK ${fileChecksum}.`, { fileChecksum });
+      return bundle;
+    },
+    members: ({ groupId }) => loadMembers(config.sql, groupId),
+    groupParameters: ({ groupId, hash }) => loadParameters(config.sql, groupId, hash),
+  };
+}
+
+const cpiInfo = ({ name, version, signerSummaryHash, fileChecksum, groupId, groupPolicy, timestamp, cpks }: StoredCpi): CpiInfo => ({
+  id: { cpiName: name, cpiVersion: version, signerSummaryHash },
+  cpiFileFullChecksum: fileChecksum,
+  groupId,
+  groupPolicy,
+  timestamp,
+  cpks,
+});

@@ -1,0 +1,16 @@
+// Which role may be given the connection to which logical database, and as whom. What is not listed is refused: this
+// table is all that stands between a role and a database.
+
+import type { LogicalDatabase, RoleName } from "../services.ts";
+
+/** `read`: a user that may only select. */
+export type Access = "dml" | "read";
+
+const ENTITLEMENTS: Readonly<Partial<Record<RoleName, Readonly<Partial<Record<LogicalDatabase["kind"], Access>>>>>> = {
+  crypto: { config: "read", crypto: "dml", "vnode-crypto": "dml" },
+  persistence: { vault: "dml" },
+  uniqueness: { uniqueness: "dml" },
+};
+
+/** Undefined: none. */
+export const entitlement = (role: RoleName, database: LogicalDatabase["kind"]): Access | undefined => ENTITLEMENTS[role]?.[database];
