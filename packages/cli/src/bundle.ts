@@ -9,12 +9,18 @@ import { readFile, realpath } from "node:fs/promises";
 import { findPackageJSON, isBuiltin, SourceMap } from "node:module";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import { createContext, runInContext } from "node:vm";
 import { badRequest } from "@bowline/base";
+import { decodeManifest } from "@bowline/cluster";
 import { type Comment, type Node, parse } from "acorn";
 import type { Loader, OnResolveArgs, PartialMessage, Plugin, PluginBuild } from "esbuild";
 
+type CordappManifest = ReturnType<typeof decodeManifest>;
+
 export interface Bundle {
   readonly script: string;
+  /** What the bundle says of itself, run here: on the machine of its author, who trusts it. */
+  readonly manifest: CordappManifest;
 }
 
 /** What a bundle's script assigns; its member `cordapp` is the entry's. */
@@ -57,6 +63,8 @@ export async function bundleCordapp(entryFile: string): Promise<Bundle> {
     mainFields: ["module", "main"],
     conditions: ["import"],
     legalComments: "none",
+    tsconfigRaw: {}, // Nothing that lies around the sources has a say.
+    banner: { js: '"use strict";' },
     sourcemap: "external",
     sourcesContent: false,
     metafile: true,
@@ -76,8 +84,25 @@ export async function bundleCordapp(entryFile: string): Promise<Bundle> {
   if (faults.length > 0) throw refused(faults);
   const script = withoutComments(textOf(".js"));
   if (script.length > SCRIPT_LENGTH_MAX) throw refused([`the bundle has ${script.length} characters; at most ${SCRIPT_LENGTH_MAX} may be`]);
-  return { script };
+  return { script, manifest: manifestOf(script) };
 }
+
+/** Runs a bundle to ask it what it holds. Only ever on the machine of its author: `node:vm` confines nothing. */
+function manifestOf(script: string): CordappManifest {
+  const context = createContext({});
+  let manifest: unknown;
+  try {
+    runInContext(script, context, { timeout: LOAD_TIMEOUT_MS, filename: "cordapp.js" });
+    manifest = runInContext(`JSON.stringify(${BUNDLE_GLOBAL}.cordapp?.manifest)`, context);
+  } catch (thrown) {
+    const reason = thrown !== null && typeof thrown === "object" && "message" in thrown ? thrown.message : thrown;
+    throw refused([`it cannot be loaded: ${reason}`]);
+  }
+  if (typeof manifest !== "string")
+    throw refused(['its entry exports no "cordapp": write export const cordapp = cordapp({ flows, states, contracts })']);
+  return decodeManifest(JSON.parse(manifest));
+}
+const LOAD_TIMEOUT_MS = 10_000;
 
 /** The rules for the author's own files. What the allowed packages import among themselves is looked at in the end. */
 function cordappSources(root: string): Plugin {

@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 import type { Connection, CpiReply } from "./connection.ts";
-import { readBytes } from "./file.ts";
+import { readBytes, readText } from "./file.ts";
 import { online } from "./online.ts";
 import type { Register } from "./program.ts";
 import { renderTable } from "./table.ts";
@@ -45,6 +45,23 @@ export const register: Register = (program, shell) => {
     );
 
   group
+    .command("trust")
+    .argument("<certificate>", "the signer's certificate, or its chain, as a PEM file")
+    .requiredOption("--alias <name>", "what the certificate is called here")
+    .description("Lets the network take packages that the holder of this certificate has signed.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  bowline package certificate --key signer.pem > signer.crt && bowline cpi trust signer.crt --alias signer",
+    )
+    .action(
+      online(shell, async (connection, file: string, { alias }: { alias: string }) => {
+        await trustCertificate(connection, alias, readText(terminal, file));
+        print(terminal, { alias, usage: "code-signer" }, () => `Trusted as ${alias}`);
+        return undefined;
+      }),
+    );
+
+  group
     .command("list")
     .description("Lists the CPIs.")
     .action(
@@ -63,10 +80,18 @@ const COLUMNS = [
   { title: "CPKs", cell: (cpi: CpiReply) => cpi.cpks.map(({ id }) => `${id.name} ${id.version}`).join(", ") },
 ];
 
-export async function uploadCpi(connection: Connection, fileName: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function uploadCpi(connection: Connection, fileName: string, bytes: Uint8Array): Promise<string> {
   const form = new FormData();
-  form.append("upload", new File([bytes], fileName, { type: "application/octet-stream" }));
+  form.append("upload", new File([new Uint8Array(bytes)], fileName, { type: "application/octet-stream" }));
   return (await connection.call("uploadCpi", { body: form })).id;
+}
+
+/** Makes the signatures of whoever holds this certificate count. */
+export async function trustCertificate(connection: Connection, alias: string, pem: string): Promise<void> {
+  const form = new FormData();
+  form.append("alias", alias);
+  form.append("certificate", new File([pem], `${alias}.pem`));
+  await connection.call("importClusterCertificate", { params: { usage: "code-signer" }, body: form });
 }
 
 /** The CPI's checksum, once it is stored; throws why it was refused. */

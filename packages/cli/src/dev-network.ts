@@ -1,16 +1,17 @@
 // What `bowline dev` sets up over REST: the example's packages, a notary and three companies. Each step looks first at
 // what is there, so that a start continues wherever the one before ended.
 
-import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseName } from "@bowline/base";
-import type { Connection } from "./connection.ts";
-import { cpiStored, uploadCpi } from "./cpi.ts";
+import type { JarSigner } from "@bowline/cluster";
+import type { Connection, CpiReply } from "./connection.ts";
+import { cpiStored, trustCertificate, uploadCpi } from "./cpi.ts";
 import { staticGroupPolicy } from "./group-policy.ts";
 import type { NamedNode } from "./identity.ts";
-import { type CodeSigner, developmentSigner, packCpi, packProject } from "./package-files.ts";
+import { certificatePem, developmentSigner, type PackageFile, packCpi, packProject, readProject } from "./package-files.ts";
 import type { Progress } from "./progress.ts";
 import { usage } from "./terminal.ts";
 import { requestVirtualNode, virtualNodeReady } from "./vnode.ts";
@@ -21,34 +22,38 @@ const NOTARY = parseName("O=Notary, L=Zurich, C=CH");
 const NOTARY_SERVICE = parseName("O=Notary Service, L=Zurich, C=CH");
 export const COMPANIES = ["O=Alice, L=London, C=GB", "O=Bob, L=Paris, C=FR", "O=Charlie, L=Berlin, C=DE"].map(parseName);
 const ENDPOINT = "https://localhost:1080";
-const CERTIFICATE_ALIAS = "bowline-dev";
+const NOTARY_CPI = { name: "notary", version: "1.0.0" };
 
-interface CpiFile {
-  readonly name: string;
-  readonly version: string;
-  readonly fileName: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
-
+/** The example's packages: built when they are first asked for, which a network that has them never does. */
 export interface DevPackages {
-  readonly signer: CodeSigner;
-  readonly cordapp: CpiFile;
-  readonly notary: CpiFile;
+  readonly signer: JarSigner;
+  /** Whether the network may lack them: the sources are not those that were last uploaded. */
+  readonly changed: boolean;
+  cordapp(): Promise<PackageFile>;
+  notary(): Promise<PackageFile>;
+  /** Remembers that these sources are uploaded. */
+  uploaded(): void;
 }
 
-/** Bundles and signs the example for the network of this home. Needs no running network. */
-export async function buildDevPackages(home: string): Promise<DevPackages> {
+/** Of the network of this home. Needs nothing that runs. */
+export async function devPackages(home: string): Promise<DevPackages> {
   const signer = await developmentSigner(home);
   const groupPolicy = groupPolicyOf(home);
-  const { name, version, cpb } = await packProject(EXAMPLE, signer);
-  const [cordapp, notary] = await Promise.all([
-    packCpi({ name, version, cpb, groupPolicy, signer }),
-    packCpi({ name: "notary", version, groupPolicy, signer }),
-  ]);
+  const mark = join(home, "cache", "example.sha256");
+  const sources = hashOfSources(EXAMPLE);
+  let packed: Promise<PackageFile> | undefined;
   return {
     signer,
-    cordapp: { name, version, fileName: `${name}-${version}.cpi`, bytes: cordapp },
-    notary: { name: "notary", version, fileName: `notary-${version}.cpi`, bytes: notary },
+    changed: !existsSync(mark) || readFileSync(mark, "utf8") !== sources,
+    cordapp() {
+      packed ??= packProject(EXAMPLE, signer).then(({ name, version, cpb }) => packCpi({ name, version, cpb, groupPolicy }, signer));
+      return packed;
+    },
+    notary: () => packCpi({ ...NOTARY_CPI, groupPolicy }, signer),
+    uploaded() {
+      mkdirSync(dirname(mark), { recursive: true, mode: 0o700 });
+      writeFileSync(mark, sources);
+    },
   };
 }
 
@@ -56,12 +61,16 @@ export async function buildDevPackages(home: string): Promise<DevPackages> {
 export async function prepareNetwork(connection: Connection, packages: DevPackages, progress: Progress): Promise<readonly NamedNode[]> {
   progress.step("Uploading the packages");
   await trustSigner(connection, packages.signer);
-  const checksums = await Promise.all([packages.notary, packages.cordapp].map((file) => ensureCpi(connection, file, progress)));
-  const [notaryCpi, cordappCpi] = checksums as [string, string];
-  progress.done("Uploaded the packages");
+  const { cpis } = await connection.call("listCpis", {});
+  const notary = await ensureCpi(connection, cpis, NOTARY_CPI, packages.notary);
+  const cordapp = await ensureCpi(connection, cpis, readProject(EXAMPLE), packages.cordapp);
+  if (cordapp.uploaded) packages.uploaded();
+  progress.done(cordapp.uploaded ? "Uploaded the packages" : "The packages are there already");
+  if (!cordapp.uploaded && packages.changed)
+    progress.note("The example has changed since it was uploaded. This network keeps the code that it has; bowline reset begins anew.");
   progress.step("Creating the virtual nodes");
-  await ensureVirtualNodes(connection, [NOTARY], notaryCpi);
-  await ensureVirtualNodes(connection, COMPANIES, cordappCpi);
+  await ensureVirtualNodes(connection, [NOTARY], notary.checksum);
+  await ensureVirtualNodes(connection, COMPANIES, cordapp.checksum);
   const nodes = await connection.virtualNodes();
   progress.done(`A notary and ${COMPANIES.length} companies are there`);
   return COMPANIES.map((name) => {
@@ -71,23 +80,22 @@ export async function prepareNetwork(connection: Connection, packages: DevPackag
   });
 }
 
-async function trustSigner(connection: Connection, { certificatePem }: CodeSigner): Promise<void> {
-  const usageName = "code-signer";
-  const aliases = await connection.call("listClusterCertificates", { params: { usage: usageName } });
-  if (aliases.includes(CERTIFICATE_ALIAS)) return;
-  const form = new FormData();
-  form.append("alias", CERTIFICATE_ALIAS);
-  form.append("certificate", new File([certificatePem], `${CERTIFICATE_ALIAS}.pem`));
-  await connection.call("importClusterCertificate", { params: { usage: usageName }, body: form });
+async function trustSigner(connection: Connection, signer: JarSigner): Promise<void> {
+  const aliases = await connection.call("listClusterCertificates", { params: { usage: "code-signer" } });
+  if (!aliases.includes(signer.alias)) await trustCertificate(connection, signer.alias, certificatePem(signer));
 }
 
 /** The checksum of the CPI of this name and version, uploaded where there is none. */
-async function ensureCpi(connection: Connection, { name, version, fileName, bytes }: CpiFile, progress: Progress): Promise<string> {
-  const { cpis } = await connection.call("listCpis", {});
+async function ensureCpi(
+  connection: Connection,
+  cpis: readonly CpiReply[],
+  { name, version }: { readonly name: string; readonly version: string },
+  build: () => Promise<PackageFile>,
+): Promise<{ readonly checksum: string; readonly uploaded: boolean }> {
   const known = cpis.find(({ id }) => id.cpiName === name && id.cpiVersion === version);
-  if (known === undefined) return cpiStored(connection, await uploadCpi(connection, fileName, bytes));
-  if (known.cpks.length > 0) progress.detail(`${name} ${version} is there already`);
-  return known.cpiFileChecksum;
+  if (known !== undefined) return { checksum: known.cpiFileChecksum, uploaded: false };
+  const { fileName, bytes } = await build();
+  return { checksum: await cpiStored(connection, await uploadCpi(connection, fileName, bytes)), uploaded: true };
 }
 
 async function ensureVirtualNodes(connection: Connection, names: readonly string[], checksum: string): Promise<void> {
@@ -111,4 +119,19 @@ function groupPolicyOf(home: string): string {
     renameSync(`${file}.new`, file);
   }
   return readFileSync(file, "utf8");
+}
+
+/** Of everything that the packages are made of; tests and samples are no part of them. */
+function hashOfSources(folder: string): string {
+  const hash = createHash("sha256");
+  const files = readdirSync(join(folder, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.includes(".test."))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  for (const file of [join(folder, "package.json"), ...files])
+    hash
+      .update(`${file.slice(folder.length)}\0`)
+      .update(readFileSync(file))
+      .update("\0");
+  return hash.digest("hex");
 }

@@ -63,22 +63,19 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
 /** Everything from the first byte to the last line; the network stays up after it. */
 async function run(terminal: Terminal, options: Options, home: string, worker: Worker, progress: Progress): Promise<ExitCode> {
   // Loaded while the worker starts, which is where the time goes.
-  const [{ connectTo }, { buildDevPackages, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
+  const [{ connectTo }, { devPackages, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
     import("./connection.ts"),
     import("./dev-network.ts"),
     import("./dev-sample.ts"),
   ]);
-  const building = buildDevPackages(home);
-  building.catch(() => {}); // Looked at when the worker is ready; its failure comes first.
+  const packages = await devPackages(home);
+  if (packages.changed) packages.cordapp().catch(() => {}); // Looked at when it is uploaded; what fails before comes first.
   const ready = await worker.ready;
   const readySeconds = performance.now() / 1_000;
   progress.done(`REST answers at ${ready.url}`);
   const password = readFileSync(join(home, "secrets", "admin-password"), "utf8").trim();
   const connection = connectTo({ url: ready.url, user: ready.user, password, ca: readFileSync(ready.caFile, "utf8") });
   try {
-    progress.step("Building the example");
-    const packages = await building;
-    progress.done("Built the example");
     const companies = await prepareNetwork(connection, packages, progress);
     const result = await runSample(connection, companies, progress);
     const summary = {
