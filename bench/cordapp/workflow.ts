@@ -36,4 +36,5 @@ export const Pong = responder({
 });
 
 const bundle = cordapp({ flows: [Empty, PingPong, Pong], states: [], contracts: [] });
+
 export { bundle as cordapp };

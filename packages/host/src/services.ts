@@ -4,8 +4,8 @@
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { Acknowledgement, CommitOutcome, FlowRow, FlowSnapshot, FlowStatus, SessionMessage, StepCommit } from "@bowline/flow";
-import type { CpkIdentity, NotaryAnswer, VaultRead } from "@bowline/ledger";
-import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters, StateAndRef, TransactionView } from "@bowline/sdk";
+import type { CpkIdentity, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
+import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
 export type RoleName =
   | "rest"
@@ -66,29 +66,19 @@ export interface PersistenceService {
     readonly messages: readonly SessionMessage[];
   }>;
   read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
-  flowStatus(request: { readonly vnode: ShortHash; readonly clientRequestId: string }): Promise<FlowRow | null>;
+  /** With `waitMs` the answer comes as soon as the flow is over, and after that time in any case. */
+  flowStatus(request: { readonly vnode: ShortHash; readonly clientRequestId: string; readonly waitMs?: number }): Promise<FlowRow | null>;
   flowStatuses(request: { readonly vnode: ShortHash; readonly status: readonly FlowStatus[] | null }): Promise<readonly FlowRow[]>;
 }
 
 export interface VerificationService {
-  verify(request: {
-    readonly transaction: Uint8Array;
-    readonly inputs: readonly StateAndRef[];
-    readonly references: readonly StateAndRef[];
-    readonly groupParameters: Uint8Array;
-  }): Promise<{
-    readonly valid: boolean;
-    readonly violations: readonly string[];
-    readonly view: TransactionView;
-    readonly verdict: Uint8Array;
-    readonly mac: Uint8Array;
-    readonly outputs: readonly { readonly participants: readonly string[]; readonly json: Data }[];
-  }>;
+  /** Structure, then contracts in the sandbox; or, for what was verified before, signatures alone. */
+  verify(request: LedgerServices["verification.verify"]["request"]): Promise<LedgerServices["verification.verify"]["reply"]>;
 }
 
 export interface UniquenessService {
   /** Requests that arrive together are one batch: one transaction, one signature. */
-  notarise(request: { readonly vnode: ShortHash; readonly originator: X500Name; readonly filtered: Uint8Array }): Promise<NotaryAnswer>;
+  notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
 }
 
 export type KeyCategory = "LEDGER" | "NOTARY" | "SESSION_INIT" | "TLS" | "PRE_AUTH" | "CODE_SIGNING";
@@ -103,11 +93,16 @@ export interface CryptoService {
     readonly scheme: string;
   }): Promise<{ readonly id: string; readonly publicKey: string }>;
   filterMyKeys(request: { readonly tenant: string; readonly keys: readonly string[] }): Promise<{ readonly keys: readonly string[] }>;
-  /** Preimages are built here, by purpose; `parts` are what the purpose's layout takes. */
+  /**
+   * Preimages are built here, by purpose, from `parts`:
+   * - `transaction` (flow role, ledger keys): { transactionId, timestamp, platformVersion }; the reply is the encoded signature record
+   * - `notary` (uniqueness role, notary keys): { preimage }, which must be one of the ledger's notary preimages
+   * - `group-parameters` (db role): { bytes }
+   */
   sign(request: {
     readonly tenant: string;
     readonly publicKey: string;
-    readonly purpose: "transaction" | "notary" | "group-parameters" | "certificate";
+    readonly purpose: "transaction" | "notary" | "group-parameters";
     readonly parts: Data;
   }): Promise<{ readonly signature: Uint8Array }>;
   /** TLS keys are the one category that leaves: sealed to the caller's boot key, and only to rest and gateway. */

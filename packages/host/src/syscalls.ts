@@ -1,9 +1,10 @@
 // Every syscall of a flow that is not the engine's own, to the role that answers it. What a flow says of itself is never
 // asked: virtual node, identity and step are stamped by the engine.
 
+import { PLATFORM_VERSION } from "@bowline/api";
 import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreachable } from "@bowline/base";
 import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
-import type { VaultRead } from "@bowline/ledger";
+import type { LedgerServices, VaultRead } from "@bowline/ledger";
 import type { AuthorSyscall, NotaryInfo, Outcome, Syscall } from "@bowline/sdk";
 import type { Directory } from "./directory.ts";
 import type { Granted } from "./grants.ts";
@@ -19,6 +20,8 @@ const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "uniqueness.notarise": "mark",
   "membership.groupParameters": "pure",
   "cluster.packages": "pure",
+  "vault.sources": "read",
+  "vault.transactions": "read",
 };
 
 export function createFlowServices(calls: Calls, directory: Directory): FlowServices {
@@ -87,7 +90,7 @@ async function authorService(
     case "vault.resolve":
       return read({ kind: "resolve", refs: call.refs });
     case "vault.transaction":
-      return read({ kind: "transactions", ids: [call.id] });
+      return read({ kind: "view", id: call.id });
     case "platform":
     case "session.open":
     case "session.exchange":
@@ -99,4 +102,67 @@ async function authorService(
     default:
       return unreachable(call);
   }
+}
+
+type PlatformCall = { readonly service: string; readonly request: Data };
+
+/** What the platform's own flows ask. Their requests are ours, written as `LedgerServices` says: nothing here comes from an author or a peer unread. */
+async function platformService(
+  calls: Calls,
+  directory: Directory,
+  node: VirtualNodeInfo,
+  call: PlatformCall,
+  context: SyscallContext,
+): Promise<Data> {
+  const vnode = node.holdingIdentity.shortHash;
+  const name = call.service as keyof LedgerServices;
+  const asked = <S extends keyof LedgerServices>(_service: S) => call.request as unknown as LedgerServices[S]["request"];
+  switch (name) {
+    case "crypto.filterMyKeys":
+      return dataOf(await calls.crypto.filterMyKeys({ tenant: vnode, ...asked(name) }));
+    case "crypto.signTransaction": {
+      const { key, ...parts } = asked(name);
+      return dataOf(await calls.crypto.sign({ tenant: vnode, publicKey: key, purpose: "transaction", parts }));
+    }
+    case "verification.verify":
+      return dataOf(await calls.verification.verify(asked(name)));
+    case "uniqueness.notarise":
+      return dataOf(await calls.uniqueness.notarise({ vnode, ...asked(name) }));
+    case "membership.groupParameters": {
+      const found = await directory.groupParameters(context.identity.groupId, asked(name).hash);
+      if (found !== undefined) return dataOf(found);
+      throw badRequest("membership.parametersUnknown", `This group never had the parameters ${asked(name).hash ?? "that are in force"}.`);
+    }
+    case "cluster.packages":
+      return dataOf(await packagesOf(directory, node));
+    case "vault.sources":
+      return calls.persistence.read({ vnode, read: { kind: "sources", ...asked(name) } });
+    case "vault.transactions":
+      return calls.persistence.read({ vnode, read: { kind: "transactions", ...asked(name) } });
+    default:
+      return unreachable(name);
+  }
+}
+
+/** Replies are plain data by the contract of `services.ts`. */
+const dataOf = (reply: object): Data => reply as unknown as Data;
+
+async function packagesOf(directory: Directory, node: VirtualNodeInfo): Promise<LedgerServices["cluster.packages"]["reply"]> {
+  const cpi = await directory.cpi(node.cpi.fileChecksum);
+  invariant(cpi !== undefined, `the CPI of virtual node ${node.holdingIdentity.shortHash} is not there`);
+  const contracts = cpi.cpks
+    .filter(({ type }) => type === "contract")
+    .map(({ manifest, name, version, signerSummaryHash, fileChecksum }) => ({
+      name,
+      version,
+      signerSummaryHash,
+      fileChecksum,
+      contracts: manifest.contracts.map((contract) => contract.name),
+    }));
+  const { cpiName, cpiVersion, signerSummaryHash } = cpi.id;
+  return {
+    cpi: { name: cpiName, version: cpiVersion, signerSummaryHash, fileChecksum: cpi.cpiFileFullChecksum },
+    contracts,
+    platformVersion: PLATFORM_VERSION,
+  };
 }

@@ -1,0 +1,124 @@
+// `npm run bench [-- main] [--quick] [--json]`: what the product does per second on this machine, and beside it, from the same
+// run, what the machine could do at best.
+
+import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { type Ceilings, measureCeilings } from "./ceilings.ts";
+import { type Measured, measure } from "./measure.ts";
+import { type BenchNetwork, startBenchNetwork } from "./network.ts";
+
+interface Result {
+  readonly metric: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly p50_ms?: number;
+  readonly p99_ms?: number;
+  readonly pss_mb?: number;
+  /** The most that the machine allows of what this metric rests on. */
+  readonly ceiling?: number;
+  /** Of the ceiling, what this metric uses. */
+  readonly share?: number;
+}
+
+/** Commits of step transactions that one operation needs, as the protocol is drawn; what `share` is measured in. */
+const COMMITS = { empty: 2, pingpong: 4, obligation: 9 } as const;
+const FULL_MS = 10_000;
+const QUICK_MS = 3_000;
+const WAIT_MS = 30_000;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
+  });
+  const [name = "main"] = positionals;
+  if (name !== "main") throw new Error(`There is no benchmark "${name}". There is: main.`);
+  const durationMs = values.quick ? QUICK_MS : FULL_MS;
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  say("Measuring what the machine can do …");
+  const ceilings = await measureCeilings(durationMs / 3);
+  say("Starting a network …");
+  const network = await startBenchNetwork();
+  try {
+    const results = await measureNetwork(network, ceilings, durationMs, say);
+    if (values.json) process.stdout.write(`${JSON.stringify({ name, node: process.version, cores: availableParallelism(), results })}\n`);
+    else for (const result of results) process.stdout.write(`${line(result)}\n`);
+  } finally {
+    await network.close();
+  }
+}
+
+async function measureNetwork(
+  network: BenchNetwork,
+  ceilings: Ceilings,
+  durationMs: number,
+  say: (text: string) => void,
+): Promise<Result[]> {
+  const [ping, pong] = network.parties.map(({ shortHash }) => shortHash) as [string, string];
+  const peer = network.parties[1]?.x500Name;
+  const commits = ceilings.commitsPerSecond;
+  const results: Result[] = [
+    { metric: "ceiling.commits", value: round(commits), unit: "1/s" },
+    { metric: "ceiling.signatures", value: round(ceilings.signaturesPerSecond), unit: "1/s" },
+    { metric: "ceiling.verifications", value: round(ceilings.verificationsPerSecond), unit: "1/s" },
+    { metric: "start.warm_seconds", value: round(network.warmStartSeconds), unit: "s" },
+  ];
+  let peakMb = network.pssMb();
+  const watch = setInterval(() => {
+    peakMb = Math.max(peakMb, network.pssMb());
+  }, 1_000);
+  const run = async (metric: string, inFlight: number, commitsEach: number, operation: (index: number) => Promise<void>) => {
+    say(`Measuring ${metric}, ${inFlight} in flight …`);
+    const measured = await measure({ durationMs, inFlight }, operation);
+    results.push(rate(metric, measured, commits / commitsEach));
+  };
+  await run("flow.empty.latency", 1, COMMITS.empty, () => runFlow(network, ping, "bench.Empty", {}));
+  await run("flow.empty", 32, COMMITS.empty, () => runFlow(network, ping, "bench.Empty", {}));
+  await run("flow.pingpong", 32, COMMITS.pingpong, () => runFlow(network, ping, "bench.PingPong", { peer }));
+  await run("tx.obligation", 32, COMMITS.obligation, (index) => issue(network, index));
+  clearInterval(watch);
+  results.push({ metric: "network.pss_mb", value: round(Math.max(peakMb, network.pssMb())), unit: "MB" });
+  void pong;
+  return results;
+}
+
+function issue(network: BenchNetwork, index: number): Promise<void> {
+  const { companies } = network;
+  const debtor = companies[index % companies.length];
+  const creditor = companies[(index + 1) % companies.length];
+  const input = { creditor: creditor?.x500Name, amount: "100.00", currency: "EUR", dueDate: "2099-12-31" };
+  return runFlow(network, debtor?.shortHash ?? "", "com.example.obligation.IssueObligation", input);
+}
+
+async function runFlow({ connection }: BenchNetwork, vnode: string, flow: string, input: unknown): Promise<void> {
+  const clientRequestId = randomUUID();
+  const params = { holdingidentityshorthash: vnode };
+  await connection.call("startFlow", { params, body: { clientRequestId, flowClassName: flow, requestBody: input } });
+  for (;;) {
+    const of = { ...params, clientrequestid: clientRequestId };
+    const { flowStatus, flowError } = await connection.call("getFlowResult", { params: of, query: { waitMs: WAIT_MS } });
+    if (flowStatus === "COMPLETED") return;
+    if (flowStatus === "FAILED" || flowStatus === "KILLED") throw new Error(`${flow} ${flowStatus}: ${flowError?.message}`);
+  }
+}
+
+const rate = (metric: string, { perSecond, p50Ms, p99Ms }: Measured, ceiling: number): Result => ({
+  metric,
+  value: round(perSecond),
+  unit: "1/s",
+  p50_ms: round(p50Ms),
+  p99_ms: round(p99Ms),
+  ceiling: round(ceiling),
+  share: round(perSecond / ceiling),
+});
+
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+function line({ metric, value, unit, p50_ms, p99_ms, ceiling, share }: Result): string {
+  const latency = p50_ms === undefined ? "" : `   p50 ${p50_ms} ms, p99 ${p99_ms} ms`;
+  const of = share === undefined ? "" : `   ${Math.round(share * 100)} % of what the database's commits allow (${ceiling}/s)`;
+  return `${metric.padEnd(24)}${String(value).padStart(10)} ${unit}${latency}${of}`;
+}
+
+await main();

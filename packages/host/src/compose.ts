@@ -1,0 +1,156 @@
+// All wiring of a worker process, top to bottom: who is started with what. Start in order, stop in reverse.
+
+import { randomBytes, randomUUID } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import type { Log } from "@bowline/base";
+import { generateBootKey } from "@bowline/crypto";
+import { administratorConnection } from "./adapters/administrator.ts";
+import { createMemoryBus } from "./adapters/memory-bus.ts";
+import { systemClock } from "./adapters/system-clock.ts";
+import { LocalCalls } from "./calls.ts";
+import { Home } from "./home.ts";
+import { chooseListenPort } from "./listen-port.ts";
+import { createRestRole } from "./rest/server.ts";
+import { createCryptoRole } from "./roles/crypto.ts";
+import { createDbRole } from "./roles/db.ts";
+import { createFlowRole } from "./roles/flow.ts";
+import { createPersistenceRole } from "./roles/persistence.ts";
+import { createUniquenessRole } from "./roles/uniqueness.ts";
+import { createVerificationRole } from "./roles/verification.ts";
+import type { RoleName } from "./services.ts";
+
+/** The roles that this version can run. */
+export const ROLES_HERE: readonly RoleName[] = ["db", "crypto", "persistence", "verification", "uniqueness", "flow", "rest"];
+
+export interface Worker {
+  /** Of REST; empty where this process does not run it. */
+  readonly url: string;
+  /** What signs the certificate that REST shows. */
+  readonly caFile: string;
+  readonly user: string;
+  /** Finishes what is in hand, and leaves nothing running. */
+  stop(): Promise<void>;
+}
+
+const FIRST_ADMIN = "admin";
+const VERDICT_KEY_BYTES = 32;
+
+export async function compose(options: {
+  readonly roles: readonly RoleName[];
+  readonly home: string;
+  readonly listen: { readonly host: string; readonly port?: number };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly progress: (text: string) => void;
+}): Promise<Worker> {
+  const stopping: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (let last = stopping.pop(); last !== undefined; last = stopping.pop()) await last();
+  };
+  try {
+    return { ...(await start(options, stopping)), stop };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+}
+
+async function start(options: Parameters<typeof compose>[0], stopping: (() => Promise<void> | void)[]): Promise<Omit<Worker, "stop">> {
+  const { log, environment, progress } = options;
+  const runs = (role: RoleName) => options.roles.includes(role);
+  const clock = systemClock;
+  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  const home = Home.open(options.home);
+  const claim = await home.claim();
+  stopping.push(() => claim.release());
+
+  const bus = createMemoryBus(clock);
+  stopping.push(() => bus.close());
+  const calls = new LocalCalls(environment["BOWLINE_CALLS"] === "bytes" ? "bytes" : "frozen");
+  const secretsRoot = home.rootSecret("secrets-root", environment);
+  const password = home.secret("admin-password", () => randomBytes(18).toString("base64url"));
+
+  const administrator = await administratorConnection({ home: home.path, url: environment["BOWLINE_DATABASE_URL"], log, progress });
+  stopping.push(() => administrator.close());
+
+  let resume: (() => Promise<void>) | undefined;
+  if (runs("db")) {
+    progress("Preparing the cluster's databases");
+    const db = await createDbRole({
+      administrator: administrator.details,
+      secretsRoot,
+      crypto: calls.for("db").crypto,
+      firstAdmin: { login: FIRST_ADMIN, password },
+      env: { now: clock.now, random },
+      log,
+    });
+    stopping.push(() => db.close());
+    calls.answer("db", db.service);
+    resume = () => db.resume();
+  }
+  if (runs("crypto")) {
+    const keyRoot = home.rootSecret("key-root", environment);
+    const crypto = await createCryptoRole({ keyRoot, db: calls.for("crypto").db, bootKey: generateBootKey(), clock, random, log });
+    stopping.push(() => crypto.close());
+    calls.answer("crypto", crypto.service);
+  }
+  await resume?.();
+
+  // One MAC key for the two roles that share it; in several processes it will come from the cluster's secrets.
+  const verdictKey = random(VERDICT_KEY_BYTES);
+  if (runs("persistence")) {
+    const persistence = createPersistenceRole({
+      db: calls.for("persistence").db,
+      bootKey: generateBootKey(),
+      bus,
+      clock,
+      random,
+      verdictKey,
+      log,
+    });
+    stopping.push(() => persistence.close());
+    calls.answer("persistence", persistence.service);
+  }
+  if (runs("verification")) {
+    const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey, log });
+    stopping.push(() => verification.close());
+    calls.answer("verification", verification.service);
+  }
+  if (runs("uniqueness")) {
+    const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log });
+    stopping.push(() => uniqueness.close());
+    calls.answer("uniqueness", uniqueness.service);
+  }
+  if (runs("flow")) {
+    progress("Starting flows");
+    const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log });
+    stopping.push(() => flow.close());
+  }
+  return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN };
+}
+
+async function startRest(
+  options: Parameters<typeof compose>[0],
+  { home, calls, stopping }: { readonly home: Home; readonly calls: LocalCalls; readonly stopping: (() => Promise<void> | void)[] },
+): Promise<Pick<Worker, "url" | "caFile">> {
+  const caFile = home.file("ca.pem");
+  if (!options.roles.includes("rest")) return { url: "", caFile };
+  const { host, port } = options.listen;
+  const rest = await createRestRole({
+    services: calls.for("rest"),
+    bootKey: generateBootKey(),
+    caFile,
+    listen: { host, port: await chooseListenPort(host, port, home.file("port")) },
+    uploads: home.file("uploads"),
+    clock: systemClock,
+    log: options.log,
+  });
+  stopping.push(() => rest.close());
+  const url = `https://localhost:${rest.port}`;
+  const network = home.file("network.json");
+  writeFileSync(network, JSON.stringify({ url, caFile, user: FIRST_ADMIN, pid: process.pid, startedAt: new Date().toISOString() }), {
+    mode: 0o600,
+  });
+  stopping.push(() => rmSync(network, { force: true }));
+  return { url, caFile };
+}

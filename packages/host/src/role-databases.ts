@@ -1,0 +1,42 @@
+// The databases of one role: asked of the db role when first needed, sealed to this role's boot key, kept while they are used.
+
+import type { Database, Log } from "@bowline/base";
+import type { BootKey } from "@bowline/crypto";
+import { openDatabase } from "./adapters/postgres.ts";
+import { openConnection } from "./sealed-connection.ts";
+import type { DbService, LogicalDatabase } from "./services.ts";
+
+export interface RoleDatabases {
+  get(database: LogicalDatabase): Promise<Database>;
+  close(): Promise<void>;
+}
+
+/** Opens at most `connectionsMax` connections per logical database. */
+export function createRoleDatabases(options: {
+  readonly db: Pick<DbService, "connection">;
+  readonly bootKey: BootKey;
+  readonly connectionsMax: number;
+  readonly log: Log;
+}): RoleDatabases {
+  const opened = new Map<string, Promise<Database>>();
+  const open = async (database: LogicalDatabase): Promise<Database> => {
+    const { sealed } = await options.db.connection({ database, sealTo: options.bootKey.publicKey });
+    return openDatabase({ ...openConnection(options.bootKey, sealed), connectionsMax: options.connectionsMax, log: options.log });
+  };
+  return {
+    get(database) {
+      const key = "vnode" in database ? `${database.kind} ${database.vnode}` : database.kind;
+      let found = opened.get(key);
+      if (found === undefined) {
+        found = open(database);
+        opened.set(key, found);
+        found.catch(() => opened.delete(key)); // The next call asks again.
+      }
+      return found;
+    },
+    async close() {
+      await Promise.allSettled([...opened.values()].map(async (database) => (await database).close()));
+      opened.clear();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// The flow role: runs flows, and holds nothing. Author code runs in isolates; what it asks for goes to other roles through
+// `syscalls.ts`; what it wrote is committed by persistence.
+
+import type { Bus, Clock, Log, SecureHash, X500Name } from "@bowline/base";
+import { sha256 } from "@bowline/crypto";
+import { createFlowWorker, type FlowDirectory, inProcessFibers, type Responder } from "@bowline/flow";
+import { ledgerFlows } from "@bowline/ledger";
+import { cordapp } from "@bowline/sdk";
+import { createDirectory, type Directory } from "../directory.ts";
+import type { Granted } from "../grants.ts";
+import { createIsolatePool } from "../sandbox/isolate-pool.ts";
+import { createFlowServices } from "../syscalls.ts";
+
+export async function createFlowRole(options: {
+  readonly calls: Granted<"flow">;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: (length: number) => Uint8Array;
+  readonly workerId: string;
+  readonly log: Log;
+}): Promise<{ close(): Promise<void> }> {
+  const { calls, log } = options;
+  const directory = createDirectory(calls.db, options.clock);
+  const isolates = createIsolatePool({ bundle: (fileChecksum) => calls.db.bundle({ fileChecksum }), log });
+  const platform = cordapp({ flows: ledgerFlows, states: [], contracts: [] });
+  const worker = createFlowWorker({
+    ...options,
+    digest: sha256,
+    persistence: calls.persistence,
+    directory: flowDirectory(directory, platform.manifest.flows),
+    services: createFlowServices(calls, directory),
+    // A turn of the event loop comes after every microtask.
+    fibers: async (bundle) => (bundle === "platform" ? inProcess : isolates.fibers(bundle)),
+  });
+  const inProcess = inProcessFibers(platform, () => new Promise((drained) => setImmediate(drained)));
+  await worker.start();
+  return {
+    async close() {
+      await worker.stop();
+      isolates.close();
+    },
+  };
+}
+
+type ManifestFlows = ReturnType<typeof cordapp>["manifest"]["flows"];
+
+/** Who answers on a virtual node: the responders of its CPI, and of the platform where it runs a notary service. */
+function flowDirectory(directory: Directory, platformFlows: ManifestFlows): FlowDirectory {
+  return {
+    async hosted(name: X500Name, groupId: string) {
+      const node = await directory.hosted(name, groupId);
+      if (node === undefined) return undefined;
+      const cpi = await directory.cpi(node.cpi.fileChecksum);
+      const members = await directory.members(groupId);
+      const isNotary = members.some(({ info }) => info.name === name && info.notaryService !== undefined);
+      const responders = [
+        ...(cpi?.cpks ?? []).flatMap(({ manifest, fileChecksum }) => respondersOf(manifest.flows, fileChecksum)),
+        ...(isNotary ? respondersOf(platformFlows, "platform") : []),
+      ];
+      return { vnode: node.holdingIdentity.shortHash, responders };
+    },
+  };
+}
+
+const respondersOf = (flows: ManifestFlows, bundle: SecureHash | "platform"): readonly Responder[] =>
+  flows.flatMap(({ name, answers }) => (answers === undefined ? [] : [{ protocol: answers, flowName: name, bundle }]));

@@ -1,0 +1,134 @@
+// The persistence role: the only one that holds vault credentials. It starts flows, loads them, commits their steps and
+// reads vaults, each virtual node through a database of its own.
+//
+// - All commits of one virtual node that arrive while one is in flight are the next group: one transaction.
+// - A virtual node is swept for due flows and unsent messages from its first use here on, and all of them at the start and
+//   then every minute, so that what a dead process left is found.
+
+import type { Bus, Clock, Database, Log, ShortHash } from "@bowline/base";
+import type { BootKey } from "@bowline/crypto";
+import {
+  type CommitOutcome,
+  clientStart,
+  createFlowStore,
+  createGroupCommit,
+  type FlowRow,
+  type FlowStore,
+  type StepCommit,
+  wakeRecord,
+} from "@bowline/flow";
+import { type VaultStore, vaultStore } from "@bowline/ledger";
+import type { Answering } from "../calls.ts";
+import { createEndings } from "../endings.ts";
+import type { Granted } from "../grants.ts";
+import { createRoleDatabases } from "../role-databases.ts";
+import type { PersistenceService } from "../services.ts";
+
+/** One writer in flight, and readers beside it. */
+const CONNECTIONS_PER_VAULT_MAX = 4;
+const SWEEP_ALL_MS = 60_000;
+
+export interface PersistenceRole {
+  readonly service: Answering<PersistenceService>;
+  close(): Promise<void>;
+}
+
+interface Vault {
+  readonly database: Database;
+  readonly flows: FlowStore;
+  commit(commit: StepCommit): Promise<CommitOutcome>;
+}
+
+export function createPersistenceRole(options: {
+  readonly db: Granted<"persistence">["db"];
+  readonly bootKey: BootKey;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: (length: number) => Uint8Array;
+  /** Shared with the verification role: only what it has passed is written as verified. */
+  readonly verdictKey: Uint8Array;
+  readonly log: Log;
+}): PersistenceRole {
+  const { bus, clock } = options;
+  const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
+  const vaults = new Map<ShortHash, Promise<Vault>>();
+  const endings = createEndings(clock);
+  const states: VaultStore = vaultStore({ macKey: options.verdictKey });
+  let sweptAll = Number.NEGATIVE_INFINITY;
+
+  function vaultOf(vnode: ShortHash): Promise<Vault> {
+    let vault = vaults.get(vnode);
+    if (vault === undefined) {
+      vault = open(vnode);
+      vaults.set(vnode, vault);
+      vault.catch(() => vaults.delete(vnode));
+    }
+    return vault;
+  }
+
+  async function open(vnode: ShortHash): Promise<Vault> {
+    const database = await databases.get({ kind: "vault", vnode });
+    const flows = createFlowStore(database, { applyVaultWrites: (sql, members) => states.applyVaultWrites(sql, members) });
+    return { database, flows, commit: createGroupCommit(flows) };
+  }
+
+  async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
+    const { flows } = await vaultOf(vnode);
+    const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
+    return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
+  }
+
+  const service: Answering<PersistenceService> = {
+    async startFlow(request) {
+      const { vnode, ...flow } = request;
+      const { flows } = await vaultOf(vnode);
+      const [outcome] = await flows.start([
+        clientStart({ ...flow, id: flowIdOf(options.random(16)), seed: options.random(32), now: clock.now() }),
+      ]);
+      if (outcome?.kind === "started") await bus.publish([wakeRecord(vnode, outcome.row)]);
+      return outcome as Awaited<ReturnType<PersistenceService["startFlow"]>>;
+    },
+    load: async ({ vnode, flowIds }) => (await vaultOf(vnode)).flows.load(flowIds),
+    async commit({ vnode, commit }) {
+      const outcome = await (await vaultOf(vnode)).commit(commit);
+      if (outcome.kind === "committed" && commit.outcome !== null) endings.over(commit.flowId);
+      return outcome;
+    },
+    async acknowledge({ vnode, acknowledgements }) {
+      await (await vaultOf(vnode)).flows.acknowledge(acknowledgements);
+      return null;
+    },
+    async due({ now, leaseUntil, limit }) {
+      if (now - sweptAll >= SWEEP_ALL_MS) {
+        for (const { holdingIdentity } of await options.db.virtualNodes(null)) vaultOf(holdingIdentity.shortHash).catch(() => undefined);
+        sweptAll = now;
+      }
+      const swept = await Promise.allSettled([...vaults.keys()].map((vnode) => sweep(vnode, now, leaseUntil, limit)));
+      const found = swept.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      for (const result of swept)
+        if (result.status === "rejected") options.log.warn("a virtual node could not be swept", { cause: String(result.reason) });
+      return { flows: found.flatMap(({ flows }) => flows), messages: found.flatMap(({ messages }) => messages) };
+    },
+    read: async ({ vnode, read }) => states.readVault((await vaultOf(vnode)).database.sql, read),
+    async flowStatus({ vnode, clientRequestId, waitMs }) {
+      const { flows } = await vaultOf(vnode);
+      const row = await flows.byClientRequest(clientRequestId);
+      if (row === undefined || isOver(row) || waitMs === undefined) return row ?? null;
+      await endings.wait(row.id, waitMs, async () => isOver(await flows.byClientRequest(clientRequestId)));
+      return (await flows.byClientRequest(clientRequestId)) ?? null;
+    },
+    flowStatuses: async ({ vnode, status }) => (await vaultOf(vnode)).flows.list(status === null ? {} : { status }),
+  };
+  return { service, close: () => databases.close() };
+}
+
+const isOver = (row: FlowRow | undefined): boolean => row === undefined || row.outcome !== null || row.status === "KILLED";
+
+/** A random UUID (RFC 9562 §5.4) from 16 random bytes. */
+function flowIdOf(bytes: Uint8Array): string {
+  const marked = Uint8Array.from(bytes);
+  marked[6] = ((marked[6] as number) & 0x0f) | 0x40;
+  marked[8] = ((marked[8] as number) & 0x3f) | 0x80;
+  const digits = Buffer.from(marked).toString("hex");
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join("-");
+}
