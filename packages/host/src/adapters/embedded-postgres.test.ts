@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -149,6 +149,26 @@ test("a home with a long path has its socket elsewhere", async (t) => {
   const server = await start(t, home);
   assert.ok(Buffer.byteLength(server.connection.host) < 80);
   assert.deepEqual(await query(server, "SELECT 1 AS one"), [{ one: 1 }]);
+});
+
+test("below a folder that only root may enter, data lie elsewhere, and follow their home", {
+  skip: process.getuid?.() !== 0 && "not root",
+}, async (t) => {
+  const closed = await mkdtemp(join(tmpdir(), "bowline-closed-"));
+  t.after(() => rm(closed, { recursive: true, force: true }));
+  const [home, copy, moved] = [join(closed, "home"), join(closed, "copy"), join(closed, "moved")];
+  await mkdir(home);
+  const server = await startEmbeddedPostgres({ home });
+  await server.stop();
+  const data = await dataOf(home);
+  assert.ok(!data.startsWith(closed), data);
+  await cp(home, copy, { recursive: true, verbatimSymlinks: true });
+  await assert.rejects(startEmbeddedPostgres({ home: copy }), refusedWith("postgres.copiedHome"));
+  await rename(home, moved);
+  await (await startEmbeddedPostgres({ home: moved })).stop();
+  assert.equal(await dataOf(moved), data);
+  await removePlace(moved);
+  await assert.rejects(stat(data), /ENOENT/);
 });
 
 test("data of another version, damaged data and a lost password are refused by name", async (t) => {

@@ -72,6 +72,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   io_method: "sync", // Worker processes would cost memory, and gain nothing for short transactions.
   max_worker_processes: "2",
   max_parallel_workers_per_gather: "0",
+  max_logical_replication_workers: "0",
   autovacuum_max_workers: "2",
   autovacuum_naptime: "15s",
   jit: "off",

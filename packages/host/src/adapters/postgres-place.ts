@@ -65,7 +65,8 @@ export async function removePlace(homeFolder: string): Promise<void> {
   const link = join(home, "postgres");
   const target = await realpath(link).catch(() => undefined);
   if (target !== undefined) await rm(shortSocketFolder(target), { recursive: true, force: true });
-  if (target !== undefined && target === outsideRoot(home)) await rm(target, { recursive: true, force: true });
+  const isOurs = target !== undefined && target !== link && (await readFile(join(target, "home"), "utf8").catch(() => "")) === home;
+  if (target !== undefined && isOurs) await rm(target, { recursive: true, force: true });
   await rm(link, { recursive: true, force: true });
 }
 
