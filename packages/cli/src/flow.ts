@@ -24,7 +24,12 @@ export const register: Register = (program, shell) => {
     .argument("<flow>", "the flow's name: see bowline flow classes")
     .addOption(asOption())
     .option("--input <json>", "the flow's input as JSON, or @FILE to read it from there")
-    .option("--set <field=value>", "one field of the input; a path such as amount.currency nests", collect, [])
+    .option(
+      "--set <field=value>",
+      "one field of the input, as text; field:number=, :boolean= or :json= makes another type, and a path such as a.b nests",
+      collect,
+      [],
+    )
     .option("--request-id <id>", "your id for this start: the same id never starts two flows (default: a random one)")
     .option("--no-wait", "return as soon as the start is accepted")
     .description("Starts a flow and waits for its result. Ends with 1 when the flow fails.")
@@ -33,7 +38,7 @@ export const register: Register = (program, shell) => {
       `
 Examples:
   bowline flow start com.example.obligation.ListPositions --as Alice
-  bowline flow start com.example.obligation.SettleObligation --as Alice --set id=INV-1 --set 'amount="20.00"'
+  bowline flow start com.example.obligation.SettleObligation --as Alice --set id=INV-1 --set amount=20.00
   bowline flow start com.example.obligation.IssueObligation --as Alice --input @obligation.json --request-id inv-1`,
     )
     .action(

@@ -15,9 +15,11 @@ test("columns are the fields of their own names, dots nest, and empty cells are 
 test("a mapping names, types and fixes fields", () => {
   const mappings = ["n:number=Count", "ok:boolean=Paid", "more:json=Extra", "who=Name"]
     .map(parseMap)
-    .concat(parseSet("currency=EUR"), parseSet("limit=5"));
+    .concat(parseSet("currency=EUR"), parseSet("limit:number=5"), parseSet("amount=20.50"));
   const values = { Count: "12", Paid: "Yes", Extra: "[1]", Name: "Bob", Other: "x" };
-  assert.deepEqual(plain(inputOf(values, mappings)), { input: { n: 12, ok: true, more: [1], who: "Bob", currency: "EUR", limit: 5 } });
+  assert.deepEqual(plain(inputOf(values, mappings)), {
+    input: { n: 12, ok: true, more: [1], who: "Bob", currency: "EUR", limit: 5, amount: "20.50" },
+  });
 });
 
 test("a cell that is not of its type is a problem of its row", () => {
@@ -36,5 +38,5 @@ test("a column called __proto__ is a field and nothing else", () => {
 
 test("mappings that say nothing are refused", () => {
   for (const text of ["amount", "=x", "a..b=c", "a:date=b"]) assert.throws(() => parseMap(text), { code: "cli.mapping" });
-  assert.throws(() => parseSet("amount"), { code: "cli.mapping" });
+  for (const text of ["amount", "n:number=many", "j:json={"]) assert.throws(() => parseSet(text), { code: "cli.mapping" });
 });

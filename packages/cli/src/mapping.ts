@@ -14,18 +14,16 @@ type FieldType = (typeof TYPES)[number];
 
 /** `field=column` or `field:type=column`. */
 export function parseMap(text: string): FieldMapping {
-  const [left, column] = splitOnce(text, "--map");
-  const at = left.lastIndexOf(":");
-  const name = at < 0 ? left : left.slice(0, at);
-  const type = TYPES.find((known) => known === (at < 0 ? "text" : left.slice(at + 1)));
-  if (type === undefined) throw usage("mapping", `"${text}": the type after the colon is one of ${TYPES.join(", ")}.`);
-  return { field: fieldPath(name, text), source: { column }, type };
+  const { field, type, right } = parseOption(text, "--map");
+  return { field, source: { column: right }, type };
 }
 
-/** `field=value`: the same in every row. JSON where it is JSON, else text. */
+/** `field=value` or `field:type=value`: the same in every row. */
 export function parseSet(text: string): FieldMapping {
-  const [left, value] = splitOnce(text, "--set");
-  return { field: fieldPath(left, text), source: { value: jsonOrText(value) }, type: "json" };
+  const { field, type, right } = parseOption(text, "--set");
+  const typed = convert(right, type);
+  if ("problem" in typed) throw usage("mapping", `"${text}": the value ${typed.problem}.`);
+  return { field, source: { value: typed.value }, type };
 }
 
 /** Every column is the field of its own name. */
@@ -90,16 +88,13 @@ function fieldPath(name: string, text: string): readonly string[] {
   return path;
 }
 
-function splitOnce(text: string, option: string): readonly [string, string] {
-  const at = text.indexOf("=");
-  if (at <= 0) throw usage("mapping", `${option} takes FIELD=${option === "--map" ? "COLUMN" : "VALUE"}, and not "${text}".`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}
-
-function jsonOrText(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
+function parseOption(text: string, option: "--map" | "--set") {
+  const equals = text.indexOf("=");
+  if (equals <= 0) throw usage("mapping", `${option} takes FIELD=${option === "--map" ? "COLUMN" : "VALUE"}, and not "${text}".`);
+  const left = text.slice(0, equals);
+  const colon = left.lastIndexOf(":");
+  const name = colon < 0 ? left : left.slice(0, colon);
+  const type = TYPES.find((known) => known === (colon < 0 ? "text" : left.slice(colon + 1)));
+  if (type === undefined) throw usage("mapping", `"${text}": the type after the colon is one of ${TYPES.join(", ")}.`);
+  return { field: fieldPath(name, text), type, right: text.slice(equals + 1) };
 }

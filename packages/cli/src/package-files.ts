@@ -6,12 +6,11 @@
 import { webcrypto } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createContext, runInContext } from "node:vm";
 import { decoder, parseName } from "@bowline/base";
-import { buildCpb, buildCpi, buildCpk, decodeManifest, type JarSigner, packageFileName } from "@bowline/cluster";
+import { buildCpb, buildCpi, buildCpk, type JarSigner, packageFileName } from "@bowline/cluster";
 import { createSelfSigned, credentialPem, parseCredential } from "@bowline/crypto";
 import Type from "typebox";
-import { BUNDLE_GLOBAL, bundleCordapp } from "./bundle.ts";
+import { bundleCordapp } from "./bundle.ts";
 import { usage } from "./terminal.ts";
 
 const text = Type.String({ minLength: 1, maxLength: 255 });
@@ -81,8 +80,7 @@ export async function packCpi(
 
 async function packCpk(folder: string, project: Project, cpk: CpkSection, signer: JarSigner): Promise<PackageFile> {
   const { name, version, entry, type, dependencies = [], ...attributes } = cpk;
-  const { script } = await bundleCordapp(resolve(folder, entry));
-  const manifest = decodeManifest(manifestOf(script, entry));
+  const { script, manifest } = await bundleCordapp(resolve(folder, entry));
   const holds = manifest.contracts.length + manifest.states.length > 0 ? "contract" : "workflow";
   if (holds !== type)
     throw usage("project", `The CPK ${name} says that it is a ${type} CPK, and what ${entry} exports makes it a ${holds} CPK.`);
@@ -93,22 +91,6 @@ async function packCpk(folder: string, project: Project, cpk: CpkSection, signer
   });
   const bytes = await buildCpk({ name, version, script, manifest, dependencies: needed, ...attributes }, [signer]);
   return { fileName: packageFileName(name, version, "jar"), bytes };
-}
-
-/** What the bundle says of itself. It is the author's own code on the author's own machine; the host asks again, in its sandbox. */
-function manifestOf(script: string, entry: string): unknown {
-  try {
-    const manifest: unknown = runInContext(`${script};JSON.stringify(${BUNDLE_GLOBAL}.cordapp.manifest)`, createContext({}), {
-      timeout: 10_000,
-    });
-    return JSON.parse(String(manifest));
-  } catch (thrown) {
-    const reason = (thrown as { readonly message?: unknown }).message;
-    throw usage(
-      "entry",
-      `${entry} must export "cordapp", made by cordapp({ flows, states, contracts }) of @bowline/sdk: ${String(reason)}.`,
-    );
-  }
 }
 
 const SIGNER_FILE = "code-signing.pem";

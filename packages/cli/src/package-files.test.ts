@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { readCpi } from "@bowline/cluster";
+import { EXAMPLE } from "./dev-network.ts";
+import { developmentSigner, packCpi, packProject, readProject } from "./package-files.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bowline-package-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function project(name: string, bowline: unknown, entry = ""): string {
+  const path = join(folder, name);
+  mkdirSync(path);
+  writeFileSync(join(path, "package.json"), JSON.stringify({ name, type: "module", ...(bowline === undefined ? {} : { bowline }) }));
+  writeFileSync(join(path, "entry.ts"), entry);
+  return path;
+}
+
+test("the example becomes a CPI that its signer's certificate opens, with everything that its sources say", async () => {
+  const signer = await developmentSigner(join(folder, "home"));
+  const { name, version, cpb } = await packProject(EXAMPLE, signer);
+  const { bytes } = await packCpi({ name, version, cpb, groupPolicy: "{}" }, signer);
+  const { id, cpks } = await readCpi(bytes, { anchors: signer.chain, now: Date.now() });
+  assert.deepEqual([id.cpiName, id.cpiVersion], ["obligation", "1.0.0"]);
+  assert.deepEqual(
+    cpks.map((cpk) => [cpk.name, cpk.type, cpk.manifest.flows.length, cpk.manifest.states.length]),
+    [
+      ["com.example.obligation.contract", "contract", 0, 1],
+      ["com.example.obligation.workflow", "workflow", 7, 0],
+    ],
+  );
+  const startable = cpks.flatMap(({ manifest }) => manifest.flows.filter((flow) => flow.startable).map((flow) => flow.name));
+  assert.equal(startable.length, 4);
+});
+
+test("the development key is made once, and only its owner reads it", async () => {
+  const home = join(folder, "another");
+  const [first, second] = await Promise.all([developmentSigner(home), developmentSigner(home)]);
+  assert.equal(String(first.chain[0]), String(second.chain[0]));
+  assert.equal(statSync(join(home, "secrets", "code-signing.pem")).mode & 0o777, 0o600);
+});
+
+test("a folder that does not say what it is made of is refused with what is missing", () => {
+  assert.throws(() => readProject(folder), /it has no package\.json/);
+  assert.throws(() => readProject(project("plain", undefined)), /no section "bowline"/);
+  assert.throws(() => readProject(project("empty", { name: "x", version: "1", cpks: [] })), { code: "cli.project" });
+  const misspelt = { name: "x", version: "1", cpks: [{ name: "x", version: "1", type: "contract", entry: "entry.ts", licens: "none" }] };
+  assert.throws(() => readProject(project("misspelt", misspelt)), { code: "cli.project" });
+});
+
+test("a CPK must be what it says it is", async () => {
+  const signer = await developmentSigner(join(folder, "home"));
+  const cpk = (type: string, more = {}) => ({
+    name: "x",
+    version: "1",
+    cpks: [{ name: "com.example.x", version: "1", type, entry: "entry.ts", ...more }],
+  });
+  const nothing =
+    'import { cordapp as bundle } from "@bowline/sdk";\nexport const cordapp = bundle({ flows: [], states: [], contracts: [] });\n';
+  await assert.rejects(packProject(project("wrong", cpk("contract"), nothing), signer), /says that it is a contract CPK/);
+  await assert.rejects(packProject(project("alone", cpk("workflow", { dependencies: ["other"] }), nothing), signer), /goes with other/);
+  await assert.rejects(packProject(project("mute", cpk("workflow"), "export const other = 1;\n"), signer), {
+    code: "bundle.refused",
+    message: /exports no "cordapp"/,
+  });
+  assert.equal((await packProject(project("right", cpk("workflow"), nothing), signer)).cpks.length, 1);
+});
