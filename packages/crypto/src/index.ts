@@ -1,5 +1,4 @@
 export {
-  type CertificateUse,
   type Judgement,
   judgeChain,
   parseCertificates,
@@ -9,11 +8,12 @@ export {
   subjectOf,
 } from "./certificates.ts";
 export { signDetached, verifyDetached } from "./cms.ts";
+export { type CompositeKey, composeKeys, decomposeKey, isFulfilledBy, leafKeys } from "./composite-key.ts";
 export { hmacSha256, holdingIdentity, secureHashOf, sha256 } from "./digest.ts";
 export { type Credential, createSelfSigned, credentialPem, issueCertificate, parseCredential } from "./issuing.ts";
 export { memoryKeyStore } from "./key.memory.ts";
 export { keyStore } from "./key.store.ts";
-export { KeyRing, type KeyRingOptions } from "./key-ring.ts";
+export { KeyRing } from "./key-ring.ts";
 export { type KeyCategory, type KeyNames, type KeyStore, parseCategory, type SigningKey } from "./key-store.ts";
 export {
   batchLeaf,
@@ -21,7 +21,6 @@ export {
   componentLeaf,
   componentNonce,
   componentTop,
-  type HashedLeaf,
   type MerkleProof,
   mergeProofs,
   merkleRoot,
