@@ -2,7 +2,18 @@
 // implementation under one contract suite; `Fibers` runs bundles (isolates for authors' code, in process for the platform's).
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
-import type { Delivery, FiberReport, FiberStart, FlowIdentity, Outcome, Protocol, SessionId, StepPath, Syscall } from "@bowline/sdk";
+import type {
+  Delivery,
+  Failure,
+  FiberReport,
+  FiberStart,
+  FlowIdentity,
+  Outcome,
+  Protocol,
+  SessionId,
+  StepPath,
+  Syscall,
+} from "@bowline/sdk";
 
 /** PARKED is shown by REST as RUNNING with its error kept for the operator. */
 export type FlowStatus = "START_REQUESTED" | "RUNNING" | "PARKED" | "COMPLETED" | "FAILED" | "KILLED";
@@ -69,6 +80,8 @@ export interface SessionRow {
   /** Chosen by the responder. */
   readonly version: number | null;
   readonly status: SessionStatus;
+  /** Why, of a session that failed: what its next operation fails with. */
+  readonly failure: Failure | null;
   /** Highest sequence number sent and, without gap, consumed. From 1. */
   readonly sent: number;
   readonly consumed: number;
@@ -89,9 +102,8 @@ export interface SessionMessage {
   readonly groupId: string;
   /** Everything of the other direction up to here is committed at the sender of this: consumed, or in its inbox. */
   readonly acknowledged: number;
-  /** An `acknowledge` message has sequence 0 and carries nothing else. */
-  readonly body:
-    /** `last`: a close rides on it. */
+  /** An `acknowledge` message has sequence 0 and carries nothing else; so has a failure that a host answers where no flow is. */
+  readonly body: /** `last`: a close rides on it. */
     | { readonly kind: "data"; readonly payload: Data; readonly last?: true }
     | { readonly kind: "close" }
     | { readonly kind: "failure"; readonly type: string; readonly message: string }

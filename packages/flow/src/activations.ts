@@ -1,0 +1,119 @@
+// Activations of many flows, a few calls into their bundles: what is asked while a bundle runs is its next batch.
+//
+// Guarantees: one batch per bundle at a time; a fiber that its instance no longer has is reported lost, never activated;
+// when a batch breaks its instance every flow of it may try again, alone, so that only the culprit is blamed.
+
+import { BowlineError } from "@bowline/base";
+import type { Delivery, Failure, FiberReport, FiberStart } from "@bowline/sdk";
+import type { Bundle } from "./flow-state.ts";
+import { ACTIVATION_FLOWS_MAX } from "./limits.ts";
+import type { Fibers } from "./ports.ts";
+
+export interface ActivationRequest {
+  readonly starts: readonly FiberStart[];
+  readonly deliveries: readonly Delivery[];
+  /** In a batch of its own. */
+  readonly alone: boolean;
+}
+
+export type ActivationReply =
+  | { readonly kind: "reports"; readonly reports: readonly FiberReport[] }
+  /** Replay: `suspect` where this flow may have been what broke the instance, `down` where none could be had. */
+  | { readonly kind: "lost"; readonly suspect: boolean; readonly down: boolean }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+interface Queued {
+  readonly request: ActivationRequest;
+  readonly answer: (reply: ActivationReply) => void;
+}
+
+interface Lane {
+  readonly queue: Queued[];
+  running: boolean;
+  instance: Fibers | undefined;
+  readonly fibers: Set<string>;
+}
+
+export class Activations {
+  readonly #source: (bundle: Bundle) => Promise<Fibers>;
+  readonly #lanes = new Map<Bundle, Lane>();
+
+  constructor(source: (bundle: Bundle) => Promise<Fibers>) {
+    this.#source = source;
+  }
+
+  request(bundle: Bundle, request: ActivationRequest): Promise<ActivationReply> {
+    let lane = this.#lanes.get(bundle);
+    if (lane === undefined) {
+      lane = { queue: [], running: false, instance: undefined, fibers: new Set() };
+      this.#lanes.set(bundle, lane);
+    }
+    const running = lane;
+    return new Promise((answer) => {
+      running.queue.push({ request, answer });
+      if (!running.running) void this.#run(bundle, running);
+    });
+  }
+
+  drop(bundle: Bundle, fiber: string): void {
+    const lane = this.#lanes.get(bundle);
+    if (lane?.fibers.delete(fiber)) lane.instance?.drop(fiber);
+  }
+
+  async #run(bundle: Bundle, lane: Lane): Promise<void> {
+    lane.running = true;
+    // What is asked in this same turn of the loop belongs to the first batch.
+    await Promise.resolve();
+    while (lane.queue.length > 0) await this.#batch(bundle, lane, take(lane.queue));
+    lane.running = false;
+  }
+
+  async #batch(bundle: Bundle, lane: Lane, batch: readonly Queued[]): Promise<void> {
+    let runnable: readonly Queued[] = batch;
+    try {
+      const instance = await this.#source(bundle);
+      if (instance !== lane.instance) {
+        lane.instance = instance;
+        lane.fibers.clear();
+      }
+      runnable = batch.filter((queued) => this.#hasFibers(lane, queued));
+      if (runnable.length === 0) return;
+      const starts = runnable.flatMap(({ request }) => request.starts);
+      for (const { fiber } of starts) lane.fibers.add(fiber);
+      share(runnable, await instance.activate({ starts, deliveries: runnable.flatMap(({ request }) => request.deliveries) }));
+    } catch (cause) {
+      lane.instance = undefined;
+      lane.fibers.clear();
+      const down = cause instanceof BowlineError && cause.kind === "unavailable";
+      const guilty = !down && runnable.length === 1 ? failureOf(cause) : undefined;
+      for (const { answer } of runnable) {
+        answer(guilty === undefined ? { kind: "lost", suspect: !down, down } : { kind: "failed", failure: guilty });
+      }
+    }
+  }
+
+  #hasFibers(lane: Lane, { request, answer }: Queued): boolean {
+    const starting = new Set(request.starts.map(({ fiber }) => fiber));
+    if (request.deliveries.every(({ fiber }) => lane.fibers.has(fiber) || starting.has(fiber))) return true;
+    answer({ kind: "lost", suspect: false, down: false });
+    return false;
+  }
+}
+
+function take(queue: Queued[]): readonly Queued[] {
+  const alone = queue.findIndex(({ request }) => request.alone);
+  return queue.splice(0, alone === 0 ? 1 : Math.min(alone < 0 ? queue.length : alone, ACTIVATION_FLOWS_MAX));
+}
+
+function share(batch: readonly Queued[], reports: readonly FiberReport[]): void {
+  const byFiber = new Map(reports.map((report) => [report.fiber, report]));
+  for (const { request, answer } of batch) {
+    const fibers = new Set([...request.starts, ...request.deliveries].map(({ fiber }) => fiber));
+    answer({ kind: "reports", reports: [...fibers].flatMap((fiber) => byFiber.get(fiber) ?? []) });
+  }
+}
+
+function failureOf(cause: unknown): Failure {
+  if (cause instanceof BowlineError) return { type: cause.code, message: cause.message };
+  return { type: "flow.activationFailed", message: cause instanceof Error ? cause.message : String(cause) };
+}

@@ -1,0 +1,172 @@
+// The engine's tables in memory: for tests, for simulations, and as the plainest statement of what the store promises.
+
+import { BowlineError, compareBytes, type Data, encode, type Instant } from "@bowline/base";
+import { isBelow } from "./journal.ts";
+import type {
+  Acknowledgement,
+  CommitOutcome,
+  FlowRow,
+  FlowSnapshot,
+  FlowStart,
+  FlowStore,
+  InboxKey,
+  JournalRow,
+  SessionMessage,
+  SessionRow,
+  StartOutcome,
+  StepCommit,
+} from "./ports.ts";
+import { resendAt } from "./resend.ts";
+import { startedRow } from "./start.ts";
+
+export interface MemoryFlowStoreOptions {
+  /** The vault writes of one commit: all of them are applied, or it throws and none is. */
+  applyVaultWrites?(flowId: string, writes: readonly Data[]): void;
+}
+
+interface Sent {
+  readonly message: SessionMessage;
+  readonly attempts: number;
+  readonly dueAt: Instant;
+}
+
+interface Tables {
+  readonly flows: Map<string, FlowRow>;
+  readonly byRequest: Map<string, string>;
+  readonly journal: Map<string, Map<string, JournalRow>>;
+  readonly sessions: Map<string, SessionRow>;
+  readonly inbox: Map<string, { readonly flowId: string; readonly message: SessionMessage }>;
+  readonly outbox: Map<string, Sent>;
+}
+
+export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): FlowStore {
+  const tables: Tables = {
+    flows: new Map(),
+    byRequest: new Map(),
+    journal: new Map(),
+    sessions: new Map(),
+    inbox: new Map(),
+    outbox: new Map(),
+  };
+  const { flows } = tables;
+  const mark = (flowId: string, now: Instant, may: (row: FlowRow) => boolean, changes: Partial<FlowRow>): boolean => {
+    const row = flows.get(flowId);
+    if (row === undefined || !may(row)) return false;
+    flows.set(flowId, { ...row, ...changes, wakeAt: now });
+    return true;
+  };
+  return {
+    start: async (starts) => starts.map((start) => startFlow(tables, start)),
+    load: async (flowIds) => flowIds.flatMap((flowId) => snapshotOf(tables, flowId) ?? []),
+    commit: async (commits) => commits.map((commit) => applyCommit(tables, commit, options)),
+    due: async (now, leaseUntil, limit) => lease(tables, now, leaseUntil, limit),
+    unacknowledged: async (now, limit) => resend(tables, now, limit),
+    async acknowledge(acknowledgements) {
+      for (const acknowledgement of acknowledgements) acknowledge(tables, acknowledgement);
+    },
+    requestKill: async (flowId, now) => mark(flowId, now, isUnfinished, { kill: true }),
+    requestRetry: async (flowId, now) =>
+      mark(flowId, now, ({ status }) => status === "PARKED", {
+        status: "RUNNING",
+        outcome: null,
+        version: (flows.get(flowId)?.version ?? 0) + 1,
+      }),
+    byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
+    list: async ({ status }) =>
+      [...flows.values()]
+        .filter((row) => status === undefined || status.includes(row.status))
+        .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)),
+  };
+}
+
+const isUnfinished = ({ status }: FlowRow): boolean => status !== "COMPLETED" && status !== "FAILED" && status !== "KILLED";
+
+function startFlow({ flows, byRequest, sessions }: Tables, start: FlowStart): StartOutcome {
+  const { origin, id } = start.row;
+  const known = flows.get((origin.kind === "client" ? byRequest.get(origin.clientRequestId) : undefined) ?? id);
+  if (known !== undefined) return { kind: isSameRequest(known, start) ? "known" : "conflict", row: known };
+  const row = startedRow(start);
+  flows.set(id, row);
+  if (origin.kind === "client") byRequest.set(origin.clientRequestId, id);
+  if (start.session !== undefined) sessions.set(sessionKey(start.session), start.session);
+  return { kind: "started", row };
+}
+
+/** Who asks does not matter: what is asked does. */
+function isSameRequest({ origin, flowName, bundle }: FlowRow, { row }: FlowStart): boolean {
+  if (flowName !== row.flowName || bundle !== row.bundle) return false;
+  if (origin.kind === "session") return row.origin.kind === "session" && origin.session === row.origin.session;
+  return row.origin.kind === "client" && compareBytes(encode(origin.input), encode(row.origin.input)) === 0;
+}
+
+function snapshotOf({ flows, journal, sessions, inbox }: Tables, flowId: string): FlowSnapshot | undefined {
+  const row = flows.get(flowId);
+  if (row === undefined) return undefined;
+  return {
+    row,
+    journal: [...(journal.get(flowId)?.values() ?? [])],
+    sessions: [...sessions.values()].filter((session) => session.flowId === flowId),
+    inbox: [...inbox.values()]
+      .filter((kept) => kept.flowId === flowId)
+      .map(({ message }) => message)
+      .sort((a, b) => (a.session === b.session ? a.sequence - b.sequence : a.session < b.session ? -1 : 1)),
+  };
+}
+
+function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStoreOptions): CommitOutcome {
+  const { flows } = tables;
+  const { flowId, commitId, status, outcome, wakeAt, waiting } = commit;
+  const row = flows.get(flowId) ?? (commit.start === undefined ? undefined : startedRow(commit.start));
+  if (row === undefined) return { kind: "fenced" };
+  if (row.commitId === commitId) return { kind: "committed" };
+  if (row.version !== commit.expectedVersion || (row.kill && status !== "KILLED")) return { kind: "fenced" };
+  try {
+    if (commit.vaultWrites.length > 0) options.applyVaultWrites?.(flowId, commit.vaultWrites);
+  } catch (cause) {
+    if (cause instanceof BowlineError && cause.kind === "unavailable") throw cause;
+    const code = cause instanceof BowlineError ? cause.code : "flow.commitFailed";
+    return { kind: "refused", code, message: cause instanceof Error ? cause.message : String(cause) };
+  }
+  flows.set(flowId, { ...row, status, outcome, wakeAt, waiting, commitId, version: row.version + 1, updatedAt: commit.at });
+  if (commit.start?.session !== undefined) tables.sessions.set(sessionKey(commit.start.session), commit.start.session);
+  applyRows(tables, commit);
+  return { kind: "committed" };
+}
+
+function applyRows({ journal, sessions, inbox, outbox, ...tables }: Tables, commit: StepCommit): void {
+  const { flowId } = commit;
+  const rows = journal.get(flowId) ?? new Map<string, JournalRow>();
+  journal.set(flowId, rows);
+  for (const parent of commit.collapsed) for (const path of rows.keys()) if (isBelow(path, parent)) rows.delete(path);
+  for (const step of commit.journal) rows.set(step.path, step);
+  for (const session of commit.sessions) sessions.set(sessionKey(session), session);
+  for (const key of commit.inboxConsumed) inbox.delete(inboxKey(key));
+  for (const message of commit.inboxAdded) inbox.set(inboxKey(message), { flowId, message });
+  for (const message of commit.outboxAdded) outbox.set(inboxKey(message), { message, attempts: 1, dueAt: resendAt(commit.at, 1) });
+  for (const acknowledgement of commit.outboxAcknowledged) acknowledge({ journal, sessions, inbox, outbox, ...tables }, acknowledgement);
+}
+
+function acknowledge({ outbox }: Tables, { session, from, sequence }: Acknowledgement): void {
+  for (const [key, { message }] of outbox) {
+    if (message.session === session && message.from === from && message.sequence <= sequence) outbox.delete(key);
+  }
+}
+
+function lease({ flows }: Tables, now: Instant, leaseUntil: Instant, limit: number): readonly string[] {
+  const due = [...flows.values()].filter((row) => isUnfinished(row) && row.wakeAt !== null && row.wakeAt <= now);
+  due.sort((a, b) => (a.wakeAt ?? 0) - (b.wakeAt ?? 0));
+  for (const row of due.slice(0, limit)) flows.set(row.id, { ...row, wakeAt: leaseUntil });
+  return due.slice(0, limit).map(({ id }) => id);
+}
+
+function resend({ outbox }: Tables, now: Instant, limit: number): readonly SessionMessage[] {
+  for (const [key, { message }] of outbox) if (message.expiresAt <= now) outbox.delete(key);
+  const due = [...outbox].filter(([, { dueAt }]) => dueAt <= now).sort(([, a], [, b]) => a.dueAt - b.dueAt);
+  for (const [key, { message, attempts }] of due.slice(0, limit)) {
+    outbox.set(key, { message, attempts: attempts + 1, dueAt: resendAt(now, attempts + 1) });
+  }
+  return due.slice(0, limit).map(([, { message }]) => message);
+}
+
+const sessionKey = ({ id, side }: SessionRow): string => `${side} ${id}`;
+const inboxKey = ({ session, from, sequence }: InboxKey): string => `${from} ${sequence} ${session}`;

@@ -1,0 +1,45 @@
+// Every bound of the engine, by name and unit. What happens past it stands beside it.
+
+/** Steps of one flow, sub-flows and platform children included: `flow.tooManySteps` fails it. */
+export const STEPS_MAX = 100_000;
+/** Requests and results of one flow's steps, as canonical bytes: `flow.journalFull` fails it. */
+export const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
+/** Sessions of one flow: `session.tooMany` fails the step. */
+export const SESSIONS_MAX = 1_000;
+/** One message: `session.payloadTooLarge` fails the step. */
+export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024;
+/** Messages of one session beyond the consumed ones that are kept: later ones are left to the sender's outbox. */
+export const INBOX_MESSAGES_MAX = 256;
+/** Bytes of one `random`: `random.invalidLength` fails the step. */
+export const RANDOM_BYTES_MAX = 4_096;
+
+/** How long a session waits for its counterparty where the flow says nothing. */
+export const SESSION_TIMEOUT_MS = 30 * 60_000;
+/** Bounds of what a flow may say. */
+export const SESSION_TIMEOUT_MIN_MS = 1_000;
+export const SESSION_TIMEOUT_MAX_MS = 30 * 24 * 3_600_000;
+/** Longest sleep: about a hundred years. */
+export const SLEEP_MS_MAX = 100 * 366 * 24 * 3_600_000;
+
+/** Whose commit is older than this is thought dead, and its flow taken over. */
+export const LEASE_MS = 30_000;
+/** A message is sent again after this, doubling up to the next, until its expiry. */
+export const RESEND_FIRST_MS = 3_000;
+export const RESEND_MAX_MS = 60_000;
+/** An acknowledgement that found no message to ride on goes alone after this. */
+export const ACKNOWLEDGE_MS = 200;
+/** A call that found the world down is made again after this, doubling up to the next. */
+export const RETRY_FIRST_MS = 250;
+export const RETRY_MAX_MS = 30_000;
+
+/** How often a worker looks for flows that are due and messages to send again, and how many it takes at once. */
+export const SWEEP_MS = 1_000;
+export const SWEEP_MAX = 256;
+/** Flows that a worker keeps in memory; the least recently used of those that wait go first. */
+export const HOT_FLOWS_MAX = 10_000;
+/** Flows of one bundle in one activation. */
+export const ACTIVATION_FLOWS_MAX = 64;
+/** Flows in one transaction. */
+export const GROUP_COMMITS_MAX = 64;
+/** How long a worker that stops waits for calls and commits in flight. */
+export const DRAIN_MS = 5_000;

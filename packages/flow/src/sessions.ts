@@ -1,0 +1,192 @@
+// One session as one of its two flows sees it. Pure: changes the state it is given and says what to send.
+//
+// open -our close, or theirs consumed-> closed.  open -failure of either side, or expiry-> failed.
+// Guarantees: payloads reach the flow in the order of their sequence, without gap, each once; what is acknowledged is
+// consumed or stored in the commit that the acknowledgement follows.
+
+import type { Data, Instant, X500Name } from "@bowline/base";
+import type { Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
+import { INBOX_MESSAGES_MAX } from "./limits.ts";
+import { opposite } from "./messages.ts";
+import type { SessionMessage, SessionRow } from "./ports.ts";
+
+export interface SessionState {
+  row: SessionRow;
+  /** The row differs from the committed one. */
+  dirty: boolean;
+  /** Arrived and not consumed, by sequence. */
+  readonly inbox: Map<number, SessionMessage>;
+  /** Sequences of `inbox` that the inbox table holds. */
+  readonly stored: Set<number>;
+  /** What the counterparty was last told that we have, and what it last told us that it has. */
+  told: number;
+  heard: number;
+  /** Up to here our outbox was told, or is being told, what was heard. */
+  heeded: number;
+}
+
+export const loadedSession = (row: SessionRow): SessionState => ({
+  row,
+  dirty: false,
+  inbox: new Map(),
+  stored: new Set(),
+  told: row.consumed,
+  heard: 0,
+  heeded: 0,
+});
+
+export function openedSession(opening: {
+  readonly id: SessionId;
+  readonly flowId: string;
+  readonly side: SessionRow["side"];
+  readonly counterparty: X500Name;
+  readonly protocol: Protocol;
+  readonly version: number | null;
+  readonly timeoutMs: number;
+  readonly now: Instant;
+}): SessionRow {
+  const { now, ...fixed } = opening;
+  return { ...fixed, status: "open", failure: null, sent: 0, consumed: 0, expiresAt: now + opening.timeoutMs };
+}
+
+/** What a receive would find. */
+export type Deliverable =
+  | { readonly kind: "message"; readonly payload: Data }
+  | { readonly kind: "over"; readonly failure: Failure }
+  | undefined;
+
+/** Undefined while there is nothing yet. A close is seen only when all before it is consumed; a failure at once. */
+export function deliverable(session: SessionState): Deliverable {
+  const over = overOf(session);
+  if (over !== undefined) return { kind: "over", failure: over };
+  const next = session.inbox.get(session.row.consumed + 1);
+  if (next === undefined) return undefined;
+  if (next.body.kind === "data") return { kind: "message", payload: next.body.payload };
+  return { kind: "over", failure: closedBy(session.row.counterparty) };
+}
+
+/** Why nothing can be sent or received any more; undefined while the session is open. */
+export function overOf({ row }: SessionState): Failure | undefined {
+  if (row.status === "open") return undefined;
+  return row.failure ?? closedBy(row.counterparty);
+}
+
+const closedBy = (counterparty: X500Name): Failure => ({
+  type: "session.closed",
+  message: `The session with ${counterparty} is closed.`,
+  details: { counterparty },
+});
+
+/** Takes the message that `deliverable` showed. The result is its key where the inbox table holds it. */
+export function consume(session: SessionState, now: Instant): { readonly sequence: number; readonly stored: boolean } {
+  const sequence = session.row.consumed + 1;
+  const message = session.inbox.get(sequence);
+  const ends = message?.body.kind === "close" || (message?.body.kind === "data" && message.body.last === true);
+  session.inbox.delete(sequence);
+  const stored = session.stored.delete(sequence);
+  change(session, { consumed: sequence, expiresAt: now + session.row.timeoutMs, ...(ends ? { status: "closed" } : {}) });
+  return { sequence, stored };
+}
+
+/** What an arriving message did: whether the flow may go on because of it, and whether it is to be acknowledged again. */
+export interface Arrival {
+  readonly news: boolean;
+  readonly repeated: boolean;
+  /** Rows of the inbox table that no one will read any more. */
+  readonly discarded: readonly number[];
+}
+
+const NOTHING: Arrival = { news: false, repeated: false, discarded: [] };
+const REPEATED: Arrival = { news: false, repeated: true, discarded: [] };
+
+export function arrive(session: SessionState, message: SessionMessage, now: Instant): Arrival {
+  const { row } = session;
+  if (message.source !== row.counterparty || message.from !== opposite(row.side)) return NOTHING;
+  if (message.acknowledged > session.heard) session.heard = Math.min(message.acknowledged, row.sent);
+  if (message.body.kind === "acknowledge") return NOTHING;
+  if (row.version === null && message.version !== undefined) change(session, { version: message.version });
+  if (message.body.kind === "failure") return fail(session, message, now);
+  if (row.status !== "open") {
+    // Nobody will read it; only its sender waits to hear that it arrived.
+    return REPEATED;
+  }
+  if (message.sequence <= row.consumed || session.inbox.has(message.sequence)) return REPEATED;
+  if (message.sequence > row.consumed + INBOX_MESSAGES_MAX) return NOTHING;
+  session.inbox.set(message.sequence, message);
+  return { news: true, repeated: false, discarded: [] };
+}
+
+function fail(session: SessionState, message: SessionMessage, now: Instant): Arrival {
+  const { row } = session;
+  const { body } = message;
+  if (body.kind !== "failure") return NOTHING;
+  if (row.status !== "open") return message.sequence > 0 ? REPEATED : NOTHING;
+  const discarded = discardInbox(session);
+  const failure: Failure = {
+    type: "session.failed",
+    message: `${row.counterparty} ended the session: ${body.message}`,
+    details: { counterparty: row.counterparty, type: body.type, message: body.message },
+  };
+  change(session, { status: "failed", failure, consumed: Math.max(row.consumed, message.sequence), expiresAt: now + row.timeoutMs });
+  return { news: true, repeated: false, discarded };
+}
+
+/** The next message of this side. `init` rides until the responder has answered. */
+export function say(session: SessionState, body: SessionMessage["body"], speaker: Speaker, now: Instant): SessionMessage {
+  const { row } = session;
+  const expiresAt = now + row.timeoutMs;
+  change(session, { sent: row.sent + 1, expiresAt });
+  const { protocol, timeoutMs } = row;
+  return {
+    session: row.id,
+    from: row.side,
+    sequence: row.sent + 1,
+    source: speaker.identity.me,
+    destination: row.counterparty,
+    groupId: speaker.identity.groupId,
+    acknowledged: row.consumed,
+    body,
+    ...(row.side === "initiator" && row.version === null ? { init: { protocol, initiatingFlow: speaker.flowName, timeoutMs } } : {}),
+    ...(row.side === "responder" && row.version !== null ? { version: row.version } : {}),
+    expiresAt,
+  };
+}
+
+export interface Speaker {
+  readonly identity: FlowIdentity;
+  readonly flowName: string;
+}
+
+/** A counterparty that never heard of the session need not hear of its end. */
+export const wasHeardOf = ({ row }: SessionState): boolean => row.side === "responder" || row.sent > 0;
+
+/** Our end of the session. The result lists the rows of the inbox table that no one will read any more. */
+export function end(session: SessionState, status: "closed" | "failed", failure: Failure | null): readonly number[] {
+  change(session, { status, failure });
+  return discardInbox(session);
+}
+
+function discardInbox(session: SessionState): readonly number[] {
+  const discarded = [...session.stored];
+  session.inbox.clear();
+  session.stored.clear();
+  return discarded;
+}
+
+/** The highest sequence up to which all is consumed or arrived: what may be acknowledged once it is committed. */
+export function received({ row, inbox }: SessionState): number {
+  let sequence = row.consumed;
+  while (inbox.has(sequence + 1)) sequence++;
+  return sequence;
+}
+
+export const expiry = ({ row }: SessionState): Failure => ({
+  type: "session.expired",
+  message: `${row.counterparty} was silent for ${row.timeoutMs / 1_000} s.`,
+  details: { counterparty: row.counterparty },
+});
+
+function change(session: SessionState, changes: Partial<SessionRow>): void {
+  session.row = { ...session.row, ...changes };
+  session.dirty = true;
+}

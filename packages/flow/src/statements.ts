@@ -1,0 +1,120 @@
+// The statements of the flow store. Each is prepared once per connection, and takes any number of rows as arrays.
+
+import type { Statement } from "@bowline/base";
+
+const FLOW =
+  "id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, outcome, created_at, updated_at";
+
+const named = <K extends string>(texts: Readonly<Record<K, string>>): Readonly<Record<K, Statement>> => {
+  const entries = (Object.entries(texts) as [K, string][]).map(([name, text]) => [name, { name: `flow.${name}`, text }] as const);
+  return Object.fromEntries(entries) as Readonly<Record<K, Statement>>;
+};
+
+export const SQL = named({
+  insertFlows: `
+    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, created_at, updated_at)
+    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, 'START_REQUESTED', 0, '', false, wake_at, '[]'::jsonb, created_at, created_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[])
+      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, wake_at, created_at)
+    ON CONFLICT DO NOTHING
+    RETURNING id`,
+
+  insertSessions: `
+    INSERT INTO flow_session (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
+    SELECT id, side, flow_id, counterparty, protocol::jsonb, version, status, failure::jsonb, sent, consumed, timeout_ms, expires_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
+      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
+    ON CONFLICT DO NOTHING`,
+
+  known: `SELECT ${FLOW} FROM flow WHERE id = $1 OR client_request_id = $2 ORDER BY (client_request_id = $2) DESC NULLS LAST LIMIT 1`,
+
+  loadFlows: `SELECT ${FLOW} FROM flow WHERE id = ANY($1::text[])`,
+  loadSteps: `
+    SELECT flow_id, path, kind, request_hash, outcome, activation, ordinal, at FROM flow_step
+    WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, activation, ordinal`,
+  loadSessions: `
+    SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at FROM flow_session
+    WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, id`,
+  loadInbox: `SELECT flow_id, message FROM flow_inbox WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, session, sender, sequence`,
+
+  lock: `SELECT id FROM flow WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE`,
+
+  fence: `
+    UPDATE flow f SET version = f.version + 1, commit_id = c.commit_id, status = c.status, outcome = c.outcome, wake_at = c.wake_at,
+      waiting = c.waiting::jsonb, updated_at = c.at
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[], $8::bigint[])
+      AS c(id, version, commit_id, status, outcome, wake_at, waiting, at)
+    WHERE f.id = c.id AND f.version = c.version AND (NOT f.kill OR c.status = 'KILLED')
+    RETURNING f.id`,
+
+  committedBefore: `
+    SELECT f.id FROM flow f JOIN unnest($1::text[], $2::text[]) AS c(id, commit_id) ON f.id = c.id AND f.commit_id = c.commit_id`,
+
+  // '.' is followed by '/' in the order of bytes: all paths below one lie between the two.
+  collapse: `
+    DELETE FROM flow_step s USING unnest($1::text[], $2::text[], $3::text[]) AS c(flow_id, commit_id, path), flow f
+    WHERE f.id = c.flow_id AND f.commit_id = c.commit_id AND s.flow_id = c.flow_id
+      AND s.path > c.path || '.' COLLATE "C" AND s.path < c.path || '/' COLLATE "C"`,
+
+  insertSteps: `
+    INSERT INTO flow_step (flow_id, path, kind, request_hash, outcome, activation, ordinal, at)
+    SELECT n.flow_id, n.path, n.kind, n.request_hash, n.outcome, n.activation, n.ordinal, n.at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::int[], $8::int[], $9::bigint[])
+      AS n(flow_id, commit_id, path, kind, request_hash, outcome, activation, ordinal, at)
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
+  saveSessions: `
+    INSERT INTO flow_session AS s (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
+    SELECT n.id, n.side, n.flow_id, n.counterparty, n.protocol::jsonb, n.version, n.status, n.failure::jsonb, n.sent, n.consumed, n.timeout_ms, n.expires_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::text[])
+      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, commit_id)
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT (id, side) DO UPDATE SET version = excluded.version, status = excluded.status, failure = excluded.failure, sent = excluded.sent,
+      consumed = excluded.consumed, expires_at = excluded.expires_at`,
+
+  consume: `
+    DELETE FROM flow_inbox i USING unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS c(flow_id, commit_id, session, sender, sequence), flow f
+    WHERE f.id = c.flow_id AND f.commit_id = c.commit_id AND i.session = c.session AND i.sender = c.sender AND i.sequence = c.sequence`,
+
+  insertInbox: `
+    INSERT INTO flow_inbox (flow_id, session, sender, sequence, message)
+    SELECT n.flow_id, n.session, n.sender, n.sequence, n.message
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[]) AS n(flow_id, commit_id, session, sender, sequence, message)
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
+  insertOutbox: `
+    INSERT INTO flow_outbox (session, sender, sequence, message, attempts, resend_at, expires_at)
+    SELECT n.session, n.sender, n.sequence, n.message, 1, n.resend_at, n.expires_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bigint[], $8::bigint[])
+      AS n(flow_id, commit_id, session, sender, sequence, message, resend_at, expires_at)
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
+  acknowledge: `
+    DELETE FROM flow_outbox o USING unnest($1::text[], $2::text[], $3::int[]) AS a(session, sender, sequence)
+    WHERE o.session = a.session AND o.sender = a.sender AND o.sequence <= a.sequence`,
+
+  due: `
+    UPDATE flow SET wake_at = $2 FROM (
+      SELECT id FROM flow WHERE wake_at <= $1 ORDER BY wake_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    ) AS d WHERE flow.id = d.id RETURNING flow.id`,
+
+  expire: `DELETE FROM flow_outbox WHERE resend_at <= $1 AND expires_at <= $1`,
+
+  resend: `
+    UPDATE flow_outbox o SET attempts = o.attempts + 1, resend_at = $1 + LEAST($3::bigint << LEAST(o.attempts, 20), $4::bigint)
+    FROM (
+      SELECT session, sender, sequence FROM flow_outbox WHERE resend_at <= $1 ORDER BY resend_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) AS d WHERE o.session = d.session AND o.sender = d.sender AND o.sequence = d.sequence
+    RETURNING o.message`,
+
+  kill: `
+    UPDATE flow SET kill = true, wake_at = $2 WHERE id = $1 AND status NOT IN ('COMPLETED', 'FAILED', 'KILLED') RETURNING id`,
+  retry: `
+    UPDATE flow SET status = 'RUNNING', outcome = NULL, version = version + 1, wake_at = $2 WHERE id = $1 AND status = 'PARKED' RETURNING id`,
+
+  byClientRequest: `SELECT ${FLOW} FROM flow WHERE client_request_id = $1`,
+  list: `SELECT ${FLOW} FROM flow WHERE $1::text[] IS NULL OR status = ANY($1::text[]) ORDER BY created_at, id`,
+});

@@ -1,0 +1,466 @@
+// The flow role's loop: a shell around the engine. It decides nothing; it carries out effects and brings back events.
+//
+// Whatever it forgets, by a crash or to make room, the database tells again: flows by their wake-up time, messages by
+// their senders' outboxes. So it never waits for anything before it takes the next event of another flow.
+
+import { BowlineError, type Bus, type BusRecord, type Clock, type Env, type Log, type ShortHash, type Subscription } from "@bowline/base";
+import { Activations } from "./activations.ts";
+import { Courier } from "./courier.ts";
+import { begin, isResting, step } from "./engine.ts";
+import { type Bundle, type Carry, type Effect, type FlowEvent, type FlowState, NOTHING_CARRIED, type Rules } from "./flow-state.ts";
+import { DRAIN_MS, HOT_FLOWS_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS, SWEEP_MAX, SWEEP_MS } from "./limits.ts";
+import {
+  answerWithFailure,
+  chooseResponder,
+  type Digest,
+  decodeMessage,
+  decodeWake,
+  opposite,
+  SESSION_TOPIC,
+  WAKE_TOPIC,
+  type Wake,
+} from "./messages.ts";
+import type { Fibers, FlowDirectory, FlowPersistence, FlowSnapshot, FlowStart, Services, SessionMessage, StepCommit } from "./ports.ts";
+import { responderStart } from "./start.ts";
+
+export interface FlowWorkerOptions {
+  readonly clock: Clock;
+  readonly random: Env["random"];
+  /** SHA-256. */
+  readonly digest: Digest;
+  readonly log: Log;
+  readonly workerId: string;
+  readonly bus: Bus;
+  readonly persistence: FlowPersistence;
+  readonly directory: FlowDirectory;
+  readonly services: Services;
+  /** Another object than before means that all fibers of the one before are gone. */
+  fibers(bundle: Bundle): Promise<Fibers>;
+  /** Flows kept in memory while they wait. */
+  readonly hotFlowsMax?: number;
+}
+
+export interface FlowWorker {
+  start(): Promise<void>;
+  /** Takes nothing new, finishes what is in flight within its time, forgets the rest. */
+  stop(): Promise<void>;
+}
+
+export const createFlowWorker = (options: FlowWorkerOptions): FlowWorker => new Worker(options);
+
+const GROUP = "flow";
+
+/** A flow that this worker knows of. Without a state it is being loaded. */
+interface Slot {
+  readonly vnode: ShortHash;
+  readonly flowId: string;
+  state: FlowState | undefined;
+  /** Arrived while it is being loaded. */
+  arrived: SessionMessage[];
+  carry: Carry;
+  /** May have broken the isolate it shared: it runs alone until it has committed. */
+  suspect: boolean;
+  losses: number;
+  timer: { readonly at: number; readonly cancel: () => void } | undefined;
+}
+
+class Worker implements FlowWorker {
+  readonly #options: FlowWorkerOptions;
+  readonly #rules: Rules;
+  readonly #activations: Activations;
+  readonly #courier: Courier;
+  /** Least recently used first. */
+  readonly #slots = new Map<string, Slot>();
+  readonly #loads = new Map<ShortHash, Slot[]>();
+  #subscriptions: readonly Subscription[] = [];
+  #cancelSweep: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(options: FlowWorkerOptions) {
+    this.#options = options;
+    this.#rules = { classify: (call, trusted) => options.services.classify(call, trusted), digest: options.digest };
+    this.#activations = new Activations((bundle) => options.fibers(bundle));
+    this.#courier = new Courier(options);
+  }
+
+  async start(): Promise<void> {
+    const { bus } = this.#options;
+    this.#subscriptions = await Promise.all([
+      bus.subscribe(SESSION_TOPIC, GROUP, { records: (batch) => this.#take(batch, (record) => this.#message(record)) }),
+      bus.subscribe(WAKE_TOPIC, GROUP, { records: (batch) => this.#take(batch, (record) => this.#wake(decodeWake(record.value))) }),
+    ]);
+    void this.#sweep();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelSweep?.();
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    const { clock } = this.#options;
+    const deadline = clock.now() + DRAIN_MS;
+    while (!this.#isIdle() && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+    this.#courier.flush();
+    while (!this.#courier.idle && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+    for (const slot of [...this.#slots.values()]) this.#drop(slot);
+  }
+
+  #isIdle(): boolean {
+    for (const { state } of this.#slots.values()) if (state === undefined || !isResting(state)) return false;
+    return this.#courier.idle;
+  }
+
+  // --- What comes in ---
+
+  /** A record that cannot be read will never be: it is said once, and the rest goes on. */
+  async #take(batch: readonly BusRecord[], read: (record: BusRecord) => Promise<void> | void): Promise<void> {
+    for (const record of batch) {
+      try {
+        await read(record);
+      } catch (cause) {
+        if (cause instanceof BowlineError && cause.kind === "unavailable") throw cause;
+        this.#options.log.error("record dropped", { topic: record.topic, key: record.key, ...factsOf(cause) });
+      }
+    }
+  }
+
+  async #message(record: BusRecord): Promise<void> {
+    const message = decodeMessage(record.value);
+    if (message.expiresAt <= this.#options.clock.now()) return;
+    const hosted = await this.#options.directory.hosted(message.destination, message.groupId);
+    if (hosted === undefined) return this.#answer(message, "session.counterpartyUnknown", `${message.destination} is not a member here.`);
+    if (message.body.kind === "acknowledge") {
+      const { session, from, acknowledged } = message;
+      this.#courier.acknowledged(hosted.vnode, [{ session, from: opposite(from), sequence: acknowledged }]);
+      return;
+    }
+    const slot = this.#slotOf(hosted.vnode, record.key);
+    if (slot.state === undefined) slot.arrived.push(message);
+    else this.#post(slot, { kind: "arrived", messages: [message] });
+  }
+
+  #wake({ vnode, flowId, row }: Wake): void {
+    const known = this.#slots.get(flowId);
+    if (known !== undefined) void this.#recheck(known);
+    else if (row === null || row.version !== 0) this.#slotOf(vnode, flowId);
+    // Just started, so that its row is all there is.
+    else this.#begin(this.#remember(vnode, flowId), { row, journal: [], sessions: [], inbox: [] });
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock, persistence, log } = this.#options;
+    let full = false;
+    try {
+      const now = clock.now();
+      for (const slot of [...this.#slots.values()])
+        if (slot.state !== undefined && !isResting(slot.state)) this.#post(slot, { kind: "time" });
+      const { flows, messages } = await persistence.due({ now, leaseUntil: now + LEASE_MS, limit: SWEEP_MAX });
+      if (this.#stopped) return;
+      for (const { vnode, flowId } of flows) this.#due(vnode, flowId);
+      if (messages.length > 0) this.#courier.publish(messages);
+      full = flows.length + messages.length >= SWEEP_MAX;
+    } catch (cause) {
+      log.warn("sweep failed", factsOf(cause));
+    }
+    if (!this.#stopped) this.#cancelSweep = clock.after(full ? 0 : SWEEP_MS, () => void this.#sweep());
+  }
+
+  #due(vnode: ShortHash, flowId: string): void {
+    const slot = this.#slots.get(flowId);
+    const now = this.#options.clock.now();
+    if (slot === undefined) this.#slotOf(vnode, flowId);
+    else if (slot.state !== undefined && slot.state.row.wakeAt !== null && slot.state.row.wakeAt <= now) this.#post(slot, { kind: "time" });
+    else void this.#recheck(slot);
+  }
+
+  // --- Memory ---
+
+  /** The flow's slot; where it is new the flow is loaded, together with others that were met in this turn of the loop. */
+  #slotOf(vnode: ShortHash, flowId: string): Slot {
+    const known = this.#slots.get(flowId);
+    if (known !== undefined) {
+      this.#slots.delete(flowId);
+      this.#slots.set(flowId, known);
+      return known;
+    }
+    const slot = this.#remember(vnode, flowId);
+    this.#load(slot);
+    return slot;
+  }
+
+  #remember(vnode: ShortHash, flowId: string): Slot {
+    const slot: Slot = {
+      vnode,
+      flowId,
+      state: undefined,
+      arrived: [],
+      carry: NOTHING_CARRIED,
+      suspect: false,
+      losses: 0,
+      timer: undefined,
+    };
+    this.#slots.set(flowId, slot);
+    this.#makeRoom();
+    return slot;
+  }
+
+  /** Flows that only wait go first, the least recently used of them; flows that run stay, however many. */
+  #makeRoom(): void {
+    let excess = this.#slots.size - (this.#options.hotFlowsMax ?? HOT_FLOWS_MAX);
+    if (excess <= 0) return;
+    for (const slot of this.#slots.values()) {
+      if (excess <= 0) return;
+      if (slot.state === undefined || !isResting(slot.state)) continue;
+      this.#drop(slot);
+      excess--;
+    }
+  }
+
+  #drop(slot: Slot): void {
+    const { state } = slot;
+    if (state !== undefined) for (const { bundle, id } of state.fibers.values()) this.#activations.drop(bundle, id);
+    if (state !== undefined) state.over = true;
+    slot.state = undefined;
+    slot.timer?.cancel();
+    slot.timer = undefined;
+    if (this.#slots.get(slot.flowId) === slot) this.#slots.delete(slot.flowId);
+  }
+
+  #load(slot: Slot): void {
+    const waiting = this.#loads.get(slot.vnode);
+    if (waiting !== undefined) {
+      waiting.push(slot);
+      return;
+    }
+    this.#loads.set(slot.vnode, [slot]);
+    queueMicrotask(() => {
+      const slots = this.#loads.get(slot.vnode) ?? [];
+      this.#loads.delete(slot.vnode);
+      void this.#loadAll(slot.vnode, slots);
+    });
+  }
+
+  async #loadAll(vnode: ShortHash, slots: readonly Slot[]): Promise<void> {
+    const { persistence, clock, log } = this.#options;
+    try {
+      const snapshots = await persistence.load({ vnode, flowIds: slots.map(({ flowId }) => flowId) });
+      const byId = new Map(snapshots.map((snapshot) => [snapshot.row.id, snapshot]));
+      for (const slot of slots) {
+        const snapshot = byId.get(slot.flowId);
+        if (this.#slots.get(slot.flowId) !== slot || slot.state !== undefined) continue;
+        if (snapshot === undefined) await this.#meet(slot);
+        else this.#begin(slot, snapshot);
+      }
+    } catch (cause) {
+      log.warn("flows not loaded", { vnode, ...factsOf(cause) });
+      const again = slots.filter((slot) => slot.state === undefined);
+      if (this.#stopped) return;
+      clock.after(RETRY_FIRST_MS, () => {
+        for (const slot of again) if (this.#slots.get(slot.flowId) === slot && slot.state === undefined) this.#load(slot);
+      });
+    }
+  }
+
+  /** No such flow: what arrived for it starts one, or is answered that there is none. */
+  async #meet(slot: Slot): Promise<void> {
+    const { directory, clock, random } = this.#options;
+    const messages = [...slot.carry.messages, ...slot.arrived];
+    const opening = messages.find(({ from, init }) => from === "initiator" && init !== undefined);
+    const hosted = opening === undefined ? undefined : await directory.hosted(opening.destination, opening.groupId);
+    if (this.#slots.get(slot.flowId) !== slot) return;
+    if (opening?.init === undefined || hosted === undefined) {
+      this.#drop(slot);
+      for (const message of messages) this.#answer(message, "session.unknown", "There is no such session here, or no longer.");
+      return;
+    }
+    const { protocol } = opening.init;
+    const chosen = chooseResponder(hosted.responders, protocol);
+    if (chosen === undefined) {
+      this.#drop(slot);
+      const text = `${opening.destination} answers no version of ${protocol.name} among ${protocol.versions.join(", ")}.`;
+      for (const message of messages) this.#answer(message, "session.protocolUnknown", text);
+      return;
+    }
+    const { row, session } = responderStart({ opening, ...chosen, flowId: slot.flowId, seed: random(32), now: clock.now() });
+    const { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt } = row;
+    const start: FlowStart = { row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }, session };
+    this.#begin(slot, { row, journal: [], sessions: [session], inbox: [] }, start);
+  }
+
+  /** Somebody says that the row has changed: a kill, a retry, another owner. */
+  async #recheck(slot: Slot): Promise<void> {
+    const { state } = slot;
+    if (state === undefined) return;
+    try {
+      const [snapshot] = await this.#options.persistence.load({ vnode: slot.vnode, flowIds: [slot.flowId] });
+      // A commit in flight will meet the fence, and tell.
+      if (snapshot === undefined || slot.state !== state || state.pending !== undefined) return;
+      if (snapshot.row.version <= state.row.version && !snapshot.row.kill) return;
+      this.#reload(slot, { messages: state.volatile, refusals: state.refusals, careful: state.careful }, snapshot);
+    } catch (cause) {
+      this.#options.log.warn("flow not looked at", { flowId: slot.flowId, ...factsOf(cause) });
+    }
+  }
+
+  #reload(slot: Slot, carry: Carry, snapshot?: FlowSnapshot): void {
+    const { state } = slot;
+    if (state !== undefined) for (const { bundle, id } of state.fibers.values()) this.#activations.drop(bundle, id);
+    slot.state = undefined;
+    slot.carry = carry;
+    if (snapshot === undefined) this.#load(slot);
+    else this.#begin(slot, snapshot);
+  }
+
+  // --- The engine ---
+
+  #env(): Env {
+    return { now: this.#options.clock.now(), random: this.#options.random };
+  }
+
+  #begin(slot: Slot, snapshot: FlowSnapshot, start?: FlowStart): void {
+    const carry = { ...slot.carry, messages: [...slot.carry.messages, ...slot.arrived] };
+    slot.arrived = [];
+    slot.carry = NOTHING_CARRIED;
+    const { state, effects } = begin(this.#rules, { snapshot, carry, ...(start === undefined ? {} : { start }) }, this.#env());
+    slot.state = state;
+    this.#carryOut(slot, state, effects);
+  }
+
+  #post(slot: Slot, event: FlowEvent): void {
+    const { state } = slot;
+    if (state === undefined || state.over) return;
+    let effects: readonly Effect[];
+    try {
+      effects = step(this.#rules, state, event, this.#env());
+    } catch (cause) {
+      // A bug of ours: this flow stands still for an operator, the others go on.
+      this.#options.log.error("engine failed", { flowId: slot.flowId, event: event.kind, ...factsOf(cause) });
+      if (event.kind === "broken") this.#drop(slot);
+      else this.#post(slot, { kind: "broken", failure: { type: "flow.engineFailed", message: String(cause) } });
+      return;
+    }
+    this.#carryOut(slot, state, effects);
+  }
+
+  #carryOut(slot: Slot, state: FlowState, effects: readonly Effect[]): void {
+    // An answer to memory that is gone is nobody's.
+    const answer = (event: FlowEvent): void => {
+      if (slot.state === state) this.#post(slot, event);
+    };
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "activate":
+          void this.#activate(slot, effect, answer);
+          break;
+        case "perform":
+          void this.#perform(effect, answer);
+          break;
+        case "commit":
+          void this.#commit(slot, state, effect.commit, answer);
+          break;
+        case "publish":
+          this.#courier.publish(effect.messages);
+          break;
+        case "owe":
+          this.#courier.owe(effect.message);
+          break;
+        case "acknowledged":
+          this.#courier.acknowledged(slot.vnode, effect.acknowledgements);
+          break;
+        case "wakeAt":
+          this.#arm(slot, effect.at);
+          break;
+        case "log":
+          this.#options.log[effect.level](effect.message, { flowId: slot.flowId, flow: state.row.flowName, facts: effect.facts });
+          break;
+        case "dropFibers":
+          for (const { bundle, id } of effect.fibers) this.#activations.drop(bundle, id);
+          break;
+        case "reload":
+          if (slot.state === state) this.#reload(slot, effect.carry);
+          break;
+        case "forget":
+          if (slot.state === state) this.#drop(slot);
+          break;
+      }
+    }
+  }
+
+  // --- What goes out ---
+
+  async #activate(slot: Slot, { bundle, starts, deliveries }: Extract<Effect, { kind: "activate" }>, answer: Answer): Promise<void> {
+    const reply = await this.#activations.request(bundle, { starts, deliveries, alone: slot.suspect });
+    if (reply.kind === "reports") return answer({ kind: "activated", reports: reply.reports });
+    if (reply.kind === "failed") return answer({ kind: "activationFailed", failure: reply.failure });
+    slot.suspect ||= reply.suspect;
+    if (!reply.down) return answer({ kind: "fibersLost" });
+    this.#options.clock.after(this.#backOff(slot.losses++), () => answer({ kind: "fibersLost" }));
+  }
+
+  async #perform({ path, call, context }: Extract<Effect, { kind: "perform" }>, answer: Answer): Promise<void> {
+    try {
+      answer({ kind: "answered", path, outcome: await this.#options.services.perform(call, context) });
+    } catch (cause) {
+      if (cause instanceof BowlineError && cause.kind === "unavailable") return answer({ kind: "delayed", path });
+      const { flowId } = context.identity;
+      this.#options.log.error("call failed", { flowId, path, call: call.kind, ...factsOf(cause) });
+      const type = cause instanceof BowlineError ? cause.code : "flow.callFailed";
+      answer({ kind: "broken", failure: { type, message: `Step ${path} (${call.kind}): ${messageOf(cause)}` } });
+    }
+  }
+
+  /** The same commit until it is answered: its id tells a repeat from a stranger's. */
+  async #commit(slot: Slot, state: FlowState, commit: StepCommit, answer: Answer): Promise<void> {
+    for (let attempt = 0; slot.state === state; attempt++) {
+      try {
+        const outcome = await this.#options.persistence.commit({ vnode: slot.vnode, commit });
+        if (outcome.kind === "committed") {
+          slot.suspect = false;
+          slot.losses = 0;
+        }
+        return answer({ kind: "committed", outcome });
+      } catch (cause) {
+        if (!(cause instanceof BowlineError && cause.kind === "unavailable")) {
+          this.#options.log.error("commit failed", { flowId: slot.flowId, ...factsOf(cause) });
+          const code = cause instanceof BowlineError ? cause.code : "flow.commitFailed";
+          return answer({ kind: "committed", outcome: { kind: "refused", code, message: messageOf(cause) } });
+        }
+        await new Promise<void>((resolve) => this.#options.clock.after(this.#backOff(attempt), resolve));
+      }
+    }
+  }
+
+  #answer(message: SessionMessage, type: string, text: string): void {
+    // Never to what is itself an answer: two hosts would talk for ever.
+    if (message.body.kind === "data" || message.body.kind === "close") this.#courier.publish([answerWithFailure(message, type, text)]);
+  }
+
+  #arm(slot: Slot, at: number): void {
+    const { clock } = this.#options;
+    if (slot.timer !== undefined && slot.timer.at <= at && slot.timer.at > clock.now()) return;
+    slot.timer?.cancel();
+    slot.timer = undefined;
+    // The sweep finds what is far away.
+    if (at - clock.now() > LEASE_MS) return;
+    const cancel = clock.after(Math.max(0, at - clock.now()), () => {
+      slot.timer = undefined;
+      this.#post(slot, { kind: "time" });
+    });
+    slot.timer = { at, cancel };
+  }
+
+  #backOff(attempt: number): number {
+    const chance = (this.#options.random(1)[0] ?? 0) / 255;
+    return (Math.min(RETRY_FIRST_MS * 2 ** attempt, RETRY_MAX_MS) / 2) * (1 + chance);
+  }
+}
+
+const DRAIN_STEP_MS = 10;
+
+type Answer = (event: FlowEvent) => void;
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+const factsOf = (cause: unknown): Record<string, unknown> =>
+  cause instanceof BowlineError
+    ? { code: cause.code, cause: cause.message }
+    : { cause: cause instanceof Error ? cause.stack : String(cause) };
