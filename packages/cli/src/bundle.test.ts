@@ -19,12 +19,13 @@ function project(files: Readonly<Record<string, string>>): string {
   return join(root, "src/index.ts");
 }
 
+const SDK = "@bowline/sdk";
 const ENTRY = `
-import { cordapp as bundle, flow } from "@bowline/sdk";
+import { cordapp as bundle, flow } from "${SDK}";
 import * as Type from "typebox";
 const Hello = flow({
   name: "com.example.Hello", startable: true, input: Type.Object({ who: Type.String() }), output: Type.String(),
-  async call(context, { who }) { return \`Hello, \${who}\`; },
+  async call(context, { who }) { return "Hello, " + who; },
 });
 export const cordapp = bundle({ flows: [Hello], states: [], contracts: [] });
 `;

@@ -38,7 +38,7 @@ const CREATED_BY = "Bowline";
 const DIGESTS = { "sha-256-digest": "sha256", "sha-384-digest": "sha384", "sha-512-digest": "sha512" } as const;
 
 /** A signed JAR of these entries, whose manifest begins with these attributes. Deterministic but for the signatures. */
-export async function writeJar(
+export function writeJar(
   attributes: readonly (readonly [name: string, value: string])[],
   entries: readonly ZipEntry[],
   signers: readonly JarSigner[],
@@ -80,9 +80,12 @@ export async function writeJar(
 }
 
 /** `what` names the package in messages. Throws `package.*` and `certificate.*` refusals. */
-export async function readJar(bytes: Uint8Array, what: string, trust: CodeTrust): Promise<SignedJar> {
+export const readJar = (bytes: Uint8Array, what: string, trust: CodeTrust): Promise<SignedJar> =>
+  readZip(bytes, what).then((entries) => checkJar(entries, what, trust));
+
+function checkJar(archive: readonly ZipEntry[], what: string, trust: CodeTrust): SignedJar {
   const refuse: Refuse = (code, reason) => badRequest(code, `${what} is refused: ${reason}.`, { package: what, reason });
-  const all = new Map((await readZip(bytes, what)).map(({ name, bytes }) => [name, bytes]));
+  const all = new Map(archive.map(({ name, bytes }) => [name, bytes]));
   const manifestBytes = all.get(MANIFEST);
   if (manifestBytes === undefined) throw refuse("package.unsigned", `it has no ${MANIFEST}, and so no signature`);
   const manifest = parseManifest(manifestBytes, `${MANIFEST} of ${what}`);

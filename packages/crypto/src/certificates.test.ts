@@ -111,7 +111,7 @@ describe("a chain of certificates", () => {
 test("a TLS server with an issued certificate is reached by each of its names, and by no other", async () => {
   const present = { ...env, now: Date.now() };
   const authority = await createSelfSigned({ subject: name("Authority"), use: "authority", days: 30 }, present);
-  const hosts = ["localhost", "127.0.0.1", "::1", "node-1.example.com", "2001:db8::1:0"];
+  const hosts = ["localhost", "127.0.0.1", "::1", "node-1.example.com", "node-2", "2001:db8::1:0"];
   const { privateKey, chain } = await issue(authority, "Server", "tls-server", {
     hosts,
     from: present.now - DAY_MS,
@@ -140,7 +140,7 @@ test("a TLS server with an issued certificate is reached by each of its names, a
 
 test("a server certificate names hosts, and only what can be one", async () => {
   const authority = await createSelfSigned({ subject: name("Authority"), use: "authority", days: 1 }, env);
-  for (const hosts of [[], ["a host"], ["-x"], ["a..b"]])
+  for (const hosts of [[], ["a host"], ["-x"], ["a..b"], ["1.2.3.256"], ["1.2.3"], ["::g"], ["[::1]"], ["fe80::1%eth0"], ["a:80"]])
     await assert.rejects(issue(authority, "Server", "tls-server", { hosts }), { code: "certificate.hostInvalid" });
 });
 

@@ -13,7 +13,7 @@ export { hmacSha256, holdingIdentity, secureHashOf, sha256 } from "./digest.ts";
 export { type Credential, createSelfSigned, credentialPem, issueCertificate, parseCredential } from "./issuing.ts";
 export { memoryKeyStore } from "./key.memory.ts";
 export { keyStore } from "./key.store.ts";
-export { KeyRing } from "./key-ring.ts";
+export { KeyRing } from "./key-ring.store.ts";
 export { type KeyCategory, type KeyNames, type KeyStore, parseCategory, type SigningKey } from "./key-store.ts";
 export {
   batchLeaf,

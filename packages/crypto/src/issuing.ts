@@ -2,7 +2,6 @@
 // Deterministic but for the serial number, whose randomness arrives as an argument, and the signature.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
 import { badRequest, type Env, type Instant, nameAttributes, type X500Name } from "@bowline/base";
 import { Set as Asn1Set, BitString, Integer, Null, OctetString, PrintableString, Sequence, Utf8String } from "asn1js";
 import {
@@ -54,7 +53,9 @@ const BACKDATED_MS = DAY_MS;
 const SERIAL_LENGTH = 16;
 const KEY_IDENTIFIER_LENGTH = 20;
 const HOSTS_MAX = 100;
-const HOST_PATTERN = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+const HOST_LENGTH_MAX = 253;
+/** The last part of a name is never all digits, so that a wrong address is not taken for a name. */
+const HOST_PATTERN = /^(?!(?:.*\.)?[0-9]+$)(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
 /** Certificates and packages are signed by SHA-256, which every client knows, whatever a scheme's own default. */
 const SIGNATURES: Readonly<Record<SchemeName, { readonly algorithm: AlgorithmIdentifier; readonly spec: SignatureSpec }>> = {
@@ -93,14 +94,20 @@ export function issueCertificate(issuer: Issuer, request: CertificateRequest, ra
 }
 
 /** A new key with a certificate that it signs itself: an authority, or a code signer for development. */
-export async function createSelfSigned(
-  request: { readonly subject: X500Name; readonly use: "authority" | "code-signing"; readonly days: number; readonly scheme?: SchemeName },
+export function createSelfSigned(
+  {
+    subject,
+    use,
+    days,
+    scheme = DEFAULT_SCHEME,
+  }: { readonly subject: X500Name; readonly use: "authority" | "code-signing"; readonly days: number; readonly scheme?: SchemeName },
   { now, random }: Env,
 ): Promise<Credential> {
-  const { publicKey, privateKey } = await generateKeyPair(request.scheme ?? DEFAULT_SCHEME);
-  const { subject, use, days } = request;
   const validity = { validFrom: now - BACKDATED_MS, validUntil: now + days * DAY_MS };
-  return { privateKey, chain: [issueCertificate({ name: subject, privateKey }, { subject, publicKey, use, ...validity }, random)] };
+  return generateKeyPair(scheme).then(({ publicKey, privateKey }) => ({
+    privateKey,
+    chain: [issueCertificate({ name: subject, privateKey }, { subject, publicKey, use, ...validity }, random)],
+  }));
 }
 
 /** As one PEM file: the private key as PKCS#8 in the clear, then the chain. For files that only their owner reads. */
@@ -159,17 +166,21 @@ function alternativeNames(hosts: readonly string[]): Extension {
 const GENERAL_NAME = { dns: 2, ip: 7 } as const;
 
 function generalName(host: string): GeneralName {
-  if (isIP(host) !== 0)
-    return new GeneralName({ type: GENERAL_NAME.ip, value: new OctetString({ valueHex: memoryOf(addressBytes(host)) }) });
-  if (HOST_PATTERN.test(host) && host.length <= 253) return new GeneralName({ type: GENERAL_NAME.dns, value: host });
+  const address = addressBytes(host);
+  if (address !== undefined) return new GeneralName({ type: GENERAL_NAME.ip, value: new OctetString({ valueHex: memoryOf(address) }) });
+  if (HOST_PATTERN.test(host) && host.length <= HOST_LENGTH_MAX) return new GeneralName({ type: GENERAL_NAME.dns, value: host });
   throw badRequest("certificate.hostInvalid", `"${host}" is neither a host name nor an IP address.`, { host });
 }
 
-/** Four bytes of an IPv4 address, sixteen of an IPv6 one. */
-function addressBytes(address: string): Uint8Array {
-  if (isIP(address) === 4) return Uint8Array.from(address.split(".").map(Number));
-  // The URL parser writes an address in its one canonical form, without an IPv4 tail.
-  const canonical = new URL(`http://[${address.replace(/%.*$/, "")}]`).hostname.slice(1, -1);
+/** Four bytes of an IPv4 address, sixteen of an IPv6 one; undefined for what is neither. */
+function addressBytes(address: string): Uint8Array | undefined {
+  if (/^[0-9]{1,3}(\.[0-9]{1,3}){3}$/.test(address)) {
+    const bytes = address.split(".").map(Number);
+    return bytes.every((byte) => byte <= 255) ? Uint8Array.from(bytes) : undefined;
+  }
+  // The URL parser writes an IPv6 address in its one canonical form, without an IPv4 tail.
+  const canonical = address.includes(":") ? URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) : undefined;
+  if (canonical === undefined) return undefined;
   const [head = "", tail] = canonical.split("::");
   const groups = (part: string | undefined): string[] => (part === undefined || part === "" ? [] : part.split(":"));
   const zeros = Array.from({ length: 8 - groups(head).length - groups(tail).length }, () => "0");

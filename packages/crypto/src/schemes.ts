@@ -112,10 +112,9 @@ export function parseScheme(text: string): SchemeName {
 }
 const SCHEME_NAMES = Object.keys(SCHEMES) as readonly SchemeName[];
 
-export async function generateKeyPair(scheme: SchemeName): Promise<KeyPair> {
-  const privateKey = await SCHEMES[scheme].generate();
-  return { scheme, publicKey: publicKeyText(createPublicKey(privateKey)), privateKey };
-}
+/** Made on the thread pool. */
+export const generateKeyPair = (scheme: SchemeName): Promise<KeyPair> =>
+  SCHEMES[scheme].generate().then((privateKey) => ({ scheme, publicKey: publicKeyText(privateKey), privateKey }));
 
 /** The text of a public key, or of a private key's public half. */
 export function publicKeyText(key: KeyObject): string {

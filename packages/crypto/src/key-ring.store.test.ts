@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { shortHash, utf8 } from "@bowline/base";
 import { testKeyStore } from "./key.contract.ts";
 import { memoryKeyStore } from "./key.memory.ts";
-import { KeyRing } from "./key-ring.ts";
+import { KeyRing } from "./key-ring.store.ts";
 import type { KeyStore } from "./key-store.ts";
 import { verify } from "./schemes.ts";
 
