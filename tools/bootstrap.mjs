@@ -31,6 +31,7 @@ const PROGRAMS = {
 /** The first version whose type stripping is final. */
 const NODE_MAJOR = 24;
 const NODE_MINOR_MIN = 12;
+const LOCK = join(RUNTIME, ".install-lock");
 const LOCK_POLL_MS = 250;
 
 class Refusal extends Error {}
@@ -62,13 +63,9 @@ async function ensureRuntime() {
   const complete = () => isComplete(RUNTIME) && existsSync(node);
   if (!complete()) {
     await locked(complete, async () => {
-      await npmCi(process.execPath, RUNTIME, `Node.js ${version}`);
-      const { status, error } = spawnSync(node, ["--version"], { stdio: "ignore" });
-      if (status !== 0) {
-        throw new Refusal(
-          `Node.js ${version} was installed and does not run here (${error?.message ?? `exit code ${status}`}). Install Node.js ${NODE_MAJOR} for this system and try again.`,
-        );
-      }
+      // It is an optional package: npm calls it a success when it could not be had.
+      const runs = () => spawnSync(node, ["--version"], { stdio: "ignore" }).status === 0;
+      await npmCi(process.execPath, RUNTIME, `Node.js ${version}`, () => (runs() ? undefined : `${node} does not run here`));
       markComplete(RUNTIME);
     });
   }
@@ -139,22 +136,21 @@ async function locked(done, work) {
 }
 
 async function takeLock(done) {
-  const lock = join(RUNTIME, ".install-lock");
-  const mine = `${lock}.${process.pid}`;
+  const mine = `${LOCK}.${process.pid}`;
   let waiting;
   try {
     // Linking is atomic: of two processes that try, one succeeds.
     writeFileSync(mine, identityOf(process.pid));
     for (;;) {
       try {
-        linkSync(mine, lock);
-        if (!done()) return () => rmSync(lock, { force: true });
-        rmSync(lock, { force: true });
+        linkSync(mine, LOCK);
+        if (!done()) return () => rmSync(LOCK, { force: true });
+        rmSync(LOCK, { force: true });
         return undefined;
       } catch (error) {
         if (error.code !== "EEXIST") throw error;
       }
-      if (!discardDead(lock)) {
+      if (!discardDead()) {
         waiting ??= startProgress("Waiting for another Bowline that is installing");
         await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
       }
@@ -167,16 +163,15 @@ async function takeLock(done) {
   }
 }
 
-/** True when the lock's holder is gone, and with it the lock. */
-function discardDead(lock) {
-  const holder = readText(lock);
-  const [pid] = holder.split(" ");
-  if (holder !== "" && identityOf(pid) === holder) return false;
-  const aside = `${lock}.${process.pid}.dead`;
+/** True when all of the lock's holders are gone, and with them the lock. */
+function discardDead() {
+  const holders = readText(LOCK);
+  if (holders.split("\n").some((holder) => holder !== "" && identityOf(holder.split(" ")[0]) === holder)) return false;
+  const aside = `${LOCK}.${process.pid}.dead`;
   try {
-    renameSync(lock, aside);
+    renameSync(LOCK, aside);
     // Another process may have replaced the dead lock by its own just before.
-    if (readText(aside) !== holder) linkSync(aside, lock);
+    if (readText(aside) !== holders) linkSync(aside, LOCK);
   } catch {
     // Another process was faster.
   }
@@ -198,18 +193,23 @@ function identityOf(pid) {
   }
 }
 
-/** Installs exactly what the lockfile says. Install scripts never run: every package here brings its binaries. */
-async function npmCi(node, folder, what) {
+/**
+ * Installs exactly what the lockfile says. Install scripts never run: every package here brings its binaries.
+ * `examine` says what is wrong with what was installed, if anything.
+ */
+async function npmCi(node, folder, what, examine = () => undefined) {
   const npm = findNpm();
   mkdirSync(folder, { recursive: true });
   const args = [npm, "ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=http"];
-  const patience = ["--fetch-retries=3", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=10000"];
+  const patience = ["--fetch-retries=3", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=5000"];
   const progress = startProgress(`Installing ${what}`, countPackages(folder));
   const child = spawn(node, [...args, ...patience], {
     cwd: folder,
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`, npm_config_globalconfig: globalConfig(npm) },
   });
+  // npm may outlive us, if we are killed: the lock is its as well.
+  if (child.pid !== undefined) writeFileSync(LOCK, `${identityOf(process.pid)}\n${identityOf(child.pid)}`);
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (part) => {
     said += part;
@@ -220,7 +220,7 @@ async function npmCi(node, folder, what) {
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(code === 0 ? undefined : (signal ?? `exit code ${code}`)));
   });
-  const failure = await stopped;
+  const failure = (await stopped) ?? examine();
   if (failure === undefined) return progress.done();
   progress.fail();
   throw new Refusal(explainNpm(said, failure, folder));
@@ -277,12 +277,12 @@ const NPM_FAILURES = [
 ];
 
 function explainNpm(said, failure, folder) {
-  const errors = said.split("\n").filter((line) => /^npm (error|ERR!)/.test(line));
+  const errors = said.split("\n").filter((line) => /^npm (error|ERR!)|failed with|TAR_ENTRY_ERROR/.test(line));
   const text = errors.join("\n");
   const known = NPM_FAILURES.find(([symptom]) => symptom.test(text));
   if (known !== undefined) return known[1](folder);
   const words = errors.map((line) => line.replace(/^npm (error|ERR!) ?/, "")).filter((line) => line !== "");
-  return `npm ci failed in ${folder} (${failure}). ${words.slice(0, 5).join(" / ") || "It did not say why."}`;
+  return `npm ci failed in ${folder}: ${failure}. ${words.slice(0, 5).join(" / ")}`.trim();
 }
 
 function explainFileError(error) {

@@ -65,11 +65,9 @@ async function gone(data: string): Promise<void> {
 test("a server keeps its data over a stop, with fsync on and no port open", async (t) => {
   const home = await makeHome(t);
   const first = await start(t, home);
-  const [row] = await query<{ fsync: string; addresses: string; major: number }>(
-    first,
-    "CREATE TABLE kept AS SELECT 7 AS value; SELECT current_setting('fsync') AS fsync",
-  ).then(() => query(first, "SELECT current_setting('fsync') AS fsync, current_setting('listen_addresses') AS addresses"));
-  assert.deepEqual(row, { fsync: "on", addresses: "" });
+  await query(first, "CREATE TABLE kept AS SELECT 7 AS value");
+  const settings = await query(first, "SELECT current_setting('fsync') AS fsync, current_setting('listen_addresses') AS addresses");
+  assert.deepEqual(settings, [{ fsync: "on", addresses: "" }]);
   await first.stop();
   assert.deepEqual(await processesIn(await dataOf(home)), []);
   assert.equal((await stat(join(home, "secrets", "postgres-password"))).mode & 0o777, 0o600);
@@ -83,7 +81,7 @@ test("a home is served by one process at a time", async (t) => {
   await assert.rejects(startEmbeddedPostgres({ home }), refusedWith("folder.inUse"));
 });
 
-test("the server ends when its Bowline is killed, and nothing committed is lost", async (t) => {
+test("the server ends when its Bowline is killed, and the next one starts", async (t) => {
   const home = await makeHome(t);
   const bowline = spawn(process.execPath, ["--input-type=module", "-e", LAUNCHER, home], { stdio: ["ignore", "pipe", "inherit"] });
   await once(bowline.stdout, "data");
