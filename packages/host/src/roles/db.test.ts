@@ -147,8 +147,7 @@ describe("the db role", () => {
   });
 
   test("gives connections to entitled roles only", async () => {
-    const [{ holdingIdentity }] = (await rest().virtualNodes(null)) as [{ holdingIdentity: { shortHash: ShortHash } }];
-    const vnode = holdingIdentity.shortHash;
+    const vnode = (await rest().virtualNodes(null))[0]?.holdingIdentity.shortHash as ShortHash;
     const databases: LogicalDatabase[] = [
       ...(["config", "rbac", "crypto"] as const).map((kind) => ({ kind })),
       ...(["vault", "vnode-crypto", "uniqueness"] as const).map((kind) => ({ kind, vnode })),

@@ -1,0 +1,388 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { Agent, request } from "node:https";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, createClient, type Fetch, operations } from "@bowline/api";
+import { BowlineError, type Data, encode, type Log } from "@bowline/base";
+import { generateBootKey, pemOf } from "@bowline/crypto";
+import type { FlowRow } from "@bowline/flow";
+import { systemClock } from "../adapters/system-clock.ts";
+import type { Answering } from "../calls.ts";
+import { ADMIN, ALICE, buildTestCpi, NOTARY, SERVICE, startTestCluster, type TestCluster } from "../roles/test-cluster.ts";
+import type { PersistenceService, StartFlowRequest } from "../services.ts";
+import { createRestRole, type RestRole } from "./server.ts";
+
+const logged: { message: string; facts: Readonly<Record<string, unknown>> }[] = [];
+const note = (message: string, facts: Readonly<Record<string, unknown>> = {}) => void logged.push({ message, facts });
+const log: Log = { error: note, warn: note, info: note, debug: note };
+
+describe("REST", () => {
+  let cluster: TestCluster;
+  let rest: RestRole;
+  let agent: Agent;
+  let client: Client;
+  let uploads: string;
+  let node: string;
+  const flows = new Map<string, FlowRow>();
+
+  before(async () => {
+    cluster = await startTestCluster();
+    cluster.calls.answer("persistence", flowsInMemory(flows));
+    uploads = join(cluster.folder, "rest-uploads");
+    await mkdir(uploads);
+    const caFile = join(cluster.folder, "ca.pem");
+    const services = cluster.calls.for("rest");
+    rest = await createRestRole({
+      services,
+      bootKey: generateBootKey(),
+      caFile,
+      listen: { host: "127.0.0.1", port: 0 },
+      uploads,
+      clock: systemClock,
+      log,
+    });
+    agent = new Agent({ ca: await readFile(caFile), keepAlive: true });
+    client = createClient({
+      baseUrl: `https://localhost:${rest.port}`,
+      user: ADMIN.login,
+      password: ADMIN.password,
+      version: "v5_3",
+      fetch: fetchThrough(agent),
+    });
+  });
+  after(async () => {
+    agent.destroy();
+    await rest.close();
+    await cluster.stop();
+  });
+
+  /** Without the client: what goes over the wire, and what comes back. */
+  async function http(
+    method: string,
+    path: string,
+    init: { headers?: Record<string, string>; body?: string | FormData; anonymous?: boolean } = {},
+  ) {
+    const authorization = `Basic ${Buffer.from(`${ADMIN.login}:${ADMIN.password}`).toString("base64")}`;
+    const headers = { ...(init.anonymous ? {} : { authorization }), ...init.headers };
+    const answer = await fetchThrough(agent)(`https://localhost:${rest.port}${path}`, {
+      method,
+      headers,
+      ...(init.body === undefined ? {} : { body: init.body }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, text, json: () => JSON.parse(text) };
+  }
+  const json = { "content-type": "application/json" };
+  const refused = (kind: string, code: string) => (error: unknown) => {
+    assert.ok(error instanceof BowlineError, String(error));
+    assert.deepEqual([error.kind, error.code], [kind, code], error.message);
+    return true;
+  };
+
+  test("greets whoever has credentials, and challenges whoever has none", async () => {
+    assert.equal((await client.call(operations.hello, { query: { addressee: "world" } })).body, "Hello, world! (from admin)");
+    const none = await http("POST", "/api/v5_2/hello?addressee=x", { anonymous: true });
+    assert.deepEqual([none.status, none.json().title], [401, "User credentials are empty or cannot be resolved"]);
+    assert.match(none.headers.get("www-authenticate") ?? "", /^Basic realm=/);
+    const wrong = await http("POST", "/api/v5_2/hello?addressee=x", { headers: { authorization: `Basic ${btoa("admin:wrong")}` } });
+    assert.deepEqual([wrong.status, wrong.json().title], [401, "Error during user authentication"]);
+    assert.equal((await http("POST", "/api/v5_2/hello")).status, 400);
+  });
+
+  test("serves the protocol version, the OpenAPI document and its page to everybody", async () => {
+    const open = { anonymous: true };
+    assert.equal((await http("GET", "/api/v5_2/hello/getprotocolversion", open)).text, "50200");
+    assert.equal((await http("GET", "/api/v5_3/hello/getprotocolversion", open)).status, 404);
+    assert.equal((await http("GET", "/api/v5_2/swagger.json", open)).json().openapi, "3.0.1");
+    for (const path of ["", "/start.js", "/swagger-ui.css", "/swagger-ui-bundle.js"])
+      assert.equal((await http("GET", `/api/v5_1/swagger${path}`, open)).status, 200, path);
+  });
+
+  test("redirects capitals, ignores a trailing slash, names an unknown path", async () => {
+    const redirect = await http("GET", "/api/v5_2/VirtualNode/0123456789AB?x=Y");
+    assert.deepEqual([redirect.status, redirect.headers.get("location")], [301, "/api/v5_2/virtualnode/0123456789AB?x=Y"]);
+    assert.equal((await http("GET", "/api/v5_2/cpi/")).status, 200);
+    const unknown = await http("GET", "/api/v5_2/nothing");
+    assert.deepEqual([unknown.status, unknown.json().details.url], [404, "/api/v5_2/nothing"]);
+    assert.equal((await http("OPTIONS", "/api/v5_2/cpi", { anonymous: true })).status, 204);
+  });
+
+  test("stores certificates and packages, and says how far an upload is", async () => {
+    const certificate = new FormData();
+    certificate.set("alias", "tests");
+    certificate.set("certificate", new Blob([pemOf(cluster.signer.chain)]), "tests.pem");
+    assert.equal(
+      (await client.call(operations.importClusterCertificate, { params: { usage: "code-signer" }, body: certificate })).status,
+      204,
+    );
+    const pem = await client.call(operations.getClusterCertificate, { params: { usage: "code-signer", alias: "tests" } });
+    assert.equal(pem.body, pemOf(cluster.signer.chain));
+    assert.deepEqual((await client.call(operations.listClusterCertificates, { params: { usage: "code-signer" } })).body, ["tests"]);
+
+    const bytes = await buildTestCpi(cluster.signer);
+    const checksum = await upload(bytes);
+    assert.match(checksum, /^[0-9A-F]{12}$/);
+    const { cpis } = (await client.call(operations.listCpis, {})).body;
+    assert.deepEqual([cpis.length, cpis[0]?.cpiFileChecksum, cpis[0]?.cpiFileFullChecksum.slice(0, 12)], [1, checksum, checksum]);
+    await assert.rejects(upload(bytes), refused("conflict", "cpi.exists"));
+    await assert.rejects(
+      upload(bytes.slice(0, bytes.length - 100)),
+      (error: unknown) => error instanceof BowlineError && error.kind === "badRequest",
+    );
+    assert.deepEqual(await readdir(uploads), []);
+
+    async function upload(cpi: Uint8Array): Promise<string> {
+      const form = new FormData();
+      form.set("upload", new Blob([cpi.slice()]), "notes.cpi");
+      const { id } = (await client.call(operations.uploadCpi, { body: form })).body;
+      for (;;) {
+        const { status, cpiFileChecksum } = (await client.call(operations.cpiStatus, { params: { id } })).body;
+        if (status === "OK") return cpiFileChecksum;
+        assert.equal(cpiFileChecksum, "");
+        await sleep(20);
+      }
+    }
+  });
+
+  test("makes virtual nodes and shows them, their members and the group's parameters", async () => {
+    const [cpi] = (await client.call(operations.listCpis, {})).body.cpis;
+    const cpiFileChecksum = cpi?.cpiFileChecksum ?? "";
+    for (const x500Name of [NOTARY, ALICE]) {
+      const { status, body } = await client.call(operations.createVirtualNode, { body: { cpiFileChecksum, x500Name } });
+      assert.equal(status, 202);
+      for (;;) {
+        const { body: progress } = await client.call(operations.virtualNodeStatus, { params: { requestid: body.requestId } });
+        assert.notEqual(progress.status, "FAILED", progress.errorReason ?? "");
+        if (progress.status === "SUCCEEDED") break;
+        await sleep(20);
+      }
+      node = body.requestId;
+    }
+    const params = { holdingidentityshorthash: node };
+    assert.equal((await client.call(operations.listVirtualNodes, {})).body.virtualNodes.length, 2);
+    const shown = (await client.call(operations.getVirtualNode, { params: { holdingidentityshorthash: node.toLowerCase() } })).body;
+    assert.deepEqual(
+      [shown.holdingIdentity.x500Name, shown.holdingIdentity.fullHash.slice(0, 12), shown.flowStartOperationalStatus],
+      [ALICE, node, "ACTIVE"],
+    );
+    const members = async (query: { o?: string; statuses?: ("ACTIVE" | "SUSPENDED")[] }) =>
+      (await client.call(operations.listMembers, { params, query })).body.members.map(({ memberContext }) => memberContext["corda.name"]);
+    assert.deepEqual(await members({}), [ALICE, NOTARY]);
+    assert.deepEqual(await members({ o: "alice" }), [ALICE]);
+    assert.deepEqual(await members({ statuses: ["SUSPENDED"] }), []);
+    const { parameters } = (await client.call(operations.getGroupParameters, { params })).body;
+    assert.deepEqual(
+      [parameters["corda.epoch"], parameters["corda.notary.service.0.name"], parameters["ext.motto"]],
+      ["2", SERVICE, "fair winds"],
+    );
+  });
+
+  const startBody = (more: object = {}) => ({
+    clientRequestId: "r-1",
+    flowClassName: "com.example.Pay",
+    requestBody: { amount: 5, to: "Bob" },
+    ...more,
+  });
+  const start = (more: object = {}) =>
+    client.call(operations.startFlow, { params: { holdingidentityshorthash: node }, body: startBody(more) });
+
+  test("starts a flow once, however often it is asked, and answers its result when it has ended", async () => {
+    const params = { holdingidentityshorthash: node, clientrequestid: "r-1" };
+    const first = await start();
+    assert.deepEqual([first.status, first.body.flowStatus, first.body.flowResult], [202, "START_REQUESTED", null]);
+    assert.equal((await start()).body.flowId, first.body.flowId);
+    await assert.rejects(start({ requestBody: { amount: 6, to: "Bob" } }), refused("conflict", "flow.requestConflict"));
+    assert.equal((await client.call(operations.getFlowResult, { params })).status, 202);
+    setOutcome("r-1", { ok: { paid: 5 } });
+    const result = await client.call(operations.getFlowResult, { params, query: { waitMs: 1000 } });
+    assert.deepEqual([result.status, result.body.flowStatus, result.body.json], [200, "COMPLETED", { paid: 5 }]);
+    assert.equal((await client.call(operations.getFlow, { params })).body.flowResult, '{"paid":5}');
+    assert.deepEqual(flows.get("r-1")?.origin, {
+      kind: "client",
+      clientRequestId: "r-1",
+      startedBy: "admin",
+      input: { amount: 5, to: "Bob" },
+    });
+  });
+
+  test("takes a flow's input as JSON or as text that holds it, by the flow's schema", async () => {
+    await start({ clientRequestId: "r-2", requestBody: '{"amount":7,"to":"Bob"}' });
+    assert.deepEqual(inputOf("r-2"), { amount: 7, to: "Bob" });
+    await start({ clientRequestId: "r-3", flowClassName: "com.example.Say", requestBody: "5" });
+    assert.equal(inputOf("r-3"), "5");
+    const wrapped = await http("POST", `/api/v5_2/flow/${node}`, {
+      headers: json,
+      body: JSON.stringify({ startFlow: startBody({ clientRequestId: "r-4" }) }),
+    });
+    assert.equal(wrapped.status, 202);
+  });
+
+  test("shows failures, and lists flows by status", async () => {
+    setOutcome("r-2", { error: { type: "com.example.Refused", message: "No." } });
+    const params = { holdingidentityshorthash: node };
+    const failed = await client.call(operations.getFlowResult, { params: { ...params, clientrequestid: "r-2" } });
+    assert.deepEqual(
+      [failed.status, failed.body.flowError, failed.body.json],
+      [200, { type: "com.example.Refused", message: "No." }, null],
+    );
+    const list = async (query: { status?: "FAILED" }) =>
+      (await client.call(operations.listFlows, { params, query })).body.flowStatusResponses.map(({ clientRequestId }) => clientRequestId);
+    assert.deepEqual(await list({ status: "FAILED" }), ["r-2"]);
+    assert.equal((await list({})).length, 4);
+    assert.deepEqual((await client.call(operations.listFlowClasses, { params })).body, {
+      flowClassNames: ["com.example.Pay", "com.example.Say"],
+    });
+  });
+
+  test("refuses each bad input with a status, the field and the reason", async () => {
+    const flow = `/api/v5_2/flow/${node}`;
+    const post = (body: string, headers: Record<string, string> = json) => http("POST", flow, { headers, body });
+    const text = (more: object) => JSON.stringify(startBody({ clientRequestId: "bad-1", ...more }));
+    const form = new FormData();
+    form.set("other", "x");
+    const cases: [
+      string,
+      Promise<{ status: number; json(): { title: string; status: number; details: Record<string, string> } }>,
+      number,
+      RegExp,
+    ][] = [
+      ["a property twice", post('{"clientRequestId":"a","clientRequestId":"b"}'), 400, /clientRequestId.*stands twice/],
+      ["an unknown property", post(text({ extra: 1 })), 400, /extra is not known/],
+      ["a missing property", post('{"clientRequestId":"a"}'), 400, /flowClassName is missing/],
+      ["no JSON", post("{"), 400, /not JSON/],
+      ["no body", http("POST", flow, { headers: json }), 400, /body is missing/],
+      ["a fraction", post(text({ requestBody: { amount: 1.5, to: "x" } })), 400, /write fractions/],
+      ["input below the schema", post(text({ requestBody: { amount: 0, to: "x" } })), 400, /requestBody\/amount/],
+      ["input without a field", post(text({ requestBody: { amount: 1 } })), 400, /requestBody\/to is missing/],
+      ["input as text that is no JSON", post(text({ requestBody: "{oops" })), 400, /requestBody.*not JSON/],
+      ["a bad client request id", post(text({ clientRequestId: "a b" })), 400, /clientRequestId/],
+      ["an unknown flow", post(text({ flowClassName: "com.example.None" })), 400, /com\.example\.Pay/],
+      ["a responder", post(text({ flowClassName: "com.example.Receive" })), 400, /no flow that clients may start/],
+      ["a form as content type", post("a=b", { "content-type": "application/x-www-form-urlencoded" }), 415, /application\/json/],
+      ["JSON to a multipart operation", http("POST", "/api/v5_2/cpi", { headers: json, body: "{}" }), 415, /multipart/],
+      ["multipart without the file", http("POST", "/api/v5_2/cpi", { body: form }), 400, /upload/],
+      ["a bad short hash", http("GET", "/api/v5_2/flow/xyz"), 400, /twelve hexadecimal/],
+      ["an unknown virtual node", http("GET", "/api/v5_2/flow/0123456789AB"), 404, /no virtual node/],
+      ["an unknown flow id", http("GET", `${flow}/never`), 404, /no flow/],
+      ["a bad status", http("GET", `${flow}?status=RETRYING`), 400, /must be one of/],
+      ["a bad wait", http("GET", `${flow}/r-1/result?waitMs=soon`), 400, /waitMs/],
+      ["a bad member status", http("GET", `/api/v5_2/members/${node}?statuses=GONE`), 400, /must be one of/],
+      ["an unknown usage", http("GET", "/api/v5_2/certificate/cluster/none"), 400, /usage/],
+      ["an unknown alias", http("GET", "/api/v5_2/certificate/cluster/code-signer/none"), 404, /none/],
+      [
+        "connections of one's own",
+        http("POST", "/api/v5_2/virtualnode", { headers: json, body: '{"cpiFileChecksum":"0","x500Name":"x","vaultDmlConnection":"{}"}' }),
+        400,
+        /vaultDmlConnection/,
+      ],
+      ["an unknown upload", http("GET", "/api/v5_2/cpi/status/none"), 400, /no upload/],
+      ["an unknown request", http("GET", "/api/v5_2/virtualnode/status/none"), 404, /no request/],
+      [
+        "a declared length beyond the limit",
+        http("POST", flow, { headers: { ...json, "content-length": "999999999" }, anonymous: true, body: "" }),
+        400,
+        /larger than 200000000/,
+      ],
+    ];
+    for (const [what, answering, status, title] of cases) {
+      const answer = await answering;
+      const body = answer.json();
+      assert.equal(answer.status, status, `${what}: ${JSON.stringify(body)}`);
+      assert.equal(body.status, status, what);
+      assert.match(body.title, title, what);
+      assert.ok(typeof body.details.code === "string", what);
+    }
+    assert.equal(flows.has("bad-1"), false);
+  });
+
+  test("a client request id that is used is a conflict, whatever else is wrong", async () => {
+    await assert.rejects(start({ flowClassName: "com.example.None" }), refused("conflict", "flow.requestConflict"));
+  });
+
+  test("writes one line per request, without credentials", async () => {
+    logged.length = 0;
+    await http("GET", "/api/v5_2/cpi?x=secret");
+    await sleep(20);
+    const lines = logged.filter(({ message }) => message === "request");
+    assert.equal(lines.length, 1);
+    const { ms, ...facts } = lines[0]?.facts ?? {};
+    assert.deepEqual(facts, { method: "GET", route: "/api/v5_2/cpi", status: 200, user: "admin" });
+    assert.equal(typeof ms, "number");
+  });
+
+  function setOutcome(clientRequestId: string, outcome: NonNullable<FlowRow["outcome"]>): void {
+    const row = flows.get(clientRequestId) as FlowRow;
+    flows.set(clientRequestId, { ...row, status: "ok" in outcome ? "COMPLETED" : "FAILED", outcome });
+  }
+  const inputOf = (clientRequestId: string): Data | undefined => {
+    const origin = flows.get(clientRequestId)?.origin;
+    return origin?.kind === "client" ? origin.input : undefined;
+  };
+});
+
+/** Flow rows without an engine. */
+function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService> {
+  const rowOf = (asked: StartFlowRequest): FlowRow => ({
+    id: randomBytes(8).toString("hex"),
+    bundle: asked.bundle,
+    flowName: asked.flowName,
+    identity: { ...asked.identity, flowId: "" },
+    origin: { kind: "client", clientRequestId: asked.clientRequestId, startedBy: asked.startedBy, input: asked.input },
+    seed: new Uint8Array(32),
+    status: "START_REQUESTED",
+    version: 1,
+    commitId: "",
+    kill: false,
+    waiting: [],
+    wakeAt: null,
+    outcome: null,
+    createdAt: 0,
+    updatedAt: 0,
+  });
+  const unused = async (): Promise<never> => assert.fail("REST does not call this");
+  return {
+    async startFlow(asked) {
+      const there = rows.get(asked.clientRequestId);
+      if (there === undefined) {
+        const row = rowOf(asked);
+        rows.set(asked.clientRequestId, row);
+        return { kind: "started", row };
+      }
+      const same =
+        there.flowName === asked.flowName &&
+        there.origin.kind === "client" &&
+        Buffer.compare(encode(there.origin.input), encode(asked.input)) === 0;
+      return { kind: same ? "known" : "conflict", row: there };
+    },
+    flowStatus: async ({ clientRequestId }) => rows.get(clientRequestId) ?? null,
+    flowStatuses: async ({ status }) => [...rows.values()].filter((row) => status === null || status.includes(row.status)),
+    load: unused,
+    commit: unused,
+    acknowledge: unused,
+    due: unused,
+    read: unused,
+  };
+}
+
+function fetchThrough(agent: Agent): Fetch {
+  return async (url, { method, headers, body }) => {
+    const form = body instanceof FormData ? new Response(body) : undefined;
+    const bytes = form === undefined ? Buffer.from((body as string | undefined) ?? "") : Buffer.from(await form.arrayBuffer());
+    const type = form?.headers.get("content-type");
+    return new Promise((resolve, reject) => {
+      const sent = request(url, { agent, method, headers: { ...headers, ...(type == null ? {} : { "content-type": type }) } }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("end", () => {
+          const received = new Headers(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]));
+          resolve({ status: answer.statusCode ?? 0, headers: received, text: async () => Buffer.concat(chunks).toString() });
+        });
+      });
+      sent.on("error", reject);
+      sent.end(bytes);
+    });
+  };
+}
