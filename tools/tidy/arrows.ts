@@ -99,12 +99,12 @@ export function doorsAreUsed(house: House): Finding[] {
   return findings;
 }
 
-/** No file may need itself at run time. Types may go round inside a package: they are gone when it runs. */
+/** No file may need itself to be loaded. Types may go round inside a package, and so may what is imported when it is needed. */
 export function noCycles(house: House): Finding[] {
   const known = new Map(house.sources.map((source) => [source.path, source]));
   const next = (source: Source): Source[] =>
     source.imports
-      .filter(({ typeOnly }) => !typeOnly)
+      .filter(({ kind }) => kind === "static")
       .flatMap(({ specifier }) => known.get(resolve(source.path, specifier) ?? doorOf(specifier)) ?? []);
   return cycles([...known.values()], next).map((cycle) => ({
     where: cycle[0] ?? "",

@@ -10,8 +10,8 @@ export type FileKind = "plain" | "store" | "memory" | "flow" | "contract" | "tes
 
 export interface Import {
   readonly specifier: string;
-  /** Gone at run time. */
-  readonly typeOnly: boolean;
+  /** `type` is gone at run time; `late` is `import()`, when everything is loaded. */
+  readonly kind: "static" | "type" | "late";
   readonly line: number;
 }
 
@@ -118,10 +118,10 @@ function readImports(text: string): Import[] {
   const found: Import[] = [];
   for (const match of text.matchAll(IMPORT)) {
     const [, type, specifier] = match;
-    if (specifier !== undefined) found.push({ specifier, typeOnly: type !== undefined, line: lineAt(text, match.index) });
+    if (specifier !== undefined) found.push({ specifier, kind: type === undefined ? "static" : "type", line: lineAt(text, match.index) });
   }
   for (const match of text.matchAll(DYNAMIC_IMPORT)) {
-    if (match[1] !== undefined) found.push({ specifier: match[1], typeOnly: false, line: lineAt(text, match.index) });
+    if (match[1] !== undefined) found.push({ specifier: match[1], kind: "late", line: lineAt(text, match.index) });
   }
   return found;
 }

@@ -27,7 +27,7 @@ const ratcheted = (name: string, measure: string): Rule => ({
 
 export const RULES: readonly Rule[] = [
   { name: "packages import what lies below them", check: arrowsPointDown },
-  { name: "no file needs itself at run time", check: noCycles },
+  { name: "no file needs itself to be loaded", check: noCycles },
   { name: "packages are entered by their doors", check: doorsAreUsed },
   ratcheted("files do what their suffix allows", "impurities"),
   ratcheted("files have at most 600 lines", "longFiles"),

@@ -112,11 +112,11 @@ export function impurities(house: House): Measure[] {
   return house.sources
     .filter(({ package: own, kind }) => own !== undefined && !SHELLS.has(own) && kind !== "test" && kind !== "contract")
     .flatMap((source) => {
-      const found = impuritiesOf(source);
-      if (found.length === 0) return [];
-      const what = found.map(({ what, line }) => `${what} (line ${line})`).join(", ");
-      const message = `does what ${suffixName(source)} may not: ${what}. Take it as an argument, or move it to the file of the right suffix.`;
-      return [{ key: source.path, where: source.path, value: found.length, message }];
+      const found = new Map(impuritiesOf(source).map(({ what, line }) => [what, line]));
+      if (found.size === 0) return [];
+      const list = [...found].map(([what, line]) => `${what} (line ${line})`).join(", ");
+      const message = `does what ${suffixName(source)} may not: ${list}. Take it as an argument, or move it to the file of the right suffix.`;
+      return [{ key: source.path, where: source.path, value: found.size, message }];
     });
 }
 

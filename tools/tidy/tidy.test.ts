@@ -26,13 +26,15 @@ test("a package that imports its equal is found, in imports, types, manifests an
   ]);
 });
 
-test("a cycle at run time is found, through packages too; one of types is not", () => {
+test("a cycle at run time is found; one of types, or of late imports, is not", () => {
   const made = house({
     "packages/base/src/a.ts": 'import { b } from "./b.ts";\n',
     "packages/base/src/b.ts": 'import { c } from "./c.ts";\n',
     "packages/base/src/c.ts": 'export { a } from "./a.ts";\n',
     "packages/base/src/d.ts": 'import type { E } from "./e.ts";\n',
     "packages/base/src/e.ts": 'import { d } from "./d.ts";\n',
+    "packages/base/src/f.ts": 'export const f = () => import("./g.ts");\n',
+    "packages/base/src/g.ts": 'import { f } from "./f.ts";\n',
   });
   const [cycle, ...more] = noCycles(made);
   assert.match(cycle?.message ?? "", /a\.ts -> packages\/base\/src\/b\.ts -> packages\/base\/src\/c\.ts -> packages\/base\/src\/a\.ts/);

@@ -3,18 +3,20 @@
 import { posix } from "node:path";
 import type { AnyNode, Program } from "acorn";
 import { simple } from "acorn-walk";
-import { type Finding, type House, lineAt, parseSource } from "./house.ts";
+import { type FileKind, type Finding, type House, lineAt, parseSource } from "./house.ts";
 
 const ERRORS_DOCUMENT = "docs/errors.md";
 const CODE = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)+$/;
 /** The makers of errors that a user can meet, by the position of the code among their arguments. */
 const MAKERS: Readonly<Record<string, number>> = { BowlineError: 1, badRequest: 0, unavailable: 0, FlowError: 0, refuse: 0, refused: 0 };
 
+const TEST_KINDS: ReadonlySet<FileKind> = new Set(["test", "contract", "memory"]);
+
 /** Every code that the code throws is in docs/errors.md, and every code there is one that the code can throw. */
 export function errorCodesAreDocumented(house: House): Finding[] {
   const document = house.documents.get(ERRORS_DOCUMENT) ?? "";
   const documented = new Set([...document.matchAll(/^\|\s*`([^`]+)`/gm)].map(([, code]) => code ?? ""));
-  const shipped = house.sources.filter(({ path, kind }) => path.startsWith("packages/") && kind !== "test" && kind !== "contract");
+  const shipped = house.sources.filter(({ path, kind }) => path.startsWith("packages/") && !TEST_KINDS.has(kind));
   const silent = shipped.flatMap(({ path, tree }) =>
     codesIn(tree).flatMap(({ code, line }) =>
       documented.has(code) ? [] : [{ where: `${path}:${line}`, message: `says \`${code}\`, which ${ERRORS_DOCUMENT} does not explain.` }],
