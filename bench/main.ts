@@ -55,8 +55,7 @@ async function measureNetwork(
   durationMs: number,
   say: (text: string) => void,
 ): Promise<Result[]> {
-  const [ping, pong] = network.parties.map(({ shortHash }) => shortHash) as [string, string];
-  const peer = network.parties[1]?.x500Name;
+  const [ping, peer] = [network.parties[0]?.shortHash ?? "", network.parties[1]?.x500Name];
   const commits = ceilings.commitsPerSecond;
   const results: Result[] = [
     { metric: "ceiling.commits", value: round(commits), unit: "1/s" },
@@ -79,7 +78,6 @@ async function measureNetwork(
   await run("tx.obligation", 32, COMMITS.obligation, (index) => issue(network, index));
   clearInterval(watch);
   results.push({ metric: "network.pss_mb", value: round(Math.max(peakMb, network.pssMb())), unit: "MB" });
-  void pong;
   return results;
 }
 
@@ -87,7 +85,7 @@ function issue(network: BenchNetwork, index: number): Promise<void> {
   const { companies } = network;
   const debtor = companies[index % companies.length];
   const creditor = companies[(index + 1) % companies.length];
-  const input = { creditor: creditor?.x500Name, amount: "100.00", currency: "EUR", dueDate: "2099-12-31" };
+  const input = { id: randomUUID(), creditor: creditor?.x500Name, amount: "100.00", currency: "EUR", dueDate: "2099-12-31" };
   return runFlow(network, debtor?.shortHash ?? "", "com.example.obligation.IssueObligation", input);
 }
 

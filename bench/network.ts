@@ -12,7 +12,7 @@ import { cpiStored, uploadCpi } from "../packages/cli/src/cpi.ts";
 import { staticGroupPolicy } from "../packages/cli/src/group-policy.ts";
 import type { NamedNode } from "../packages/cli/src/identity.ts";
 import { treePssMb } from "../packages/cli/src/memory.ts";
-import { developmentSigner, packCpi, packProject } from "../packages/cli/src/package-files.ts";
+import { developmentSigner, packCpi, packProject, stopBundler } from "../packages/cli/src/package-files.ts";
 import { requestVirtualNode, virtualNodeReady } from "../packages/cli/src/vnode.ts";
 import { startWorker, type Worker } from "../packages/cli/src/worker.ts";
 
@@ -61,8 +61,9 @@ async function addParties(connection: Connection, home: string): Promise<void> {
   const notary = { name: parseName("O=Bench Notary, L=Zurich, C=CH"), serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
   const policy = staticGroupPolicy({ groupId: randomUUID(), members: PARTIES, notary, endpoint: "https://localhost:1080" });
   const { name, version, cpb } = await packProject(CORDAPP, signer);
-  const bytes = await packCpi({ name, version, cpb, groupPolicy: JSON.stringify(policy), signer });
-  const checksum = await cpiStored(connection, await uploadCpi(connection, `${name}.cpi`, bytes));
+  const { fileName, bytes } = await packCpi({ name, version, cpb, groupPolicy: JSON.stringify(policy) }, signer);
+  await stopBundler();
+  const checksum = await cpiStored(connection, await uploadCpi(connection, fileName, bytes));
   for (const party of PARTIES) await virtualNodeReady(connection, await requestVirtualNode(connection, checksum, party));
 }
 
