@@ -11,7 +11,7 @@ import type { Connection, CpiReply } from "./connection.ts";
 import { cpiStored, trustCertificate, uploadCpi } from "./cpi.ts";
 import { staticGroupPolicy } from "./group-policy.ts";
 import type { NamedNode } from "./identity.ts";
-import { certificatePem, developmentSigner, type PackageFile, packCpi, packProject, readProject } from "./package-files.ts";
+import { certificatePem, developmentSigner, type PackageFile, packCpi, packProject, readProject, stopBundler } from "./package-files.ts";
 import type { Progress } from "./progress.ts";
 import { usage } from "./terminal.ts";
 import { requestVirtualNode, virtualNodeReady } from "./vnode.ts";
@@ -46,7 +46,9 @@ export async function devPackages(home: string): Promise<DevPackages> {
     signer,
     changed: !existsSync(mark) || readFileSync(mark, "utf8") !== sources,
     cordapp() {
-      packed ??= packProject(EXAMPLE, signer).then(({ name, version, cpb }) => packCpi({ name, version, cpb, groupPolicy }, signer));
+      packed ??= packProject(EXAMPLE, signer)
+        .then(({ name, version, cpb }) => packCpi({ name, version, cpb, groupPolicy }, signer))
+        .finally(stopBundler);
       return packed;
     },
     notary: () => packCpi({ ...NOTARY_CPI, groupPolicy }, signer),

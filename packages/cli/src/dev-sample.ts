@@ -89,8 +89,8 @@ async function importSample(
     sleep: (durationMs) => sleep(durationMs),
     ...importProgress(progress, plan.length),
   });
-  const { completed, refused, unfinished, seconds, outcomes } = report;
-  progress.done(`${what} obligations: ${completed} done, ${refused} refused, in ${seconds.toFixed(1)} s`);
+  const { completed, refused, unfinished, outcomes } = report;
+  progress.done(`${what} obligations: ${completed} done, ${refused} refused`);
   if (refused > 0) progress.note(indent(describeRefused(outcomes.filter(({ outcome }) => outcome.kind === "refused"))));
   if (unfinished > 0) {
     const reason = outcomes.map(({ outcome }) => (outcome.kind === "unfinished" ? outcome.reason : "")).find((text) => text !== "");
@@ -119,7 +119,7 @@ async function ledgerPositions({ flows }: Connection, companies: readonly NamedN
       await flows.start(shortHash, { clientRequestId, flow: FLOWS.positions, input: {} });
       const end = await pollUntil(`the positions of ${company}`, () => flows.result(shortHash, clientRequestId));
       if (end.kind === "failed") throw usage("positions", `The positions of ${company} cannot be had: ${end.message}`);
-      return decodePositions(end.result).positions.map((position) => ({ company, ...position }));
+      return decodePositions(end.result).positions.map(({ currency, owes, owed }) => ({ company, currency, owes, owed }));
     }),
   );
   return sortPositions(all.flat());

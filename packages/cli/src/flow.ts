@@ -75,7 +75,7 @@ Examples:
         const params = { holdingidentityshorthash: node.shortHash };
         const query = options.status === undefined ? {} : { status: options.status };
         const body = await connection.call("listFlows", { params, query });
-        print(terminal, body, ({ flowStatusResponses }) => renderTable(COLUMNS, flowStatusResponses, terminal.columns));
+        print(terminal, body, ({ flowStatusResponses }) => renderTable(COLUMNS, flowStatusResponses, terminal.columns.out));
         return undefined;
       }),
     );

@@ -172,7 +172,7 @@ test("every row ends once: done, or refused with its reason", () =>
       report.outcomes.flatMap(({ row, outcome }) => ("reason" in outcome ? [[row, outcome.code, outcome.reason.split(". ")[0]]] : [])),
       [
         [3, "import.malformedRow", "it has 2 columns where the header names 3"],
-        [4, "cli.identityUnknown", 'No virtual node is called "Dora"'],
+        [4, "cli.identityUnknown", 'no virtual node is called "Dora"'],
         [5, "input.invalid", "amount must be positive."],
         [6, "obligation.partyUnknown", "Nobody is called so."],
       ],

@@ -141,6 +141,8 @@ function nodeOf(value: unknown, column: string | undefined, nodes: readonly Name
   try {
     return resolveIdentity(value, nodes);
   } catch (thrown) {
+    if (thrown instanceof UsageError && thrown.code === "cli.identityUnknown")
+      return { code: thrown.code, reason: `no virtual node is called "${value}"` };
     if (thrown instanceof UsageError) return { code: thrown.code, reason: thrown.message };
     throw thrown;
   }

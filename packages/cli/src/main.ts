@@ -4,15 +4,13 @@
 import { runProgram } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 
-const COLUMNS = 100;
-
 const terminal: Terminal = {
   environment: process.env,
   cwd: process.cwd(),
   interactive: process.stderr.isTTY === true && process.env.TERM !== "dumb",
   canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,
   get columns() {
-    return process.stderr.columns ?? COLUMNS;
+    return { out: process.stdout.columns ?? Number.POSITIVE_INFINITY, err: process.stderr.columns ?? Number.POSITIVE_INFINITY };
   },
   json: false,
   out: (text) => process.stdout.write(text),

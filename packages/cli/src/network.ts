@@ -24,6 +24,8 @@ export interface Target {
 
 export const HOME_FOLDER = ".bowline";
 const NETWORK_FILE = "network.json";
+/** Stands in the command line of every worker. */
+const WORKER_ENTRY = "host/src/main.ts";
 
 /** What a running network says of itself. */
 export interface RunningNetwork {
@@ -72,7 +74,7 @@ export function readNetwork(home: string): RunningNetwork | undefined {
   const network = decodeNetwork(readJson(file), home);
   if (network === undefined)
     throw usage("networkFile", `${file} does not say where the network runs. Stop the network and start it again.`);
-  return isAlive(network.pid) ? network : undefined;
+  return isWorker(network.pid) ? network : undefined;
 }
 
 /** By hand: a schema library takes longer to load than most commands to run. */
@@ -83,12 +85,18 @@ function decodeNetwork(value: unknown, home: string): RunningNetwork | undefined
   return typeof pid === "number" && Number.isInteger(pid) && pid > 0 ? { url, caFile, user, pid, home } : undefined;
 }
 
-export function isAlive(pid: number): boolean {
+/** Whether this process is a worker of ours: ids are reused, and a process that nobody has buried is dead all the same. */
+export function isWorker(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM"; // Alive, and another user's.
+    if ((thrown as NodeJS.ErrnoException).code !== "EPERM") return false; // EPERM: it lives, and is another user's.
+  }
+  if (process.platform !== "linux") return true;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(WORKER_ENTRY); // Empty when it is dead and not buried.
+  } catch {
+    return false;
   }
 }
 

@@ -93,6 +93,12 @@ async function packCpk(folder: string, project: Project, cpk: CpkSection, signer
   return { fileName: packageFileName(name, version, "jar"), bytes };
 }
 
+/** The bundler runs as a process beside this one, and would stay for as long as this one does. */
+export async function stopBundler(): Promise<void> {
+  const { stop } = await import("esbuild");
+  await stop();
+}
+
 const SIGNER_FILE = "code-signing.pem";
 const SIGNER_NAME = "CN=Bowline development code signing, O=Bowline, L=London, C=GB";
 const SIGNER_DAYS = 3_650;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ function terminalOf(change: Partial<Terminal> = {}) {
     cwd: folder,
     interactive: false,
     canAsk: false,
-    columns: 100,
+    columns: { out: 100, err: 100 },
     json: false,
     out: (text) => {
       written.out += text;
@@ -82,6 +83,13 @@ test("options of the whole program may stand before or after the command", async
     assert.ok((await run(...args)).out.startsWith("{"), args.join(" "));
 });
 
+/** What looks like a worker to whoever asks the system. */
+function startStandIn(): number {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", "packages/host/src/main.ts"], { stdio: "ignore" });
+  after(() => child.kill());
+  return child.pid as number;
+}
+
 test("the running network is found from below its folder, and a dead one counts for nothing", () => {
   const home = join(folder, "project", ".bowline");
   const below = join(folder, "project", "a", "b");
@@ -90,10 +98,12 @@ test("the running network is found from below its folder, and a dead one counts 
   assert.equal(findHome(below), home);
   assert.equal(readNetwork(home), undefined);
   const network = { url: "https://localhost:8888", caFile: join(home, "ca.pem"), user: "admin", startedAt: "2026-01-01T00:00:00Z" };
-  writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid: process.pid }));
+  writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid: startStandIn() }));
   assert.equal(readNetwork(home)?.url, network.url);
-  writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid: 2 ** 22 - 1 }));
-  assert.equal(readNetwork(home), undefined);
+  for (const pid of [2 ** 22 - 1, process.pid]) {
+    writeFileSync(join(home, "network.json"), JSON.stringify({ ...network, pid }));
+    assert.equal(readNetwork(home), undefined, "gone, or its id is another's now");
+  }
 });
 
 test("the local password comes from the network's secrets, and BOWLINE_PASSWORD wins", async () => {
@@ -101,7 +111,7 @@ test("the local password comes from the network's secrets, and BOWLINE_PASSWORD 
   mkdirSync(join(home, "secrets"), { recursive: true });
   writeFileSync(join(home, "ca.pem"), "CA");
   writeFileSync(join(home, "secrets", "admin-password"), "local\n");
-  const network = { url: "https://localhost:1", caFile: "ca.pem", user: "admin", pid: process.pid, startedAt: "now" };
+  const network = { url: "https://localhost:1", caFile: "ca.pem", user: "admin", pid: startStandIn(), startedAt: "now" };
   writeFileSync(join(home, "network.json"), JSON.stringify(network));
   const cwd = join(folder, "local");
   assert.deepEqual(await chooseTarget(terminalOf({ cwd }).terminal, {}), { url: network.url, user: "admin", password: "local", ca: "CA" });

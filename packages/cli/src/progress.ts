@@ -92,7 +92,7 @@ class LiveProgress implements Progress {
     if (this.#step === undefined) return;
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const text = oneLine(`${FRAMES[this.#frame]} ${this.#step.text} ${this.#step.detail}`);
-    this.#terminal.err(`\r\u001b[2K${[...text].slice(0, Math.max(20, this.#terminal.columns - 1)).join("")}`);
+    this.#terminal.err(`\r\u001b[2K${[...text].slice(0, Math.max(20, this.#terminal.columns.err - 1)).join("")}`);
   }
 
   #erase(): void {

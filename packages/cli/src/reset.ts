@@ -7,7 +7,7 @@ import { text as readAll } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { findHome, isAlive, readNetwork } from "./network.ts";
+import { findHome, isWorker, readNetwork } from "./network.ts";
 import { act, type Register } from "./program.ts";
 import { EXIT, type ExitCode, print, type Terminal, usage } from "./terminal.ts";
 
@@ -50,7 +50,7 @@ async function stopNetwork(home: string): Promise<void> {
   const network = readNetwork(home);
   if (network === undefined) return;
   process.kill(network.pid, "SIGTERM");
-  for (let waitedMs = 0; isAlive(network.pid); waitedMs += POLL_MS) {
+  for (let waitedMs = 0; isWorker(network.pid); waitedMs += POLL_MS) {
     if (waitedMs > STOP_MS) throw usage("notStopped", `The network (process ${network.pid}) does not stop. See why: bowline logs.`);
     await sleep(POLL_MS);
   }

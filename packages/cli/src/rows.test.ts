@@ -17,7 +17,7 @@ lines",f
 test("a bad CSV row says why and hides no other row", () => {
   const rows = parseRows(CSV, "csv");
   assert.deepEqual(
-    rows.map(({ number, line, content }) => [number, line, "values" in content ? content.values.id : content.problem.split(" (")[0]]),
+    rows.map(({ number, line, content }) => [number, line, "values" in content ? content.values.id : content.problem]),
     [
       [1, 2, "1"],
       [2, 3, "it has 2 columns where the header names 3"],

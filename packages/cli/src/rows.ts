@@ -83,9 +83,9 @@ function takeRecord(lines: readonly string[], at: number): { readonly taken: num
     try {
       return { taken, found: parseStrictly(lines.slice(at, at + taken).join("\n"), at + 1) };
     } catch (thrown) {
-      const { code, message } = thrown as CsvError;
+      const { code } = thrown as CsvError;
       if (code === "CSV_QUOTE_NOT_CLOSED") continue;
-      if (taken === 1) problem = `a quotation mark stands in the wrong place (${message})`;
+      if (taken === 1) problem = "a quotation mark stands in the wrong place";
       break;
     }
   }

@@ -12,7 +12,8 @@ export interface Terminal {
   readonly interactive: boolean;
   /** Whether someone can answer a question: standard input is a terminal too. */
   readonly canAsk: boolean;
-  readonly columns: number;
+  /** How wide a line of each may be; without end where nobody watches. */
+  readonly columns: { readonly out: number; readonly err: number };
   /** Whether results are wanted as JSON. */
   json: boolean;
   out(text: string): void;

@@ -42,7 +42,7 @@ export const register: Register = (program, shell) => {
         const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
         const { states, next } = await readStates(connection, params, options, limit);
         const { shortName } = await import("./identity.ts");
-        print(terminal, { states, next }, () => renderStates(states, next, { widthMax: terminal.columns, shortName }));
+        print(terminal, { states, next }, () => renderStates(states, next, { widthMax: terminal.columns.out, shortName }));
         return undefined;
       }),
     );
