@@ -122,7 +122,7 @@ describe("the verification role", () => {
   });
 
   test("a contract that runs out of stack could not be run: no verdict", async () => {
-    await assert.rejects(verify(await requestOf([5], { command: "Recurse" })), { code: "sandbox.memoryLimit" });
+    await assert.rejects(verify(await requestOf([5], { command: "Recurse" })), { code: "sandbox.boundsLimit" });
     assert.equal((await verify(await requestOf([5]))).valid, true);
   });
 

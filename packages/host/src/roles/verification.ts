@@ -122,6 +122,6 @@ async function runContracts(isolates: IsolatePool, { cpk, transaction, outputs }
     );
   const result = decodeResult(fromWire(answer.ok, "integers"));
   // Where the stack ends differs from machine to machine, and so it must not decide what is valid.
-  if (result.violations.some(({ failure }) => OUT_OF_BOUNDS.has(failure.type))) throw limitHit(cpk, "memory");
+  if (result.violations.some(({ failure }) => OUT_OF_BOUNDS.has(failure.type))) throw limitHit(cpk, "bounds");
   return result as ContractResult;
 }

@@ -30,12 +30,12 @@ export interface IsolateOptions {
   readonly log: Log;
   /**
    * A native loop of V8 could not be stopped: its thread is suspended and its memory is lost until the process ends.
-   * The process should finish what it does and end.
+   * The process should finish what it does and call `process.exit`, which works, but with the status of a killed process.
    */
   readonly onUnstoppable: (name: string) => void;
 }
 
-export type LimitHit = "memory" | "time" | "starved" | "answer";
+export type LimitHit = "memory" | "time" | "starved" | "bounds";
 
 type Call = ivm.Reference<(...values: never[]) => unknown>;
 
@@ -95,6 +95,8 @@ export class BundleIsolate implements Warm {
       onCatastrophicError: (message) => {
         options.log.error("an isolate could not be stopped; end this process soon", { bundle: options.name, message });
         end.reject(limitHit(options.name, "time"));
+        // Node would wait for the suspended thread for ever.
+        process.once("exit", () => process.kill(process.pid, "SIGKILL"));
         options.onUnstoppable(options.name);
       },
     });
@@ -216,7 +218,7 @@ const WORDS: Readonly<Record<LimitHit, string>> = {
   memory: `used more than ${ISOLATE_MEMORY_MB_MAX} MB`,
   time: `ran longer than ${RUN_MS_MAX} ms without a pause`,
   starved: "was given too little of the processor",
-  answer: "answered what the platform cannot take",
+  bounds: "outgrew what V8 gives to a stack or to one value",
 };
 
 /** What broke a limit could not be run: nothing is said of what it would have answered. */

@@ -64,7 +64,7 @@ const Hoard = flow({
   input: Shape({ megabytes: Integer() }),
   async call(context, { megabytes }) {
     const hoard: string[] = [];
-    for (let i = 0; i < megabytes; i++) hoard.push(JSON.stringify(Array.from({ length: 2 ** 17 }, () => i % 10)));
+    for (let i = 0; i < megabytes; i++) hoard.push(JSON.stringify(`${i % 10}`.repeat(2 ** 20)));
     await context.now();
     return hoard.length;
   },
