@@ -1,0 +1,405 @@
+// What every `FlowStore` must keep, whatever holds its rows.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { BowlineError, type Data, parseName, unavailable } from "@bowline/base";
+import { RESEND_FIRST_MS } from "./limits.ts";
+import type { FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
+import { clientStart, responderStart } from "./start.ts";
+
+/** An empty store. Its vault takes any write but these: `{ refuse: code }` is refused so, `{ down: true }` finds the world down. */
+export type OpenFlowStore = (test: TestContext) => Promise<{ readonly store: FlowStore; vault(): Promise<readonly Data[]> }>;
+
+/** What the vault of a store under test does with one write; `keep` it where this returns. */
+export function judgeVaultWrite(write: Data): void {
+  if (typeof write !== "object" || write === null || !("refuse" in write || "down" in write)) return;
+  if ("refuse" in write) throw new BowlineError("conflict", String(write.refuse), "The vault refuses this.");
+  throw unavailable("vault.down", "The vault is away.");
+}
+
+const NOW = 1_700_000_000_000;
+const ALICE = parseName("O=Alice, L=London, C=GB");
+const BOB = parseName("O=Bob, L=Paris, C=FR");
+const GROUP = "6f1d7bc5-2b8e-4d9a-9d06-1d5c5a2f1b11";
+const SESSION = "initiating-flow:1";
+
+export function flowStoreContract(name: string, open: OpenFlowStore): void {
+  describe(`flow store contract: ${name}`, () => {
+    starts(open);
+    commits(open);
+    groups(open);
+    timers(open);
+    operators(open);
+  });
+}
+
+function starts(open: OpenFlowStore): void {
+  test("a client's request starts one flow, however often it is asked", async (t) => {
+    const { store } = await open(t);
+    const [first] = await store.start([client("1")]);
+    assert.equal(first?.kind, "started");
+    assert.deepEqual([first?.row.status, first?.row.version, first?.row.waiting], ["START_REQUESTED", 0, []]);
+    const again = clientStart({
+      ...CLIENT,
+      id: "another",
+      clientRequestId: "r1",
+      input: { b: 2n ** 60n, a: [1, "x", null] },
+      startedBy: "someone else",
+    });
+    const [known, started] = await store.start([again, client("2")]);
+    assert.deepEqual([known?.kind, known?.row.id, started?.kind], ["known", "1", "started"]);
+    const [twice, repeated] = await store.start([client("3"), client("3")]);
+    assert.deepEqual([twice?.kind, repeated?.kind], ["started", "known"]);
+  });
+
+  test("the same request id with another flow or another input is a conflict", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    const [otherInput] = await store.start([clientStart({ ...CLIENT, id: "2", clientRequestId: "r1", input: { a: 2 } })]);
+    const [otherFlow] = await store.start([clientStart({ ...CLIENT, id: "3", clientRequestId: "r1", flowName: "Other" })]);
+    assert.deepEqual([otherInput?.kind, otherFlow?.kind], ["conflict", "conflict"]);
+    assert.equal((await store.byClientRequest("r1"))?.id, "1");
+    assert.equal(await store.byClientRequest("r2"), undefined);
+  });
+
+  test("all of a flow comes back as it was written, and nothing of others", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2")]);
+    const commit = full("1");
+    assert.deepEqual(await store.commit([commit]), [{ kind: "committed" }]);
+    const snapshot = await only(store, "1");
+    const { row } = snapshot;
+    assert.deepEqual(
+      [row.version, row.commitId, row.status, row.wakeAt, row.updatedAt],
+      [1, commit.commitId, "RUNNING", NOW + 50, NOW + 1],
+    );
+    assert.deepEqual(row.waiting, commit.waiting);
+    assert.deepEqual(row.origin, client("1").row.origin);
+    assert.deepEqual(row.identity, { flowId: "1", me: ALICE, groupId: GROUP });
+    assert.deepEqual([...row.seed], [...CLIENT.seed]);
+    assert.deepEqual(snapshot.journal, commit.journal);
+    assert.deepEqual(snapshot.sessions, commit.sessions);
+    assert.deepEqual(snapshot.inbox, commit.inboxAdded);
+    const other = await only(store, "2");
+    assert.deepEqual([other.journal, other.sessions, other.inbox], [[], [], []]);
+    assert.deepEqual(await store.load(["none"]), []);
+  });
+}
+
+function commits(open: OpenFlowStore): void {
+  test("a commit to another version than the flow has writes nothing", async (t) => {
+    const { store, vault } = await open(t);
+    await store.start([client("1")]);
+    await store.commit([step("1", { commitId: "first" })]);
+    const late = { ...full("1"), commitId: "late", vaultWrites: ["late"] };
+    assert.deepEqual(await store.commit([late]), [{ kind: "fenced" }]);
+    const snapshot = await only(store, "1");
+    assert.deepEqual([snapshot.row.commitId, snapshot.row.version], ["first", 1]);
+    assert.deepEqual([snapshot.journal, snapshot.sessions, snapshot.inbox], [[], [], []]);
+    assert.deepEqual(await store.unacknowledged(NOW + 1e9, 10), []);
+    assert.deepEqual(await vault(), []);
+    assert.deepEqual(await store.commit([step("none", {})]), [{ kind: "fenced" }]);
+  });
+
+  test("a commit whose answer was lost is answered again, and not applied again", async (t) => {
+    const { store, vault } = await open(t);
+    await store.start([client("1")]);
+    const commit = step("1", { vaultWrites: ["once"] });
+    assert.deepEqual(await store.commit([commit]), [{ kind: "committed" }]);
+    assert.deepEqual(await store.commit([commit]), [{ kind: "committed" }]);
+    assert.equal((await only(store, "1")).row.version, 1);
+    assert.deepEqual(await vault(), ["once"]);
+  });
+
+  test("a collapsed step loses the rows below it, and only those", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2")]);
+    const paths = ["1", "2.1", "2.1.1", "2.10", "20.1", "3"];
+    const journal = paths.map((path, ordinal) => journalRow(path, ordinal));
+    await store.commit([step("1", { journal }), step("2", { journal })]);
+    await store.commit([step("1", { expectedVersion: 1, commitId: "c2", collapsed: ["2"], journal: [journalRow("2", 9)] })]);
+    assert.deepEqual((await only(store, "1")).journal.map(({ path }) => path).sort(), ["1", "2", "20.1", "3"]);
+    assert.equal((await only(store, "2")).journal.length, paths.length);
+  });
+
+  test("a consumed message leaves the inbox, and an acknowledged one the outbox with all before it", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    await store.commit([full("1")]);
+    const consumed = { session: SESSION, from: "responder" as const, sequence: 1 };
+    const acknowledged = { session: SESSION, from: "initiator" as const, sequence: 2 };
+    await store.commit([step("1", { expectedVersion: 1, commitId: "c2", inboxConsumed: [consumed], outboxAcknowledged: [acknowledged] })]);
+    assert.deepEqual(
+      (await only(store, "1")).inbox.map(({ sequence }) => sequence),
+      [2],
+    );
+    const left = await store.unacknowledged(NOW + 1e6, 10);
+    assert.deepEqual(
+      left.map(({ sequence }) => sequence),
+      [3],
+    );
+    await store.acknowledge([{ session: SESSION, from: "responder", sequence: 9 }]);
+    assert.equal((await store.unacknowledged(NOW + 2e6, 10)).length, 1);
+    await store.acknowledge([{ ...acknowledged, sequence: 3 }]);
+    assert.deepEqual(await store.unacknowledged(NOW + 4e6, 10), []);
+  });
+
+  test("a session row is replaced by its later state", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    await store.commit([full("1")]);
+    const later: SessionRow = {
+      ...session("1"),
+      status: "failed",
+      failure: { type: "t", message: "m", details: { a: "b" } },
+      version: 2,
+      consumed: 5,
+    };
+    await store.commit([step("1", { expectedVersion: 1, commitId: "c2", sessions: [later] })]);
+    assert.deepEqual((await only(store, "1")).sessions, [later]);
+  });
+
+  test("a responder's first commit inserts it; the second of two owners is fenced", async (t) => {
+    const { store } = await open(t);
+    const start = responder("resp");
+    const mine = step("resp", { start, commitId: "mine", journal: [journalRow("1", 0)] });
+    assert.deepEqual(await store.commit([mine]), [{ kind: "committed" }]);
+    assert.deepEqual(await store.commit([{ ...mine, commitId: "theirs", journal: [journalRow("1", 0), journalRow("2", 1)] }]), [
+      { kind: "fenced" },
+    ]);
+    const snapshot = await only(store, "resp");
+    assert.deepEqual([snapshot.row.version, snapshot.row.origin, snapshot.sessions], [1, start.row.origin, [start.session]]);
+    assert.deepEqual(
+      snapshot.journal.map(({ path }) => path),
+      ["1"],
+    );
+  });
+
+  test("a finished flow keeps its outcome and is never due", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    const outcome = { error: { type: "some.code", message: "Why." } };
+    await store.commit([step("1", { status: "FAILED", outcome, wakeAt: null })]);
+    assert.deepEqual((await only(store, "1")).row.outcome, outcome);
+    assert.deepEqual(await store.due(NOW + 1e9, NOW + 2e9, 10), []);
+  });
+}
+
+function groups(open: OpenFlowStore): void {
+  test("a fenced member of a group takes no other with it", async (t) => {
+    const { store, vault } = await open(t);
+    await store.start([client("1"), client("2"), client("3")]);
+    const outcomes = await store.commit([
+      { ...full("3"), vaultWrites: ["three"] },
+      { ...full("2"), expectedVersion: 7, vaultWrites: ["two"] },
+      { ...full("1"), vaultWrites: ["one"] },
+    ]);
+    assert.deepEqual(outcomes, [{ kind: "committed" }, { kind: "fenced" }, { kind: "committed" }]);
+    assert.deepEqual(new Set(await vault()), new Set(["one", "three"]));
+    assert.equal((await only(store, "2")).journal.length, 0);
+    assert.equal((await only(store, "1")).journal.length, 2);
+  });
+
+  test("a refused member of a group takes no other with it, and leaves nothing", async (t) => {
+    const { store, vault } = await open(t);
+    await store.start([client("1"), client("2"), client("3")]);
+    const outcomes = await store.commit([
+      step("1", { vaultWrites: ["one"] }),
+      { ...full("2"), vaultWrites: ["lost", { refuse: "vault.conflict" }] },
+      step("3", { vaultWrites: ["three"] }),
+    ]);
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ["committed", "refused", "committed"],
+    );
+    assert.equal(outcomes[1]?.kind === "refused" && outcomes[1].code, "vault.conflict");
+    assert.deepEqual(new Set(await vault()), new Set(["one", "three"]));
+    const refused = await only(store, "2");
+    assert.deepEqual([refused.row.version, refused.journal, refused.sessions], [0, [], []]);
+  });
+
+  test("a world that is down is thrown, and the same commits can be asked again", async (t) => {
+    const { store, vault } = await open(t);
+    await store.start([client("1")]);
+    await assert.rejects(store.commit([step("1", { vaultWrites: [{ down: true }] })]), { code: "vault.down" });
+    assert.deepEqual(await store.commit([step("1", { vaultWrites: ["now"] })]), [{ kind: "committed" }]);
+    assert.deepEqual(await vault(), ["now"]);
+  });
+}
+
+function timers(open: OpenFlowStore): void {
+  test("a due flow goes to one caller, until its lease runs out", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2"), client("3")]);
+    await store.commit([step("1", { wakeAt: NOW + 30 }), step("2", { wakeAt: NOW + 10 }), step("3", { wakeAt: null })]);
+    assert.deepEqual(await store.due(NOW + 9, NOW + 100, 10), []);
+    assert.deepEqual(await store.due(NOW + 30, NOW + 100, 1), ["2"]);
+    assert.deepEqual(await store.due(NOW + 30, NOW + 100, 10), ["1"]);
+    assert.deepEqual(await store.due(NOW + 99, NOW + 200, 10), []);
+    assert.deepEqual([...(await store.due(NOW + 100, NOW + 200, 10))].sort(), ["1", "2"]);
+    // A lease is no version: whoever has the flow in memory goes on.
+    assert.deepEqual(await store.commit([step("1", { expectedVersion: 1, commitId: "c2" })]), [{ kind: "committed" }]);
+  });
+
+  test("a message is sent again after ever longer, until it expires", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    const sent = { ...message(1, "initiator"), expiresAt: NOW + 20 * RESEND_FIRST_MS };
+    await store.commit([step("1", { at: NOW, outboxAdded: [sent] })]);
+    const at = async (moment: number) => (await store.unacknowledged(NOW + moment, 10)).length;
+    assert.equal(await at(RESEND_FIRST_MS - 1), 0);
+    assert.deepEqual(await store.unacknowledged(NOW + RESEND_FIRST_MS, 10), [sent]);
+    assert.equal(await at(2 * RESEND_FIRST_MS), 0);
+    assert.equal(await at(3 * RESEND_FIRST_MS), 1);
+    assert.equal(await at(6 * RESEND_FIRST_MS), 0);
+    assert.equal(await at(7 * RESEND_FIRST_MS), 1);
+    assert.equal(await at(20 * RESEND_FIRST_MS), 0);
+    assert.equal(await at(1e9), 0);
+  });
+}
+
+function operators(open: OpenFlowStore): void {
+  test("a flow that is to be killed takes no commit but the one that ends it", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    assert.equal(await store.requestKill("none", NOW), false);
+    assert.equal(await store.requestKill("1", NOW + 5), true);
+    assert.deepEqual(await store.due(NOW + 5, NOW + 100, 10), ["1"]);
+    assert.equal((await only(store, "1")).row.kill, true);
+    assert.deepEqual(await store.commit([step("1", {})]), [{ kind: "fenced" }]);
+    assert.deepEqual(await store.commit([step("1", { status: "KILLED", wakeAt: null, outcome: { ok: null } })]), [{ kind: "committed" }]);
+    assert.equal(await store.requestKill("1", NOW), false);
+  });
+
+  test("a parked flow runs again when an operator says so, and its owner before is fenced", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    assert.equal(await store.requestRetry("1", NOW), false);
+    await store.commit([step("1", { status: "PARKED", wakeAt: null, outcome: { error: { type: "t", message: "m" } } })]);
+    assert.equal(await store.requestRetry("1", NOW + 7), true);
+    const { row } = await only(store, "1");
+    assert.deepEqual([row.status, row.outcome, row.wakeAt], ["RUNNING", null, NOW + 7]);
+    assert.deepEqual(await store.commit([step("1", { expectedVersion: 1, commitId: "before" })]), [{ kind: "fenced" }]);
+  });
+
+  test("flows are listed in the order of their starts, by status", async (t) => {
+    const { store } = await open(t);
+    await store.start([clientStart({ ...CLIENT, id: "later", clientRequestId: "l", now: NOW + 1 }), client("1")]);
+    await store.commit([step("1", { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null })]);
+    assert.deepEqual(
+      (await store.list({})).map(({ id }) => id),
+      ["1", "later"],
+    );
+    assert.deepEqual(
+      (await store.list({ status: ["COMPLETED"] })).map(({ id }) => id),
+      ["1"],
+    );
+    assert.deepEqual(await store.list({ status: ["KILLED"] }), []);
+  });
+}
+
+// --- Rows ---
+
+const CLIENT = {
+  id: "1",
+  seed: Uint8Array.from({ length: 32 }, (_, index) => index),
+  bundle: "platform",
+  flowName: "Flow",
+  identity: { me: ALICE, groupId: GROUP },
+  clientRequestId: "r1",
+  startedBy: "admin",
+  input: { a: [1, "x", null], b: 2n ** 60n },
+  now: NOW,
+} as const;
+
+const client = (id: string): FlowStart => clientStart({ ...CLIENT, id, clientRequestId: `r${id}` });
+
+function responder(flowId: string): FlowStart & { readonly session: SessionRow } {
+  const protocol = { name: "p", versions: [1] };
+  const opening: SessionMessage = { ...message(1, "initiator"), init: { protocol, initiatingFlow: "F", timeoutMs: 60_000 } };
+  const { row, session } = responderStart({
+    opening,
+    responder: { protocol, flowName: "R", bundle: "platform" },
+    version: 1,
+    flowId,
+    seed: CLIENT.seed,
+    now: NOW,
+  });
+  const { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt } = row;
+  return { row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }, session };
+}
+
+const step = (flowId: string, changes: Partial<StepCommit>): StepCommit => ({
+  flowId,
+  at: NOW + 1,
+  expectedVersion: 0,
+  commitId: `commit of ${flowId}`,
+  journal: [],
+  collapsed: [],
+  sessions: [],
+  inboxAdded: [],
+  inboxConsumed: [],
+  outboxAdded: [],
+  outboxAcknowledged: [],
+  status: "RUNNING",
+  outcome: null,
+  wakeAt: NOW + 50,
+  waiting: [],
+  vaultWrites: [],
+  ...changes,
+});
+
+const full = (flowId: string): StepCommit => {
+  const of = flowId === "1" ? SESSION : `${flowId}:1`;
+  return step(flowId, {
+    journal: [journalRow("1", 0), journalRow("2", 1)],
+    sessions: [{ ...session(flowId), id: of }],
+    inboxAdded: [1, 2].map((sequence) => ({ ...message(sequence, "responder"), session: of })),
+    outboxAdded: [1, 2, 3].map((sequence) => ({ ...message(sequence, "initiator"), session: of })),
+    waiting: [{ path: "3", kind: "clock.sleep", until: NOW + 50 }],
+  });
+};
+
+const journalRow = (path: string, ordinal: number): JournalRow => ({
+  path,
+  kind: "service",
+  requestHash: Uint8Array.from([1, 2, ordinal]),
+  outcome:
+    ordinal % 2 === 0 ? { ok: { at: path, bytes: Uint8Array.from([255]) } } : { error: { type: "t", message: path, details: { a: "b" } } },
+  activation: 1,
+  ordinal,
+  at: NOW,
+});
+
+const session = (flowId: string): SessionRow => ({
+  id: SESSION,
+  flowId,
+  side: "initiator",
+  counterparty: BOB,
+  protocol: { name: "p", versions: [1, 2] },
+  version: null,
+  status: "open",
+  failure: null,
+  sent: 3,
+  consumed: 0,
+  timeoutMs: 60_000,
+  expiresAt: NOW + 60_000,
+});
+
+const message = (sequence: number, from: SessionMessage["from"]): SessionMessage => ({
+  session: SESSION,
+  from,
+  sequence,
+  source: from === "initiator" ? ALICE : BOB,
+  destination: from === "initiator" ? BOB : ALICE,
+  groupId: GROUP,
+  acknowledged: 0,
+  body: { kind: "data", payload: { sequence, text: "ünï", bytes: Uint8Array.from([0, 1]) } },
+  expiresAt: NOW + 1e7,
+});
+
+async function only(store: FlowStore, flowId: string): Promise<FlowSnapshot> {
+  const [snapshot, ...others] = await store.load([flowId]);
+  assert.ok(snapshot !== undefined && others.length === 0);
+  return snapshot;
+}
