@@ -60,6 +60,7 @@ function* proposalFailures(proposal: TransactionProposal, facts: PlatformFacts):
   else if (timeWindow.from !== undefined && timeWindow.from >= timeWindow.until) yield "the time window contains no moment";
   for (const [tag, size] of encumbranceSizes(proposal)) if (size < 2) yield `encumbrance group ${tag} has one member, and needs two`;
   if (signatories.length === 0) yield "nobody signs it";
+  yield* repeats(signatories, "signatory");
   if (inputs.length === 0 && outputs.length === 0) yield "it has neither inputs nor outputs";
   yield* repeats(inputs, "input");
   yield* repeats(references, "reference");

@@ -1,10 +1,10 @@
-export { ledgerFlows } from "./finality.flow.ts";
-export { filterForNotary, filterTransaction, verifyFiltered } from "./filter.ts";
 export type { InstalledPackage } from "./builder.ts";
+export { filterForNotary, filterTransaction, verifyFiltered } from "./filter.ts";
+export { ledgerFlows } from "./finality.flow.ts";
 export { decodeGroupParameters } from "./group-parameters.ts";
 export type { CpkIdentity } from "./leaves.ts";
-export { type Examined, examine, type NotariseRequest, type NotarySelf, pendingAnswers, spendsOf } from "./notary.ts";
 export { NON_VALIDATING_PROTOCOL } from "./notary.flow.ts";
+export { type Examined, examine, type NotariseRequest, type NotarySelf, pendingAnswers, spendsOf } from "./notary.ts";
 export type {
   LedgerServices,
   ListedState,
@@ -19,7 +19,14 @@ export type {
   VaultWrite,
   Verdict,
 } from "./ports.ts";
-export { decodeSignature, encodeSignature, notaryPreimage, type SignatureMetadata, signedBytesOf, transactionPreimage } from "./signatures.ts";
+export {
+  decodeSignature,
+  encodeSignature,
+  notaryPreimage,
+  type SignatureMetadata,
+  signedBytesOf,
+  transactionPreimage,
+} from "./signatures.ts";
 export { decodeSigned, type ResolvedState, type SignedTransaction } from "./transaction.ts";
 export { memoryUniqueness } from "./uniqueness.memory.ts";
 export { uniquenessStore } from "./uniqueness.store.ts";

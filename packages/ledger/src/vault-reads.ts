@@ -22,9 +22,7 @@ export interface OutputRow {
 /** The looks at the tables that every answer is made of. */
 export interface VaultRows {
   /** Those that are there, in any order, each with its signatures in order of key. */
-  transactions(
-    ids: readonly string[],
-  ): Promise<
+  transactions(ids: readonly string[]): Promise<
     readonly {
       readonly id: SecureHash;
       readonly status: TransactionStatus;

@@ -36,8 +36,6 @@ class Tables implements VaultRows {
   readonly #signatures = new Map<SecureHash, Map<string, Uint8Array>>();
   readonly #outputs = new Map<StateRef, OutputRow>();
   readonly #groupParameters = new Map<string, VaultChanges["groupParameters"][number]>();
-  /** Inputs of verified transactions, whether the vault keeps the state or not. */
-  readonly #consumed = new Set<StateRef>();
 
   apply(changes: VaultChanges, now: Instant): void {
     for (const { id, status, bytes } of changes.transactions) this.#transactions.set(id, { transaction: decodeTransaction(bytes), status });
@@ -49,11 +47,9 @@ class Tables implements VaultRows {
     for (const output of changes.outputs) {
       const ref = stateRef(output.id, output.index);
       if (this.#outputs.has(ref)) continue;
-      const consumed = this.#consumed.has(ref) ? now : null;
-      this.#outputs.set(ref, { ...output, position: this.#outputs.size + 1, created: now, consumed });
+      this.#outputs.set(ref, { ...output, position: this.#outputs.size + 1, created: now, consumed: null });
     }
     for (const ref of changes.consumed) {
-      this.#consumed.add(ref);
       const output = this.#outputs.get(ref);
       if (output !== undefined) output.consumed ??= now;
     }

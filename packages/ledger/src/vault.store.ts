@@ -101,15 +101,11 @@ const ADD_SIGNATURES = {
   text: `INSERT INTO utxo_transaction_signature (transaction_id, pub_key_hash, is_notary, signature)
   SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::bytea[]) ON CONFLICT DO NOTHING`,
 };
-/** A state whose consumer came first is consumed from the beginning. */
+/** Before the consumption: a chain may be produced and consumed in one commit. */
 const ADD_OUTPUTS = {
   name: "vault-add-outputs",
-  text: `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation, consumed)
-  SELECT n.id, ${GROUP.outputs}, n.idx, n.type, n.info, n.data, n.json::jsonb,
-    CASE WHEN EXISTS (
-      SELECT FROM utxo_transaction_sources s JOIN utxo_transaction t ON t.id = s.transaction_id AND t.status = 'V'
-      WHERE s.source_state_transaction_id = n.id AND s.source_state_idx = n.idx AND s.group_idx = ${GROUP.inputs}
-    ) THEN now() END
+  text: `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation)
+  SELECT n.id, ${GROUP.outputs}, n.idx, n.type, n.info, n.data, n.json::jsonb
   FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS n (id, idx, type, info, data, json)
   ON CONFLICT DO NOTHING`,
 };

@@ -225,6 +225,7 @@ interface Consumed {
 function* contentFailures(transaction: Transaction, consumed: Consumed): Generator<string> {
   const { notary, notaryKey, signatories, inputs, references, outputs, commands } = transaction;
   if (signatories.length === 0) yield "nobody signs it";
+  yield* repeats(signatories, "signatory");
   if (inputs.length === 0 && outputs.length === 0) yield "it has neither inputs nor outputs";
   yield* repeats(inputs, "input");
   yield* repeats(references, "reference");

@@ -34,7 +34,6 @@ CREATE TABLE utxo_transaction_sources (
   source_state_idx INTEGER NOT NULL,
   PRIMARY KEY (transaction_id, group_idx, leaf_idx)
 );
-CREATE INDEX utxo_transaction_sources_idx_source ON utxo_transaction_sources (source_state_transaction_id, source_state_idx);
 
 CREATE TABLE utxo_visible_transaction_output (
   transaction_id VARCHAR(160) NOT NULL REFERENCES utxo_transaction (id),

@@ -1,0 +1,2 @@
+export { testUniqueness } from "./uniqueness.contract.ts";
+export { testVault, type VaultUnderTest } from "./vault.contract.ts";

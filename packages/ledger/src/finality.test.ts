@@ -1,0 +1,302 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import type { Data, X500Name } from "@bowline/base";
+import {
+  type FlowContext,
+  FlowError,
+  flow,
+  type Outcome,
+  type Protocol,
+  responder,
+  type StateAndRef,
+  type TransactionProposal,
+} from "@bowline/sdk";
+import Type from "typebox";
+import { stateRef } from "./leaves.ts";
+import { MemoryNetwork, type Message } from "./network.memory.ts";
+import type { ListedState, TransactionStatus } from "./ports.ts";
+import { Note, type Party, sample } from "./sample.memory.ts";
+import { checkSignatures } from "./signatures.ts";
+import { decodeSigned } from "./transaction.ts";
+
+const shared = await sample();
+const { alice, bob, carol } = shared.parties;
+const PROTOCOL: Protocol = { name: "com.example.settle", versions: [1] };
+/** What a responder finds wrong with what it is shown, by member. */
+const objections = new Map<X500Name, string>();
+let network: MemoryNetwork;
+
+const Settle = flow({
+  name: "com.example.Settle",
+  startable: true,
+  initiates: PROTOCOL,
+  input: Type.Object({
+    proposal: Type.Unsafe<TransactionProposal>(Type.Object({})),
+    with: Type.Array(Type.Unsafe<X500Name>(Type.String())),
+  }),
+  call: async (context: FlowContext, input) => {
+    const signed = await context.ledger.sign(input.proposal);
+    const sessions = await Promise.all(input.with.map((name) => context.initiate(name)));
+    return (await context.ledger.finalize(signed, sessions)).id;
+  },
+});
+const Agree = responder({
+  name: "com.example.Agree",
+  answers: PROTOCOL,
+  call: async (context, session) => {
+    await context.ledger.receiveFinality(session, () => {
+      const objection = objections.get(context.me);
+      if (objection !== undefined) throw new FlowError("example.objection", objection);
+    });
+  },
+});
+
+beforeEach(() => {
+  objections.clear();
+  network = new MemoryNetwork(shared, [Settle, Agree]);
+});
+
+const settle = (by: Party, proposal: TransactionProposal, ...others: readonly Party[]): Promise<Outcome> =>
+  network.run(by.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
+
+const issueTo = (owner: Party, amount: number, signedBy: readonly Party[], text = "") =>
+  shared.propose({ outputs: [{ owner, amount, text }], signedBy });
+
+function idOf(outcome: Outcome): string {
+  assert.ok("ok" in outcome, JSON.stringify(outcome));
+  return outcome.ok as string;
+}
+
+function failureOf(outcome: Outcome): string {
+  assert.ok("error" in outcome, "the flow was to fail");
+  return outcome.error.type;
+}
+
+async function statusOf(party: Party, id: string): Promise<TransactionStatus | undefined> {
+  const [row] = (await network.vault(party.name).read({ kind: "transactions", ids: [id] })) as [{ status: TransactionStatus } | null];
+  return row?.status;
+}
+
+async function owned(party: Party): Promise<readonly { amount: number; ref: string }[]> {
+  const { states } = (await network.vault(party.name).read({ kind: "find", query: { state: Note.name } })) as unknown as {
+    states: readonly StateAndRef<{ amount: number }>[];
+  };
+  return states.map(({ ref, state }) => ({ amount: state.data.amount, ref }));
+}
+
+/** The only transaction that a vault lists or knows of, by the messages that passed. */
+function watch(): { readonly messages: Message[]; readonly ids: Set<string> } {
+  const seen = { messages: [] as Message[], ids: new Set<string>() };
+  network.interference = (message) => {
+    seen.messages.push(message);
+    const { transaction } = message.payload as { transaction?: unknown };
+    if (transaction instanceof Uint8Array) seen.ids.add(decodeSigned(transaction).transaction.id);
+    return "arrives";
+  };
+  return seen;
+}
+
+test("an issue between two parties ends verified at both, and only its owner can spend it", async () => {
+  const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  await network.settle();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
+  assert.deepEqual(await owned(bob), [{ amount: 5, ref: `${id}:0` }]);
+  assert.deepEqual(await owned(alice), []);
+});
+
+test("what is verified carries all signatures and the notary's acceptance", async () => {
+  const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  await network.settle();
+  for (const party of [alice, bob]) {
+    const [row] = (await network.vault(party.name).read({ kind: "transactions", ids: [id] })) as [{ bytes: Uint8Array }];
+    const { transaction, signatures } = decodeSigned(row.bytes);
+    const state = checkSignatures(transaction, signatures);
+    assert.deepEqual([state.missing, state.invalid, state.notary?.kind], [[], [], "accepted"]);
+  }
+});
+
+test("a transaction of one party needs nobody but the notary", async () => {
+  const id = idOf(await settle(alice, issueTo(alice, 3, [alice])));
+  assert.equal(await statusOf(alice, id), "V");
+  assert.equal((await owned(alice)).length, 1);
+});
+
+test("a party that never saw a state verifies its whole history first", async () => {
+  const issued = idOf(await settle(alice, issueTo(alice, 8, [alice])));
+  const moved = idOf(
+    await settle(alice, shared.propose({ inputs: [`${issued}:0`], outputs: [{ owner: bob, amount: 8 }], signedBy: [alice] }), bob),
+  );
+  await network.settle();
+  assert.equal(await statusOf(bob, issued), "V");
+  const last = idOf(
+    await settle(bob, shared.propose({ inputs: [`${moved}:0`], outputs: [{ owner: carol, amount: 8 }], signedBy: [bob] }), carol),
+  );
+  await network.settle();
+  assert.deepEqual(await Promise.all([issued, moved, last].map((id) => statusOf(carol, id))), ["V", "V", "V"]);
+  assert.deepEqual(await owned(carol), [{ amount: 8, ref: `${last}:0` }]);
+  assert.deepEqual([await owned(alice), await owned(bob)], [[], []]);
+});
+
+test("three parties: each gets the signatures of the others before the notary is asked", async () => {
+  const seen = watch();
+  const id = idOf(await settle(alice, issueTo(carol, 2, [alice, bob, carol]), bob, carol));
+  await network.settle();
+  assert.deepEqual(await Promise.all([alice, bob, carol].map((party) => statusOf(party, id))), ["V", "V", "V"]);
+  const kinds = seen.messages.map(
+    ({ from, to, payload }) => [from === alice.name ? to : "", (payload as { kind?: string }).kind ?? "notary"] as const,
+  );
+  const asked = kinds.findIndex(([to]) => shared.notary.members.includes(to as X500Name));
+  for (const party of [bob, carol]) {
+    const given = kinds.findIndex(([to, kind]) => to === party.name && kind === "signatures");
+    assert.ok(given >= 0 && given < asked, `signatures go to ${party.name} at ${given}, and the notary is asked at ${asked}`);
+  }
+});
+
+test("no signature leaves before the row, and no notary's word before V", async () => {
+  const late: Promise<void>[] = [];
+  const check = (party: Party, id: string, expected: readonly (TransactionStatus | undefined)[], what: string) =>
+    late.push(statusOf(party, id).then((status) => assert.ok(expected.includes(status), `${what}: ${status}`)));
+  let id = "";
+  network.interference = ({ from, payload }) => {
+    const { kind, transaction } = payload as { kind?: string; transaction?: Uint8Array };
+    if (transaction !== undefined) id = decodeSigned(transaction).transaction.id;
+    const party = [alice, bob].find(({ name }) => name === from);
+    if (party !== undefined && (kind === "proposal" || kind === "signatures")) check(party, id, ["U"], `${kind} of ${from}`);
+    if (kind === "outcome") check(alice, id, ["V"], "outcome");
+    return "arrives";
+  };
+  idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  await Promise.all(late);
+  assert.equal(late.length, 3);
+});
+
+test("a required signatory that refuses writes it off; the proposer, whose signature is out, does not", async () => {
+  const seen = watch();
+  objections.set(bob.name, "too little");
+  const outcome = await settle(alice, issueTo(bob, 5, [alice, bob]), bob);
+  await network.settle();
+  assert.equal(failureOf(outcome), "example.objection");
+  const [id] = [...seen.ids];
+  assert.deepEqual([await statusOf(alice, id as string), await statusOf(bob, id as string)], ["U", "I"]);
+});
+
+test("an observer's refusal writes nothing off", async () => {
+  const seen = watch();
+  objections.set(carol.name, "none of my business");
+  assert.equal(failureOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob, carol)), "example.objection");
+  await network.settle();
+  const [id] = [...seen.ids] as [string];
+  assert.deepEqual(await Promise.all([alice, bob, carol].map((party) => statusOf(party, id))), ["U", "U", undefined]);
+});
+
+test("a double spend is refused by the notary, and both parties hold its signed refusal", async () => {
+  const issued = idOf(await settle(alice, issueTo(alice, 8, [alice])));
+  const spend = (to: Party) => shared.propose({ inputs: [`${issued}:0`], outputs: [{ owner: to, amount: 8 }], signedBy: [alice] });
+  idOf(await settle(alice, spend(bob), bob));
+  await network.settle();
+  const seen = watch();
+  assert.equal(failureOf(await settle(alice, spend(carol), carol)), "notary.inputStateConflict");
+  await network.settle();
+  const second = [...seen.ids].at(-1) as string;
+  assert.deepEqual([await statusOf(alice, second), await statusOf(carol, second)], ["I", "I"]);
+  assert.deepEqual([(await owned(bob)).length, (await owned(carol)).length], [1, 0]);
+});
+
+test("a transaction that breaks a rule is not even signed", async () => {
+  const outcome = await settle(alice, issueTo(bob, -5, [alice, bob]), bob);
+  assert.equal(failureOf(outcome), "ledger.transactionInvalid");
+  assert.match(JSON.stringify(outcome), /an amount is positive/);
+  assert.equal(((await network.vault(alice.name).read({ kind: "list" })) as unknown as { states: ListedState[] }).states.length, 0);
+});
+
+test("a responder whose initiator falls silent after the notary's word asks the notary", async () => {
+  const seen = watch();
+  const all = network.interference;
+  network.interference = (message) => {
+    all(message);
+    return (message.payload as { kind?: string }).kind === "outcome" ? "lost" : "arrives";
+  };
+  const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  await network.settle();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
+  assert.ok(seen.messages.some(({ from, payload }) => from === bob.name && (payload as { mode?: string }).mode === "read"));
+});
+
+test("a responder whose initiator died before the notary was asked learns after the bound that it never happened", async () => {
+  const seen = watch();
+  const all = network.interference;
+  network.interference = (message) => {
+    all(message);
+    const isSignature = message.from === bob.name && (message.payload as { kind?: string }).kind === "signatures";
+    return isSignature ? "lost" : "arrives";
+  };
+  await settle(alice, issueTo(bob, 5, [alice, bob]), bob);
+  await network.settle();
+  const [id] = [...seen.ids] as [string];
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["U", "I"]);
+});
+
+test("a notary that is silent for a while is asked again, and nothing is done twice", async () => {
+  let drops = 3;
+  network.interference = ({ to }) => (shared.notary.members.includes(to) && drops-- > 0 ? "lost" : "arrives");
+  const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  await network.settle();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
+  assert.ok(network.now > 1_764_000_000_000);
+});
+
+test("an answer that was lost is given again, word for word", async () => {
+  let drops = 2;
+  network.interference = ({ from }) => (shared.notary.members.includes(from) && drops-- > 0 ? "lost" : "arrives");
+  const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
+  assert.equal(await statusOf(alice, id), "V");
+});
+
+test("a notary that stays silent leaves everybody with U, and says so", async () => {
+  const seen = watch();
+  network.interference = (message) => {
+    const { transaction } = message.payload as { transaction?: Uint8Array };
+    if (transaction !== undefined) seen.ids.add(decodeSigned(transaction).transaction.id);
+    return shared.notary.members.includes(message.to) ? "lost" : "arrives";
+  };
+  assert.equal(failureOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob)), "ledger.notaryUnreachable");
+  await network.settle();
+  const [id] = [...seen.ids] as [string];
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["U", "U"]);
+});
+
+test("a proposer cannot be made to show what is no ancestor", async () => {
+  const secret = idOf(await settle(alice, issueTo(alice, 99, [alice])));
+  const issued = idOf(await settle(alice, issueTo(alice, 8, [alice])));
+  const Curious = responder({
+    name: "com.example.Curious",
+    answers: PROTOCOL,
+    call: async (context, session) => {
+      await session.receive(Type.Unknown());
+      const shown = await session.sendAndReceive({ kind: "need", ids: [secret] }, Type.Unsafe<{ kind: string }>(Type.Object({})));
+      context.log.info("shown", { kind: shown.kind });
+      assert.equal(shown.kind, "abandoned");
+    },
+  });
+  const vaults = network;
+  network = new MemoryNetwork(shared, [Settle, Curious]);
+  network.adopt(vaults);
+  const spend = shared.propose({ inputs: [`${issued}:0`], outputs: [{ owner: bob, amount: 8 }], signedBy: [alice] });
+  assert.equal(failureOf(await settle(alice, spend, bob)), "ledger.backchainRefused");
+});
+
+test("an issue and a move between two parties take few calls", async () => {
+  const issued = idOf(await settle(alice, issueTo(alice, 8, [alice, bob]), bob));
+  await network.settle();
+  network.calls.clear();
+  idOf(
+    await settle(
+      alice,
+      shared.propose({ inputs: [stateRef(issued as never, 0)], outputs: [{ owner: bob, amount: 8 }], signedBy: [alice, bob] }),
+      bob,
+    ),
+  );
+  await network.settle();
+  const total = [...network.calls.values()].reduce((sum, calls) => sum + calls, 0);
+  assert.ok(total <= 20, `${total} calls: ${JSON.stringify([...network.calls])}`);
+});

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseName } from "@bowline/base";
+import { signSync } from "@bowline/crypto";
+import { encodeFiltered, filterForNotary, filterTransaction } from "./filter.ts";
+import { examine, type NotariseRequest, pendingAnswers, spendsOf } from "./notary.ts";
+import { firstOutput, NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
+import { checkNotaryWord } from "./signatures.ts";
+import type { Transaction } from "./transaction.ts";
+import { memoryUniqueness } from "./uniqueness.memory.ts";
+
+const network = await sample();
+const { alice, bob } = network.parties;
+const issue = network.build(network.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [alice] }));
+const spend = (salt: string) =>
+  network.build(network.propose({ inputs: [firstOutput(issue)], outputs: [{ owner: bob, amount: 5 }], signedBy: [alice] }), salt);
+const request = (transaction: Transaction, mode: "write" | "read" = "write"): NotariseRequest => ({
+  originator: alice.name,
+  filtered: filterForNotary(transaction),
+  mode,
+});
+
+async function notarise(store: ReturnType<typeof memoryUniqueness>, requests: readonly NotariseRequest[], self = network.self) {
+  const examined = requests.map((one) => examine(one, self));
+  const verdicts = await store.notarise(spendsOf(examined));
+  const metadata = { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION } as const;
+  const { preimage, answers } = pendingAnswers(examined, verdicts, self, metadata);
+  return { answers: answers(preimage && signSync(network.notaryKeys.privateKey, preimage)), preimage };
+}
+
+test("one batch, one signature, a proven word for each", async () => {
+  const [first, second] = [spend("1"), spend("2")];
+  const { answers } = await notarise(
+    memoryUniqueness(() => NOW),
+    [issue, first, second].map((transaction) => request(transaction)),
+  );
+  assert.deepEqual(
+    answers.map(({ kind }) => kind),
+    ["accepted", "accepted", "refused"],
+  );
+  assert.deepEqual(checkNotaryWord(issue, answers[0]?.signature as Uint8Array), { kind: "accepted", transactionId: issue.id, at: NOW });
+  assert.equal(checkNotaryWord(second, answers[2]?.signature as Uint8Array).kind, "refused");
+  assert.equal(answers[2]?.code, "notary.inputStateConflict");
+  assert.throws(() => checkNotaryWord(first, answers[2]?.signature as Uint8Array));
+});
+
+test("the same request twice in a batch gets the same word", async () => {
+  const { answers } = await notarise(
+    memoryUniqueness(() => NOW),
+    [request(issue), request(issue)],
+  );
+  assert.deepEqual(answers[0], answers[1]);
+});
+
+test("what is not final is not signed", async () => {
+  const { answers, preimage } = await notarise(
+    memoryUniqueness(() => NOW),
+    [request(spend("1")), request(issue, "read")],
+  );
+  assert.equal(preimage, undefined);
+  assert.deepEqual(
+    answers.map(({ kind, code, signature }) => [kind, code, signature.length]),
+    [
+      ["retry", "notary.inputStateUnknown", 0],
+      ["retry", "notary.notPreviouslySeen", 0],
+    ],
+  );
+});
+
+test("what is sent wrongly is refused without a word, and the transaction can still be accepted", async () => {
+  const store = memoryUniqueness(() => NOW);
+  const hiding = encodeFiltered(filterTransaction(spend("1"), { notary: "all", inputs: [], references: "all", outputs: "count" }));
+  const { answers, preimage } = await notarise(store, [
+    { ...request(issue), filtered: hiding },
+    { ...request(issue), filtered: new Uint8Array([1, 2]) },
+  ]);
+  assert.equal(preimage, undefined);
+  for (const { kind, code, signature } of answers)
+    assert.deepEqual([kind, code, signature.length], ["malformed", "notary.malformedRequest", 0]);
+  const later = await notarise(store, [request(issue), request(spend("1"))]);
+  assert.deepEqual(
+    later.answers.map(({ kind }) => kind),
+    ["accepted", "accepted"],
+  );
+});
+
+test("a notary speaks only under its own name, key and group", async () => {
+  const { self } = network;
+  const others = [
+    { ...self, service: parseName("O=Another, L=London, C=GB") },
+    { ...self, key: alice.keys.publicKey },
+    { ...self, groupId: self.groupId.replace("5", "6") },
+  ];
+  for (const other of others) {
+    const { answers } = await notarise(
+      memoryUniqueness(() => NOW),
+      [request(issue)],
+      other,
+    );
+    assert.equal(answers[0]?.kind, "malformed");
+  }
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { generateKeyPair, keyIdOf, signSync } from "@bowline/crypto";
+import { NOW, sample, signatureOf } from "./sample.memory.ts";
+import {
+  batchOf,
+  checkNotaryWord,
+  checkSignatures,
+  decodeSignature,
+  encodeSignature,
+  type NotaryWord,
+  transactionPreimage,
+} from "./signatures.ts";
+
+const network = await sample();
+const { alice, bob, carol } = network.parties;
+const transaction = network.build(network.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [alice, bob] }));
+const other = network.build(network.propose({ outputs: [{ owner: alice, amount: 6 }], signedBy: [alice] }));
+const acceptedOf = ({ id }: typeof transaction): NotaryWord => ({ kind: "accepted", transactionId: id, at: NOW });
+const { signatures } = network.sign(transaction, alice, bob);
+const words = network.words([
+  acceptedOf(other),
+  acceptedOf(transaction),
+  { kind: "refused", transactionId: transaction.id, code: "c", message: "m" },
+]);
+type Record = (typeof signatures)[number];
+const check = (...records: readonly (Record | undefined)[]) => checkSignatures(transaction, records as readonly Record[]);
+
+test("everybody who must sign has signed, and the notary accepted", () => {
+  assert.deepEqual(check(...signatures, words[1]), { missing: [], invalid: [], notary: acceptedOf(transaction) });
+});
+
+test("whoever has not signed is named", () => {
+  assert.deepEqual(check(signatures[0]).missing, [bob.keys.publicKey]);
+  assert.deepEqual(check().missing, [alice.keys.publicKey, bob.keys.publicKey]);
+});
+
+test("a stranger's signature counts for nothing and harms nothing", () => {
+  const stranger = signatureOf(transaction.id, carol.keys);
+  assert.deepEqual(check(...signatures, stranger), { missing: [], invalid: [], notary: null });
+});
+
+test("a signature does not survive a change of what it covers", () => {
+  const [first] = signatures as readonly [Record];
+  const changes: readonly Record[] = [
+    { ...first, metadata: { ...first.metadata, timestamp: NOW + 1 } },
+    { ...first, metadata: { ...first.metadata, platformVersion: 1 } },
+    { ...first, metadata: { ...first.metadata, spec: "SHA512withECDSA" } },
+    { ...first, signature: first.signature.map((byte, i) => (i === 20 ? byte ^ 1 : byte)) },
+    { ...first, by: keyIdOf(bob.keys.publicKey) },
+    network.sign(other, alice).signatures[0] as Record,
+  ];
+  for (const changed of changes) {
+    const state = check(changed);
+    assert.equal(state.missing.length, 2);
+    assert.equal(state.invalid.length, 1);
+  }
+});
+
+test("a signature made for one purpose is none for another", () => {
+  const metadata = { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: 1 } as const;
+  const asMember = {
+    by: keyIdOf(network.notary.key),
+    metadata,
+    signature: signSync(network.notaryKeys.privateKey, transactionPreimage(transaction.id, metadata)),
+  };
+  const word = words[1] as Required<Record>;
+  assert.equal(check({ ...asMember, batch: word.batch }).notary, null);
+  assert.equal(check(asMember).notary, null);
+});
+
+test("a notary's word is bound to its transaction, its place and the size of its batch", () => {
+  const [first, second] = words as readonly [Required<Record>, Required<Record>];
+  assert.equal(check(first).notary, null, "a word on another transaction");
+  const { batch } = second;
+  for (const changed of [
+    { ...batch, index: 0 },
+    { ...batch, count: 2 },
+    { ...batch, count: 4 },
+    { ...batch, hashes: batch.hashes.slice(1) },
+    { ...batch, hashes: [...batch.hashes, new Uint8Array(32)] },
+    { ...batch, word: first.batch.word },
+  ])
+    assert.equal(check({ ...second, batch: changed }).notary, null);
+});
+
+test("a refusal is a word, and no acceptance", () => {
+  assert.equal(check(...signatures, words[2]).notary?.kind, "refused");
+  assert.equal(checkNotaryWord(transaction, encodeSignature(words[2] as Record)).kind, "refused");
+});
+
+test("a word under another notary's key is none", async () => {
+  const keys = await generateKeyPair("CORDA.ECDSA.SECP256R1");
+  const batch = batchOf([acceptedOf(transaction)], keys.publicKey, { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: 1 });
+  const [forged] = batch.sealed(signSync(keys.privateKey, batch.preimage)) as readonly [Record];
+  assert.equal(check(forged).notary, null);
+  assert.equal(check({ ...forged, by: keyIdOf(network.notary.key) }).notary, null);
+  assert.throws(() => checkNotaryWord(transaction, encodeSignature(forged)), /not signed by the key/);
+});
+
+test("a signature record is what its bytes say", () => {
+  for (const record of [...signatures, ...words]) assert.deepEqual(decodeSignature(encodeSignature(record)), record);
+});
+
+test("batches of every size prove each of their words", () => {
+  for (let size = 1; size <= 17; size++) {
+    const said = Array.from({ length: size }, (_, i) => (i === size - 1 ? acceptedOf(transaction) : acceptedOf(other)));
+    assert.equal(check(network.words(said).at(-1)).notary?.kind, "accepted");
+  }
+});
