@@ -7,8 +7,10 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, createClient, type Fetch, operations } from "@bowline/api";
 import { BowlineError, type Data, encode, type Log } from "@bowline/base";
+import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
 import type { FlowRow } from "@bowline/flow";
+import { openDatabase } from "../adapters/postgres.ts";
 import { systemClock } from "../adapters/system-clock.ts";
 import type { Answering } from "../calls.ts";
 import { ADMIN, ALICE, buildTestCpi, NOTARY, SERVICE, startTestCluster, type TestCluster } from "../roles/test-cluster.ts";
@@ -302,6 +304,54 @@ describe("REST", () => {
     await assert.rejects(start({ flowClassName: "com.example.None" }), refused("conflict", "flow.requestConflict"));
   });
 
+  test("allows a user what its roles allow, and no more", async () => {
+    const database = openDatabase({ ...cluster.administrator, schema: "rbac", connectionsMax: 1 });
+    const hashed = await hashPassword("reader's password", new Uint8Array(16));
+    await database.transaction(async (sql) => {
+      await sql.query(
+        "INSERT INTO rbac_user (update_ts, version, full_name, login_name, enabled, hashed_password) VALUES (now(), 0, 'Reader', 'reader', true, $1)",
+        [hashed],
+      );
+      await sql.query("INSERT INTO rbac_role (update_ts, version, name) VALUES (now(), 0, 'Readers')");
+      await sql.query(
+        `WITH p AS (INSERT INTO rbac_perm (update_ts, version, perm_type, perm_string)
+                    VALUES (now(), 0, 'ALLOW', '(GET|POST):/api/v5_3/flow/.*'), (now(), 0, 'DENY', '.*result.*') RETURNING id)
+         INSERT INTO rbac_role_perm_rel (role_id, perm_id, update_ts) SELECT r.id, p.id, now() FROM p, rbac_role r WHERE r.name = 'Readers'`,
+      );
+      await sql.query(
+        "INSERT INTO rbac_role_user_rel (user_id, role_id, update_ts) SELECT u.id, r.id, now() FROM rbac_user u, rbac_role r WHERE u.login_name = 'reader' AND r.name = 'Readers'",
+      );
+    });
+    await database.close();
+    const reader = createClient({
+      baseUrl: `https://localhost:${rest.port}`,
+      user: "Reader",
+      password: "reader's password",
+      version: "v5_3",
+      fetch: fetchThrough(agent),
+    });
+    const params = { holdingidentityshorthash: node, clientrequestid: "r-1" };
+    assert.equal((await reader.call(operations.getFlow, { params })).status, 200);
+    await assert.rejects(reader.call(operations.getFlowResult, { params }), refused("forbidden", "rest.forbidden"));
+    await assert.rejects(reader.call(operations.listCpis, {}), refused("forbidden", "rest.forbidden"));
+    const body = startBody({ clientRequestId: "r-9" });
+    await assert.rejects(
+      reader.call(operations.startFlow, { params: { holdingidentityshorthash: node }, body }),
+      refused("forbidden", "flow.startForbidden"),
+    );
+    assert.equal(flows.has("r-9"), false);
+  });
+
+  test("lists the states of a vault, of the only type where none is named", async () => {
+    const { body } = await client.call(operations.listVaultStates, { params: { holdingidentityshorthash: node }, query: { limit: 10 } });
+    assert.deepEqual(body, {
+      states: [
+        { ref: "SHA-256:00:0", type: "com.example.Note", contract: "com.example.NoteContract", notary: SERVICE, json: { amount: "1.50" } },
+      ],
+      next: "more",
+    });
+  });
+
   test("writes one line per request, without credentials", async () => {
     logged.length = 0;
     await http("GET", "/api/v5_2/cpi?x=secret");
@@ -363,7 +413,15 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     commit: unused,
     acknowledge: unused,
     due: unused,
-    read: unused,
+    async read({ read }) {
+      assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
+      return {
+        states: [
+          { ref: "SHA-256:00:0", type: "com.example.Note", notary: SERVICE, json: { amount: "1.50" }, createdAt: 0, consumedAt: null },
+        ],
+        next: "more",
+      };
+    },
   };
 }
 
