@@ -69,11 +69,9 @@ export class Courier {
     const owed = [...this.#owed.values()];
     this.#owed.clear();
     if (owed.length > 0) this.publish(owed);
-    for (const [vnode, acknowledgements] of this.#acknowledged) {
-      void this.#track(
-        "acknowledgements not stored",
-        this.#world.persistence.acknowledge({ vnode, acknowledgements: [...acknowledgements.values()] }),
-      );
+    for (const [vnode, known] of this.#acknowledged) {
+      const acknowledgements = [...known.values()];
+      void this.#track("acknowledgements not stored", () => this.#world.persistence.acknowledge({ vnode, acknowledgements }));
     }
     this.#acknowledged.clear();
   }
@@ -86,13 +84,13 @@ export class Courier {
     const { bus, digest } = this.#world;
     const messages = this.#outgoing;
     this.#outgoing = [];
-    void this.#track("messages not published", bus.publish(messages.map((message) => sessionRecord(message, digest))));
+    void this.#track("messages not published", () => bus.publish(messages.map((message) => sessionRecord(message, digest))));
   }
 
-  async #track(failed: string, work: Promise<unknown>): Promise<void> {
+  async #track(failed: string, work: () => Promise<unknown>): Promise<void> {
     this.#inFlight++;
     try {
-      await work;
+      await work();
     } catch (cause) {
       // The outbox keeps them: they are sent again when their time comes.
       const facts = cause instanceof BowlineError ? { code: cause.code } : { cause: String(cause) };

@@ -450,7 +450,7 @@ class Worker implements FlowWorker {
 
   #backOff(attempt: number): number {
     const chance = (this.#options.random(1)[0] ?? 0) / 255;
-    return (Math.min(RETRY_FIRST_MS * 2 ** attempt, RETRY_MAX_MS) / 2) * (1 + chance);
+    return Math.round((Math.min(RETRY_FIRST_MS * 2 ** attempt, RETRY_MAX_MS) / 2) * (1 + chance));
   }
 }
 
