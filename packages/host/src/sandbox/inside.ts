@@ -1,5 +1,5 @@
-// What runs inside an isolate, between the bundle and the host. It never runs here: only its text is used, so it may name
-// nothing outside itself.
+// What runs inside an isolate, between the bundle and the host. It never runs here: only the text of these
+// functions is used, so that each may name nothing outside itself.
 //
 // Guarantees: whatever the bundle answers leaves as one string, made while the run's time limit counts. Getters, proxies and
 // classes of author code therefore run in here, in time, or not at all; the host parses text and never touches an object.
@@ -15,13 +15,22 @@ export interface Inside {
   check(transaction: never, outputs: readonly { readonly type: string; readonly data: never }[]): string;
 }
 
-export function inside(bundle: CordappBundle, depthMax: number, charsMax: number): Inside {
+export interface Answers {
+  /** In the notation; throws on what cannot be said in it. */
+  text(value: unknown): string;
+  /** What `work` answers, or why it threw: always JSON. */
+  attempt(work: () => string): string;
+}
+
+export function answersWithin(depthMax: number, charsMax: number): Answers {
   const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
   const base64 = (bytes: Uint8Array): string => {
     let text = "";
     for (let i = 0; i < bytes.length; i += 3) {
-      const [a, b, c] = [bytes[i] as number, bytes[i + 1] ?? 0, bytes[i + 2] ?? 0];
+      const a = bytes[i] as number;
+      const b = bytes[i + 1] ?? 0;
+      const c = bytes[i + 2] ?? 0;
       text += `${BASE64[a >> 2]}${BASE64[((a & 3) << 4) | (b >> 4)]}`;
       text += i + 1 < bytes.length ? BASE64[((b & 15) << 2) | (c >> 6)] : "=";
       text += i + 2 < bytes.length ? BASE64[c & 63] : "=";
@@ -48,11 +57,6 @@ export function inside(bundle: CordappBundle, depthMax: number, charsMax: number
       if (member !== undefined) pairs.push([key.startsWith("#") ? `#${key}` : key, wire(member, depth + 1)]);
     return Object.fromEntries(pairs);
   };
-  const text = (value: unknown): string => {
-    const written = JSON.stringify(wire(value, 0));
-    if (written.length > charsMax) throw new TypeError(`it takes ${written.length} characters, more than ${charsMax}`);
-    return written;
-  };
   /** Whatever was thrown, as words. */
   const reason = (thrown: unknown): string => {
     try {
@@ -61,14 +65,23 @@ export function inside(bundle: CordappBundle, depthMax: number, charsMax: number
       return "something that cannot be described";
     }
   };
-  const attempt = (work: () => string): string => {
-    try {
-      return `{"ok":${work()}}`;
-    } catch (thrown) {
-      return JSON.stringify({ thrown: String(reason(thrown)).slice(0, 1_000) });
-    }
+  return {
+    text(value) {
+      const written = JSON.stringify(wire(value, 0));
+      if (written.length > charsMax) throw new TypeError(`it takes ${written.length} characters, more than ${charsMax}`);
+      return written;
+    },
+    attempt(work) {
+      try {
+        return `{"ok":${work()}}`;
+      } catch (thrown) {
+        return JSON.stringify({ thrown: String(reason(thrown)).slice(0, 1_000) });
+      }
+    },
   };
+}
 
+export function inside(bundle: CordappBundle, { text, attempt }: Answers): Inside {
   return {
     manifest: () => attempt(() => text(bundle.manifest)),
     activate: (starts, deliveries) =>

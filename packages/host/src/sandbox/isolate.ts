@@ -11,9 +11,9 @@ import { dirname, join } from "node:path";
 import { BowlineError, type Data, type Log } from "@bowline/base";
 import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
 import ivm from "isolated-vm";
-import { type Inside, inside } from "./inside.ts";
+import { answersWithin, type Inside, inside } from "./inside.ts";
 import { ANSWER_CHARS_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
-import { tame } from "./tame.ts";
+import { boundNativeLoops, datesInUtc } from "./tame.ts";
 import type { Warm } from "./warm-pool.ts";
 import { parseAnswer, WIRE_DEPTH_MAX } from "./wire.ts";
 
@@ -55,7 +55,7 @@ const LOCKDOWN = `lockdown(${JSON.stringify({
 const ENTER = `(script, depthMax, charsMax) => {
   const compartment = new Compartment({ globals: {}, __options__: true });
   Object.freeze(compartment.globalThis);
-  return (${inside})(compartment.evaluate(script + "\\n;__cordapp.cordapp"), depthMax, charsMax);
+  return (${inside})(compartment.evaluate(script + "\\n;__cordapp.cordapp"), (${answersWithin})(depthMax, charsMax));
 }`;
 
 /** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */
@@ -66,7 +66,7 @@ function sesSnapshot(): ivm.ExternalCopy<ArrayBuffer> {
   const ses = readFileSync(join(dirname(createRequire(import.meta.url).resolve("ses")), "ses.umd.min.js"), "utf8");
   // SES wants a console to tame; this one is deaf.
   const console = `globalThis.console = new Proxy({}, { get: () => () => {} });`;
-  snapshot = ivm.Isolate.createSnapshot([{ code: `"use strict";(${tame})();${console}${ses}` }]);
+  snapshot = ivm.Isolate.createSnapshot([{ code: `"use strict";(${datesInUtc})();(${boundNativeLoops})();${console}${ses}` }]);
   return snapshot;
 }
 
