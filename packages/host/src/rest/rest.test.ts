@@ -352,6 +352,25 @@ describe("REST", () => {
     });
   });
 
+  test("forgets a request whose client has gone, and what it had uploaded", async () => {
+    logged.length = 0;
+    const gone = request(`https://localhost:${rest.port}/api/v5_2/cpi`, {
+      agent,
+      method: "POST",
+      headers: {
+        authorization: `Basic ${btoa(`${ADMIN.login}:${ADMIN.password}`)}`,
+        "content-type": "multipart/form-data; boundary=x",
+        "content-length": "1000000",
+      },
+    });
+    gone.on("error", () => undefined);
+    gone.write('--x\r\nContent-Disposition: form-data; name="upload"; filename="a.cpi"\r\n\r\nhalf of it');
+    while ((await readdir(uploads)).length === 0) await sleep(5);
+    gone.destroy();
+    while ((await readdir(uploads)).length > 0) await sleep(5);
+    while (!logged.some(({ facts }) => facts.aborted === true)) await sleep(5);
+  });
+
   test("writes one line per request, without credentials", async () => {
     logged.length = 0;
     await http("GET", "/api/v5_2/cpi?x=secret");

@@ -27,6 +27,7 @@ const REQUESTS_AT_ONCE_MAX = 1_000;
 /** Headers and body of one request must arrive within this. */
 const REQUEST_TIMEOUT_MS = 300_000;
 const KEEP_ALIVE_MS = 72_000;
+const DRAIN_MS = 3_000;
 const PARAMETER_LENGTH_MAX = 512;
 
 export interface RestRoleOptions {
@@ -67,7 +68,14 @@ export async function createRestRole(options: RestRoleOptions): Promise<RestRole
   const address = app.server.address();
   const port = typeof address === "object" && address !== null ? address.port : listen.port;
   log.info("REST is listening", { host: listen.host, port });
-  return { port, close: () => app.close() };
+  return { port, close: () => drain(app, clock) };
+}
+
+/** Answers what is in hand; who waits for longer than that is cut off, and asks again elsewhere. */
+async function drain(app: FastifyInstance, clock: Clock): Promise<void> {
+  const cancel = clock.after(DRAIN_MS, () => app.server.closeAllConnections());
+  await app.close();
+  cancel();
 }
 
 async function listenOn(app: FastifyInstance, listen: RestRoleOptions["listen"]): Promise<void> {
@@ -109,23 +117,25 @@ async function prepare(app: FastifyInstance, { log, clock }: RestRoleOptions): P
   app.decorateRequest("login", "");
   app.addHook("onRequest", async (request, reply) => {
     running++;
+    // "close" comes for every request, also for one whose client has gone.
+    reply.raw.once("close", () => {
+      running--;
+      log.info("request", {
+        method: request.method,
+        route: request.routeOptions.url ?? "unknown",
+        ...(reply.raw.writableFinished ? { status: reply.statusCode } : { aborted: true }),
+        ms: clock.now() - request.startedAt,
+        ...(request.login === "" ? {} : { user: request.login }),
+      });
+    });
     request.startedAt = clock.now();
     // As the original's 5.2: any page may ask, none does so with a browser's stored credentials.
     reply.headers({ "cache-control": "no-cache", "access-control-allow-origin": "*", "x-content-type-options": "nosniff" });
     if (running > REQUESTS_AT_ONCE_MAX)
       throw new BowlineError("tooMany", "rest.busy", "The server has too many requests in hand. Try again in a second.");
+    // Before credentials are looked at, as in the original.
     const length = Number(request.headers["content-length"] ?? 0);
     if (length > UPLOAD_BYTES_MAX) throw tooLarge(length);
-  });
-  app.addHook("onResponse", async (request, reply) => {
-    running--;
-    log.info("request", {
-      method: request.method,
-      route: request.routeOptions.url ?? "unknown",
-      status: reply.statusCode,
-      ms: clock.now() - request.startedAt,
-      ...(request.login === "" ? {} : { user: request.login }),
-    });
   });
   app.setErrorHandler((error, _, reply) => sendFailure(error, reply, log));
   app.setNotFoundHandler(notFound);
