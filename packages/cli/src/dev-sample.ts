@@ -40,15 +40,23 @@ export interface SampleResult {
   readonly seconds: number;
 }
 
-export async function runSample(connection: Connection, companies: readonly NamedNode[], progress: Progress): Promise<SampleResult> {
+/** Ends early, as an import that is interrupted, when `signal` says so. */
+export async function runSample(
+  connection: Connection,
+  companies: readonly NamedNode[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<SampleResult> {
   const files = { obligations: sampleFile("obligations.csv"), settlements: sampleFile("settlements.csv") };
   const expected = expectedFrom(
     files,
     companies.map(({ x500Name }) => x500Name),
     new Date().toISOString().slice(0, 10),
   );
-  const issued = await importSample(connection, companies, progress, "Issuing", FLOWS.issue, files.obligations);
-  const settled = await importSample(connection, companies, progress, "Settling", FLOWS.settle, files.settlements);
+  const importAll = (what: string, flow: string, text: string) =>
+    importSample({ connection, nodes: companies, progress, signal }, what, flow, text);
+  const issued = await importAll("Issuing", FLOWS.issue, files.obligations);
+  const settled = await importAll("Settling", FLOWS.settle, files.settlements);
   progress.step("Adding up what each company owes and is owed");
   const positions = await ledgerPositions(connection, companies);
   const foreign = await foreignFlows(connection, companies);
@@ -72,17 +80,23 @@ export async function runSample(connection: Connection, companies: readonly Name
 
 const sampleFile = (name: string): string => readFileSync(join(EXAMPLE, "sample", name), "utf8");
 
+interface SampleImport {
+  readonly connection: Connection;
+  readonly nodes: readonly NamedNode[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
 async function importSample(
-  { flows }: Connection,
-  nodes: readonly NamedNode[],
-  progress: Progress,
+  { connection, nodes, progress, signal }: SampleImport,
   what: string,
   flow: string,
   text: string,
 ): Promise<ImportReport> {
   const plan = planImport(parseRows(text, "csv"), { flow, asColumn: "debtor", nodes, mappings: [], fixed: [], prefix: PREFIX });
   progress.step(`${what} obligations, from ${nodes.map(({ x500Name }) => shortName(x500Name)).join(", ")} at once`);
-  const report = await runImport(plan, flow, flows, {
+  const report = await runImport(plan, flow, connection.flows, {
+    signal,
     concurrency: CONCURRENCY,
     patienceMs: PATIENCE_MS,
     now: () => performance.now(),

@@ -41,11 +41,12 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
   if (running !== undefined)
     throw usage("running", `A network runs here already: ${running.url}. Stop it with Ctrl-C where it was started.`);
   const progress = createProgress(terminal, () => performance.now());
-  const interrupted = interruption();
+  const stop = new AbortController();
+  const interrupted = interruption().then(() => stop.abort());
   progress.step("Starting the network");
   const worker = startWorker({ home, environment: terminal.environment, onProgress: (text) => progress.detail(text), ...portOf(options) });
   try {
-    const work = run(terminal, options, home, worker, progress);
+    const work = run(terminal, options, { home, worker, progress, signal: stop.signal });
     work.catch(() => {}); // Looked at below, unless the user has had enough first.
     const ended = await Promise.race([work, interrupted.then(() => EXIT.interrupted), diedEarly(worker, work)]);
     if (ended === EXIT.interrupted) progress.note("Stopping …");
@@ -61,7 +62,16 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
 }
 
 /** Everything from the first byte to the last line; the network stays up after it. */
-async function run(terminal: Terminal, options: Options, home: string, worker: Worker, progress: Progress): Promise<ExitCode> {
+async function run(
+  terminal: Terminal,
+  options: Options,
+  {
+    home,
+    worker,
+    progress,
+    signal,
+  }: { readonly home: string; readonly worker: Worker; readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<ExitCode> {
   // Loaded while the worker starts, which is where the time goes.
   const [{ connectTo }, { devPackages, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
     import("./connection.ts"),
@@ -77,7 +87,7 @@ async function run(terminal: Terminal, options: Options, home: string, worker: W
   const connection = connectTo({ url: ready.url, user: ready.user, password, ca: readFileSync(ready.caFile, "utf8") });
   try {
     const companies = await prepareNetwork(connection, packages, progress);
-    const result = await runSample(connection, companies, progress);
+    const result = await runSample(connection, companies, progress, signal);
     const summary = {
       ...result,
       agrees: result.agrees ?? null,

@@ -195,14 +195,14 @@ class ImportRun {
     const { now, sleep, onTrouble, patienceMs, signal } = this.#world;
     for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(delayMs * 2, RETRY_MAX_MS)) {
       if (this.#stopped !== undefined) throw this.#stopped;
-      if (signal?.aborted)
-        throw new BowlineError("unavailable", "cli.interrupted", "The import was interrupted. Run it again to continue.");
+      if (signal?.aborted) throw interrupted();
       try {
         const answer = await ask();
         this.#answeredAt = now();
         return answer;
       } catch (thrown) {
         if (!(thrown instanceof BowlineError) || !isPassing(thrown)) throw thrown;
+        if (signal?.aborted) throw interrupted();
         if (now() - this.#answeredAt > patienceMs) throw thrown;
         onTrouble(thrown.message);
         await sleep(delayMs);
@@ -210,6 +210,8 @@ class ImportRun {
     }
   }
 }
+
+const interrupted = () => new BowlineError("unavailable", "cli.interrupted", "The import was interrupted. Run it again to continue.");
 
 const isPassing = ({ kind }: BowlineError): boolean => kind === "unavailable" || kind === "tooMany";
 
