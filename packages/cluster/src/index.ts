@@ -2,7 +2,7 @@ export { ensureBuiltInRoles, ensureFirstAdmin, loadUser, type StoredUser } from 
 export { type AccessDecision, accessDecision, type Permission } from "./access.ts";
 export { BUILT_IN_ROLES, flowExecutorRole, type RoleTemplate } from "./built-in-roles.ts";
 export { loadCertificates, saveCertificate } from "./certificates.store.ts";
-export { type CertificateUsage, chainPem, checkAlias, parseChain, parseUsage } from "./certificates.ts";
+export { type CertificateUsage, checkAlias, parseUsage } from "./certificates.ts";
 export { ensureConnection, loadConnection, type StoredConnection } from "./connections.store.ts";
 export {
   failInterruptedUploads,

@@ -8,6 +8,7 @@ import { decodeParameters } from "@bowline/membership";
 import { openDatabase } from "../adapters/postgres.ts";
 import { openConnection } from "../sealed-connection.ts";
 import type { ConnectionDetails, LogicalDatabase, RoleName } from "../services.ts";
+import { createDbRole } from "./db.ts";
 import { groupParametersPreimage } from "./signing.ts";
 import {
   ADMIN,
@@ -18,6 +19,7 @@ import {
   groupPolicy,
   NOTARY,
   newSigner,
+  quietLog,
   SERVICE,
   startTestCluster,
   type TestCluster,
@@ -230,6 +232,41 @@ describe("the db role", () => {
     assert.equal((await rest().virtualNodes(null)).length, 3);
     assert.equal(decodeParameters((await rest().groupParameters({ groupId: GROUP_ID, hash: null }))?.bytes as Uint8Array).epoch, 2);
     assert.ok(existsSync(cluster.folder));
+  });
+
+  test("does again what a crash has half done, and comes out at the same virtual node", async () => {
+    const aliceOf = async () => (await rest().members({ groupId: GROUP_ID })).find(({ info }) => info.name === ALICE);
+    const keys = (await aliceOf())?.info.ledgerKeys;
+    await withDatabase({ ...cluster.administrator, schema: "config" }, async ({ sql }) => {
+      const [alice] = await sql.query<{ id: string }>("SELECT holding_identity_id AS id FROM holding_identity WHERE x500_name = $1", [
+        ALICE,
+      ]);
+      // All is there but the transaction that completes it; and another node's schemas are of an older program.
+      await sql.query("DELETE FROM virtual_node WHERE holding_identity_id = $1", [alice?.id]);
+      await sql.query("UPDATE virtual_node_operation SET state = 'IN_PROGRESS' WHERE request_id = $1", [alice?.id]);
+      await sql.query("UPDATE virtual_node SET schema_level = 'older'");
+      cluster = await cluster.restart();
+      while ((await rest().virtualNodeStatus({ requestId: alice?.id ?? "" })).status !== "SUCCEEDED")
+        await new Promise((again) => setTimeout(again, 20));
+      const levels = await sql.query<{ level: string }>(
+        "SELECT schema_level AS level FROM virtual_node WHERE uniqueness_dml_connection_id IS NULL",
+      );
+      assert.equal(new Set(levels.map(({ level }) => level)).size, 1);
+      assert.notEqual(levels[0]?.level, "older");
+    });
+    assert.deepEqual((await aliceOf())?.info.ledgerKeys, keys);
+    assert.equal((await rest().virtualNodes(null)).length, 3);
+  });
+
+  test("says so when the secrets root is another one", async () => {
+    const { administrator } = cluster;
+    const env = { now: Date.now, random: (length: number) => new Uint8Array(length).fill(1) };
+    const secretsRoot = { passphrase: "another passphrase", salt: "another salt of tests" };
+    const crypto = cluster.calls.for("db").crypto;
+    await assert.rejects(
+      createDbRole({ administrator, secretsRoot, crypto, firstAdmin: ADMIN, env, log: quietLog }),
+      refused("secrets.rootChanged"),
+    );
   });
 
   test("stores certificate chains by usage and alias, and refuses what is none", async () => {
