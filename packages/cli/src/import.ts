@@ -115,7 +115,7 @@ export async function runImport(plan: readonly PlannedRow[], flow: string, port:
     refused: count("refused"),
     unfinished: count("unfinished"),
     resumed: outcomes.filter(({ outcome }) => outcome.kind === "completed" && outcome.resumed).length,
-    seconds: (world.now() - startedAt) / 1_000,
+    seconds: Math.round(world.now() - startedAt) / 1_000,
     outcomes,
   };
 }
