@@ -35,12 +35,9 @@ const Talker = flow({
       if (pauseMs > 0) await ctx.sleep(pauseMs);
       await ctx.syscall({ kind: "platform", flow: sign, input: { burst, sum: sum ?? -1 } });
     }
-    await ctx.sendAll([
-      { session: one, payload: "end" },
-      { session: other, payload: -1 },
-    ]);
-    const [all] = await Promise.all([one.receive(Type.Array(Type.Integer())), ctx.sleep(1)]);
-    return { heard, all };
+    const [all] = await Promise.all([one.sendAndReceive("end", Type.Array(Type.Integer())), ctx.sleep(1)]);
+    const [refused] = await Promise.all([other.sendAndReceive("end", Type.Array(Type.Integer())), other.send(-1)]);
+    return { heard, all, refused };
   },
 });
 
@@ -53,7 +50,11 @@ const Listener = responder({
     for (;;) {
       const message = await session.receive(Type.Union([Type.Integer(), Type.Literal("sum"), Type.Literal("end")]));
       if (message === -1) return;
-      if (message === "end") return session.send(seen);
+      if (message === "end") {
+        await session.send(seen);
+        if (session.id.endsWith(":1")) return;
+        continue;
+      }
       if (message === "sum") {
         await session.send(sum);
         sum = 0;
@@ -134,7 +135,7 @@ async function live(day: Day): Promise<void> {
   const all = Array.from({ length: total }, (_, index) => index);
   for (const id of ids) {
     const { status, outcome } = await trial.finished(id);
-    assert.deepEqual(outcome, { ok: { heard, all } }, `${id} ${status}`);
+    assert.deepEqual(outcome, { ok: { heard, all, refused: [] } }, `${id} ${status}`);
     for (const path of ["1", "2"]) {
       const row = await trial.finished(responderFlowId(`${id}:${path}`, digest), BOB);
       assert.deepEqual([row.status, row.outcome], ["COMPLETED", { ok: null }]);
@@ -156,6 +157,14 @@ async function endsClean(trial: Trial): Promise<void> {
   trial.faults = { ...trial.faults, drop: 0, fibersLost: 0, commitAnswerLost: 0, commitUnavailable: 0, callUnavailable: 0 };
   await trial.run(300_000);
   for (const store of Object.values(trial.stores)) assert.deepEqual(await store.unacknowledged(trial.now + 120_000, 100), []);
+  for (const store of Object.values(trial.stores)) {
+    const flows = await store.load((await store.list({})).map(({ id }) => id));
+    assert.deepEqual(
+      flows.flatMap(({ inbox }) => inbox),
+      [],
+      "nothing lies in an inbox that nobody will read",
+    );
+  }
   const errors = trial.logs.filter(({ level }) => level === "error");
   assert.deepEqual(errors, []);
 }

@@ -276,6 +276,39 @@ describe("time, chance and faults", () => {
     assert.equal(outcome.ok[2], (steps[2] as Uint8Array).join());
   });
 
+  test("a flow that is taken over while it waits for an answer does not ask its counterparty again", async () => {
+    const asks = flow({
+      name: "Asks",
+      startable: true,
+      initiates: PING,
+      input: Type.Object({}),
+      async call(ctx) {
+        const session = await ctx.initiate(BOB);
+        return [await session.sendAndReceive(1, Type.Integer()), await session.sendAndReceive(2, Type.Integer())];
+      },
+    });
+    const counts = responder({
+      name: "Counts",
+      answers: PING,
+      async call(ctx, session) {
+        for (let count = 1; count <= 2; count++) {
+          const heard = await session.receive(Type.Integer());
+          await ctx.sleep(10_000);
+          await session.send(heard * 10 + count);
+        }
+      },
+    });
+    const trial = new Trial({ cordapp: app(asks, counts) });
+    const first = await trial.worker();
+    const id = await trial.start("Asks", {});
+    await trial.run(5_000);
+    first.crash();
+    await trial.worker("second");
+    // Whoever reads the journal of a flow that waits wakes it too.
+    await trial.wake(id);
+    assert.deepEqual((await trial.finished(id)).outcome, { ok: [11, 22] });
+  });
+
   test("a call that finds the world down is made again, later and later, and other flows go on", async () => {
     let failures = 5;
     const times: number[] = [];
