@@ -1,6 +1,6 @@
 // Hash suite 1: SHA-256. Ledger, keys, packages and identities are all named by it.
 
-import { createHmac, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import { concat, type HoldingIdentity, type SecureHash, secureHash, shortHash, utf8, type X500Name } from "@bowline/base";
 
 /** The digest of the parts, one after the other. Whoever hashes parts of varying length frames them. */
@@ -11,11 +11,20 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 
 export const secureHashOf = (...parts: readonly Uint8Array[]): SecureHash => secureHash(sha256(...parts));
 
-/** HMAC-SHA-256 of the parts, one after the other. */
+const BLOCK_LENGTH = 64;
+
+/**
+ * HMAC-SHA-256 (RFC 2104) of the parts, one after the other. Two digests at once: an HMAC object of Node costs six times as
+ * much, and a transaction takes one for each of its leaves.
+ */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const hmac = createHmac("sha256", key);
-  for (const part of parts) hmac.update(part);
-  return plain(hmac.digest());
+  const inner = new Uint8Array(BLOCK_LENGTH).fill(0x36);
+  const outer = new Uint8Array(BLOCK_LENGTH).fill(0x5c);
+  for (const [i, byte] of (key.length > BLOCK_LENGTH ? sha256(key) : key).entries()) {
+    inner[i] = byte ^ 0x36;
+    outer[i] = byte ^ 0x5c;
+  }
+  return sha256(outer, sha256(inner, ...parts));
 }
 
 /** The full hash is SHA-256 over the canonical name followed by the group id, as UTF-8, with nothing between them. */

@@ -2,6 +2,7 @@
 // failures of the pure modules as failures of the flow.
 
 import { BowlineError, type Data, type Decoder, decode, decoder, encode } from "@bowline/base";
+import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, type FlowDefinition, FlowError, flow, type SessionId, type TransactionView } from "@bowline/sdk";
 import Type, { type Static, type TSchema } from "typebox";
 import { Bytes } from "./leaves.ts";
@@ -46,10 +47,14 @@ export async function ownedOutputs(
   context: FlowContext,
   transactions: readonly VerificationReply["outputs"][],
 ): Promise<readonly (readonly VisibleOutput[])[]> {
-  const participants = [...new Set(transactions.flat().flatMap((output) => output.participants))];
+  const participants = [...new Set(simpleParticipants(transactions.flat()))];
   const mine = participants.length === 0 ? [] : (await ask(context, "crypto.filterMyKeys", { keys: participants })).keys;
   return transactions.map((outputs) => keptOutputs(outputs, mine));
 }
+
+/** Who has a part in a composite key takes part. */
+export const simpleParticipants = (outputs: readonly { readonly participants: readonly string[] }[]): readonly string[] =>
+  outputs.flatMap(({ participants }) => participants.flatMap(leafKeys));
 
 export const keptOutputs = (outputs: VerificationReply["outputs"], mine: readonly string[]): readonly VisibleOutput[] =>
   outputs.flatMap(({ participants, json }, index) =>

@@ -16,10 +16,22 @@
 // initiator falls silent after U asks the notary itself, by READ.
 
 import { type Data, decoder } from "@bowline/base";
-import { keyIdOf } from "@bowline/crypto";
+import { keyIdOf, leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, failureOf, type SessionId, type TransactionProposal } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
-import { ask, type Carried, exchange, handOver, keptOutputs, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
+import {
+  ask,
+  type Carried,
+  exchange,
+  handOver,
+  keptOutputs,
+  Party,
+  platformFlow,
+  send,
+  simpleParticipants,
+  takeBack,
+  writeVault,
+} from "./asking.ts";
 import { resolveFromProposer, serveChain } from "./backchain.flow.ts";
 import { buildTransaction } from "./builder.ts";
 import { decodeGroupParameters, groupParametersHash, notaryOf } from "./group-parameters.ts";
@@ -27,7 +39,7 @@ import { Bytes } from "./leaves.ts";
 import { BACKCHAIN_REQUEST_MAX, SIGNATURES_MAX } from "./limits.ts";
 import { askNotary, notaryResponder } from "./notary.flow.ts";
 import type { LedgerServices, NotaryMode } from "./ports.ts";
-import { decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { decodeSignature, encodeSignature, keysById, type TransactionSignature } from "./signatures.ts";
 import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
 
@@ -110,7 +122,7 @@ const sign = platformFlow({
         groupParameters: parameters.bytes,
         verified: null,
       }),
-      ask(context, "crypto.filterMyKeys", { keys: transaction.signatories }),
+      ask(context, "crypto.filterMyKeys", { keys: transaction.signatories.flatMap(leafKeys) }),
     ]);
     if (!reply.valid) throw invalidContent(transaction, reply);
     if (keys.length === 0)
@@ -136,8 +148,7 @@ const finalize = platformFlow({
       ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) }),
     ]);
     // Our own valid signature is the proof that our row is there: it is given out only together with it.
-    const ours = transaction.signatories.filter((key) => keys.includes(key));
-    if (signatures.invalid.length > 0 || ours.length === 0 || ours.some((key) => signatures.missing.includes(key)))
+    if (signatures.invalid.length > 0 || !signatures.signers.some((key) => keys.includes(key)))
       throw new FlowError("ledger.notSigned", `Transaction ${transaction.id} does not carry this member's valid signature: sign it first.`);
     let outcome: Outcome;
     try {
@@ -218,7 +229,8 @@ const answerProposal = platformFlow({
       ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) }),
       context.now(),
     ]);
-    const toSign = reply.signatures.missing.filter((key) => keys.includes(key));
+    const { missing, signers } = reply.signatures;
+    const toSign = missing.flatMap(leafKeys).filter((key) => keys.includes(key) && !signers.includes(key));
     const ours = await signWith(context, transaction, toSign, now, transaction.metadata.platformVersion);
     const signed = withSignatures(carried.signed, ours);
     await writeVault(context, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
@@ -369,7 +381,7 @@ async function refuse(
   refusal: { type: string; message: string },
   session: Party,
 ): Promise<void> {
-  const { keys } = await ask(context, "crypto.filterMyKeys", { keys: signed.transaction.signatories });
+  const { keys } = await ask(context, "crypto.filterMyKeys", { keys: signed.transaction.signatories.flatMap(leafKeys) });
   if (keys.length > 0)
     await writeVault(context, { kind: "invalid", bytes: encodeSigned(signed), reason: refusal.message, evidence: { kind: "refusal" } });
   await tellAll(context, [session], { kind: "refusal", ...stopped(new FlowError(refusal.type, refusal.message)) });
@@ -427,7 +439,7 @@ async function tellAll(context: FlowContext, sessions: readonly Party[], payload
 
 /** What strangers sign is nothing to us. */
 function ofSignatories({ signatories }: Transaction, records: readonly Uint8Array[]): readonly TransactionSignature[] {
-  const required = new Set(signatories.map(keyIdOf));
+  const required = keysById(signatories);
   return records.map(decodeSignature).filter(({ by, batch }) => batch === undefined && required.has(by));
 }
 
@@ -440,7 +452,7 @@ const sameSigner = (a: TransactionSignature, b: TransactionSignature): boolean =
   a.by === b.by && (a.batch === undefined) === (b.batch === undefined);
 
 const keysInvolved = ({ signed, outputs }: Carried): readonly string[] => [
-  ...new Set([...signed.transaction.signatories, ...outputs.flatMap(({ participants }) => participants)]),
+  ...new Set([...signed.transaction.signatories.flatMap(leafKeys), ...simpleParticipants(outputs)]),
 ];
 
 const carry = (signed: SignedTransaction, reply: VerificationReply, signaturesFollow: boolean): Carried => ({

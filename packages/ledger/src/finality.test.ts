@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import type { Data, X500Name } from "@bowline/base";
+import { type Data, decode, encode, type SecureHash, type X500Name } from "@bowline/base";
 import {
   type FlowContext,
   FlowError,
   flow,
   type Outcome,
+  type PlatformFlowName,
   type Protocol,
   responder,
   type StateAndRef,
@@ -15,8 +16,8 @@ import Type from "typebox";
 import { stateRef } from "./leaves.ts";
 import { MemoryNetwork, type Message } from "./network.memory.ts";
 import type { ListedState, TransactionStatus } from "./ports.ts";
-import { Note, type Party, sample } from "./sample.memory.ts";
-import { checkSignatures } from "./signatures.ts";
+import { Note, type Party, sample, signatureOf } from "./sample.memory.ts";
+import { checkSignatures, encodeSignature } from "./signatures.ts";
 import { decodeSigned } from "./transaction.ts";
 
 const shared = await sample();
@@ -283,6 +284,72 @@ test("a proposer cannot be made to show what is no ancestor", async () => {
   network.adopt(vaults);
   const spend = shared.propose({ inputs: [`${issued}:0`], outputs: [{ owner: bob, amount: 8 }], signedBy: [alice] });
   assert.equal(failureOf(await settle(alice, spend, bob)), "ledger.backchainRefused");
+});
+
+for (const [what, signatures, expected] of [
+  ["no signature", () => [], "ledger.signaturesMissing"],
+  [
+    "a signature of something else",
+    () => [encodeSignature(signatureOf(`SHA-256:${"0".repeat(64)}` as SecureHash, bob.keys))],
+    "ledger.signatureInvalid",
+  ],
+  ["a stranger's signature", (id: SecureHash) => [encodeSignature(signatureOf(id, carol.keys))], "ledger.signaturesMissing"],
+] as const)
+  test(`a peer that answers with ${what} is not believed, and the notary is not asked`, async () => {
+    const Sloppy = responder({
+      name: "com.example.Sloppy",
+      answers: PROTOCOL,
+      call: async (_, session) => {
+        const { transaction } = (await session.receive(Type.Unknown())) as { transaction: Uint8Array };
+        await session.sendAndReceive(
+          { kind: "signatures", signatures: signatures(decodeSigned(transaction).transaction.id) },
+          Type.Unknown(),
+        );
+      },
+    });
+    network = new MemoryNetwork(shared, [Settle, Sloppy]);
+    const seen = watch();
+    assert.equal(failureOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob)), expected);
+    await network.settle();
+    assert.deepEqual(
+      seen.messages.map(({ from, payload }) => [from, (payload as { kind: string }).kind]),
+      [
+        [alice.name, "proposal"],
+        [bob.name, "signatures"],
+        [alice.name, "abandoned"],
+      ],
+    );
+    assert.equal(await statusOf(alice, [...seen.ids][0] as string), "U");
+  });
+
+test("an author gains nothing by handing on what was not signed, or what was not verified", async () => {
+  const heard: string[] = [];
+  const Forger = responder({
+    name: "com.example.Forger",
+    answers: PROTOCOL,
+    call: async (context, session) => {
+      const party = { id: session.id, counterparty: session.counterparty };
+      const attempt = async (flowName: PlatformFlowName, input: Data): Promise<Data> => {
+        try {
+          return await context.syscall({ kind: "platform", flow: flowName, input });
+        } catch (thrown) {
+          heard.push((thrown as FlowError).type);
+          return null;
+        }
+      };
+      const { record } = (await attempt("ledger.receiveProposal", { session: party })) as { record: Uint8Array };
+      await attempt("ledger.finalize", { record, sessions: [] });
+      const { verdict, ...rest } = decode(record) as { verdict: Uint8Array } & { [key: string]: Data };
+      const forged = encode({ ...rest, verdict: encode({ ...(decode(verdict) as object), complete: true }) });
+      await attempt("ledger.answerProposal", { session: party, record: forged, refusal: null });
+    },
+  });
+  network = new MemoryNetwork(shared, [Settle, Forger]);
+  const seen = watch();
+  await settle(alice, issueTo(bob, 5, [alice, bob]), bob);
+  await network.settle();
+  assert.deepEqual(heard, ["ledger.notSigned", "ledger.verdictRefused"]);
+  assert.equal(await statusOf(bob, [...seen.ids][0] as string), undefined);
 });
 
 test("an issue and a move between two parties take few calls", async () => {

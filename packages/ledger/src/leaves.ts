@@ -3,9 +3,10 @@
 // form, no unknown fields, canonical names, bounded texts.
 
 import { badRequest, type Data, decode, decoder, encode, parseName, type SecureHash, type X500Name } from "@bowline/base";
+import { leafKeys, schemeOf } from "@bowline/crypto";
 import type { PublicKeyText, StateRef, TimeWindow } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
-import { ENCUMBRANCE_TAG_CHARACTERS_MAX, NAME_CHARACTERS_MAX } from "./limits.ts";
+import { ENCUMBRANCE_TAG_CHARACTERS_MAX, NAME_CHARACTERS_MAX, PUBLIC_KEY_CHARACTERS_MAX } from "./limits.ts";
 
 /** A group's number is its place in the transaction's tree. */
 export const GROUP = {
@@ -52,7 +53,7 @@ export const Bytes = Type.Refine(
 );
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: HASH_PATTERN }));
 const Name = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX, pattern: PRINTABLE });
-const PublicKey = Type.String({ minLength: 1, maxLength: 2_048, pattern: "^[A-Za-z0-9+/]+={0,2}$" });
+const PublicKey = Type.String({ minLength: 1, maxLength: PUBLIC_KEY_CHARACTERS_MAX, pattern: "^[A-Za-z0-9+/]+={0,2}$" });
 const Count = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
 const Version = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
@@ -124,7 +125,13 @@ export function metadataOf(leaf: Uint8Array): TransactionMetadata {
   return metadata;
 }
 
-export const publicKeyOf = (leaf: Uint8Array): PublicKeyText => readPublicKey(decode(leaf));
+/** Simple or composite. Throws `crypto.keyMalformed` or `crypto.compositeInvalid` on text that is no key. */
+export function publicKeyOf(leaf: Uint8Array): PublicKeyText {
+  const text = readPublicKey(decode(leaf));
+  for (const key of leafKeys(text)) schemeOf(key);
+  return text;
+}
+
 export const stateRefOf = (leaf: Uint8Array): StateRef => readStateRef(decode(leaf));
 export const stateOf = (leaf: Uint8Array): StateLeaf => readState(decode(leaf));
 export const commandInfoOf = (leaf: Uint8Array): CommandInfo => readCommandInfo(decode(leaf));

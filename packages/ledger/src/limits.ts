@@ -2,13 +2,18 @@
 
 /** Wire bytes of one transaction, signatures included. */
 export const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024;
+/** Decoded transactions that are kept at hand, and the largest of them. */
+export const DECODED_TRANSACTIONS_MAX = 256;
+export const DECODED_TRANSACTION_BYTES_MAX = 32 * 1024;
 /** Leaves of one component group. */
 export const GROUP_LEAVES_MAX = 4_096;
 /** Signatures that travel with one transaction. */
 export const SIGNATURES_MAX = 512;
 /** Characters of the name of a state type, a contract, a command, a package or a version. */
 export const NAME_CHARACTERS_MAX = 255;
-/** Members of one encumbrance group. */
+/** A composite key of as many keys as `crypto` allows. */
+export const PUBLIC_KEY_CHARACTERS_MAX = 64 * 1024;
+/** Characters of the tag that ties an encumbrance group together. */
 export const ENCUMBRANCE_TAG_CHARACTERS_MAX = 128;
 
 /** Transactions that one backchain request names. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { generateKeyPair, keyIdOf, signSync } from "@bowline/crypto";
+import { composeKeys, generateKeyPair, keyIdOf, signSync } from "@bowline/crypto";
 import { NOW, sample, signatureOf } from "./sample.memory.ts";
 import {
   batchOf,
@@ -27,7 +27,12 @@ type Record = (typeof signatures)[number];
 const check = (...records: readonly (Record | undefined)[]) => checkSignatures(transaction, records as readonly Record[]);
 
 test("everybody who must sign has signed, and the notary accepted", () => {
-  assert.deepEqual(check(...signatures, words[1]), { missing: [], invalid: [], notary: acceptedOf(transaction) });
+  assert.deepEqual(check(...signatures, words[1]), {
+    signers: [alice.keys.publicKey, bob.keys.publicKey],
+    missing: [],
+    invalid: [],
+    notary: acceptedOf(transaction),
+  });
 });
 
 test("whoever has not signed is named", () => {
@@ -37,7 +42,8 @@ test("whoever has not signed is named", () => {
 
 test("a stranger's signature counts for nothing and harms nothing", () => {
   const stranger = signatureOf(transaction.id, carol.keys);
-  assert.deepEqual(check(...signatures, stranger), { missing: [], invalid: [], notary: null });
+  assert.deepEqual(check(...signatures, stranger), check(...signatures));
+  assert.deepEqual(check(...signatures, stranger).missing, []);
 });
 
 test("a signature does not survive a change of what it covers", () => {
@@ -107,4 +113,14 @@ test("batches of every size prove each of their words", () => {
     const said = Array.from({ length: size }, (_, i) => (i === size - 1 ? acceptedOf(transaction) : acceptedOf(other)));
     assert.equal(check(network.words(said).at(-1)).notary?.kind, "accepted");
   }
+});
+
+test("a composite signatory is fulfilled by its threshold, whichever keys sign", () => {
+  const keys = [alice, bob, carol].map(({ keys: { publicKey } }) => ({ key: publicKey, weight: 1 }));
+  const shared = composeKeys({ threshold: 2, children: keys });
+  const proposal = network.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [] });
+  const joint = network.build({ ...proposal, signatories: [shared] });
+  const missing = (...by: readonly (typeof alice)[]) => checkSignatures(joint, network.sign(joint, ...by).signatures).missing;
+  assert.deepEqual([missing(), missing(bob), missing(bob, bob)], [[shared], [shared], [shared]]);
+  assert.deepEqual([missing(alice, carol), missing(bob, carol), missing(alice, bob, carol)], [[], [], []]);
 });

@@ -9,7 +9,9 @@ import { badRequest, concat, type Data, decode, decoder, encode, type Instant, t
 import {
   batchLeaf,
   batchTop,
+  isFulfilledBy,
   keyIdOf,
+  leafKeys,
   merkleRoot,
   proveLeaves,
   rootOfProof,
@@ -55,7 +57,9 @@ export type NotaryWord =
 
 /** What a transaction's signatures amount to. */
 export interface SignatureState {
-  /** Signatories whose valid signature is not there. */
+  /** The simple keys of signatories under which a valid signature is there. */
+  readonly signers: readonly PublicKeyText[];
+  /** Signatories that they do not fulfil. A composite one is fulfilled by its threshold. */
   readonly missing: readonly PublicKeyText[];
   /** Keys, by id, under which a signature is not valid. */
   readonly invalid: readonly SecureHash[];
@@ -146,13 +150,12 @@ export function batchOf(
  * caller, who may do it off the main thread, and hands the answers to `signatureState`.
  */
 export function signedBytesOf(transaction: Transaction, signatures: readonly TransactionSignature[]): readonly (SignedBytes | undefined)[] {
-  const keys = new Map([...transaction.signatories, transaction.notaryKey].map((key) => [keyIdOf(key), key]));
-  return signatures.map((record) => {
-    const publicKey = keys.get(record.by);
-    if (publicKey === undefined) return undefined;
-    const { signature, metadata } = record;
-    const bytes = record.batch === undefined ? transactionPreimage(transaction.id, metadata) : batchPreimage(record.batch, metadata);
-    return bytes === undefined ? undefined : { publicKey, bytes, signature, spec: metadata.spec };
+  const members = keysById(transaction.signatories);
+  const notaries = keysById([transaction.notaryKey]);
+  return signatures.map(({ by, signature, metadata, batch }) => {
+    const publicKey = (batch === undefined ? members : notaries).get(by);
+    const bytes = batch === undefined ? transactionPreimage(transaction.id, metadata) : batchPreimage(batch, metadata);
+    return publicKey === undefined || bytes === undefined ? undefined : { publicKey, bytes, signature, spec: metadata.spec };
   });
 }
 
@@ -162,20 +165,41 @@ export function signatureState(
   signatures: readonly TransactionSignature[],
   valid: readonly boolean[],
 ): SignatureState {
-  const required = new Set(transaction.signatories.map(keyIdOf));
-  const notaryKeyId = keyIdOf(transaction.notaryKey);
-  const signed = new Set<SecureHash>();
+  const members = keysById(transaction.signatories);
+  const notaries = keysById([transaction.notaryKey]);
+  const signers = new Set<PublicKeyText>();
   const invalid = new Set<SecureHash>();
-  let notary: NotaryWord | null = null;
-  signatures.forEach((record, i) => {
-    const counts = record.batch === undefined ? required.has(record.by) : record.by === notaryKeyId;
-    if (!counts) return;
-    if (valid[i] !== true) invalid.add(record.by);
-    else if (record.batch === undefined) signed.add(record.by);
-    else notary ??= wordOn(transaction.id, record.batch);
-  });
-  const missing = transaction.signatories.filter((key) => !signed.has(keyIdOf(key)));
-  return { missing, invalid: [...invalid], notary };
+  const words: { readonly by: PublicKeyText; readonly word: NotaryWord }[] = [];
+  for (const [i, { by, batch }] of signatures.entries()) {
+    const key = (batch === undefined ? members : notaries).get(by);
+    if (key === undefined) continue;
+    const word = batch === undefined ? null : wordOn(transaction.id, batch);
+    if (valid[i] !== true) invalid.add(by);
+    else if (batch === undefined) signers.add(key);
+    else if (word !== null) words.push({ by: key, word });
+  }
+  return {
+    signers: [...signers],
+    missing: transaction.signatories.filter((key) => !isFulfilledBy(key, signers)),
+    invalid: [...invalid],
+    notary: fulfilledWord(transaction.notaryKey, words),
+  };
+}
+
+/** Every simple key of these keys, by its id: what a signature names. */
+export const keysById = (keys: readonly PublicKeyText[]): ReadonlyMap<SecureHash, PublicKeyText> =>
+  new Map(keys.flatMap(leafKeys).map((key) => [keyIdOf(key), key]));
+
+/** What enough workers of the notary say: one word, since a notary never says two things of one transaction. */
+function fulfilledWord(
+  notaryKey: PublicKeyText,
+  words: readonly { readonly by: PublicKeyText; readonly word: NotaryWord }[],
+): NotaryWord | null {
+  for (const kind of ["accepted", "refused"] as const) {
+    const alike = words.filter(({ word }) => word.kind === kind);
+    if (isFulfilledBy(notaryKey, new Set(alike.map(({ by }) => by)))) return alike[0]?.word ?? null;
+  }
+  return null;
 }
 
 /** Both halves, on this thread. */

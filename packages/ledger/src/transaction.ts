@@ -8,7 +8,7 @@
 // passed its schema. Two transactions that differ in anything at all have different ids.
 
 import { badRequest, type Data, decode, decoder, encode, type SecureHash, type X500Name } from "@bowline/base";
-import { componentLeaf, componentNonce, componentTop, merkleRoot, transactionId } from "@bowline/crypto";
+import { componentLeaf, componentNonce, componentTop, merkleRoot, secureHashOf, transactionId } from "@bowline/crypto";
 import type { PublicKeyText, StateAndRef, StateRef, TimeWindow, TransactionView } from "@bowline/sdk";
 import Type from "typebox";
 import {
@@ -32,7 +32,13 @@ import {
   type TransactionMetadata,
   timeWindowOf,
 } from "./leaves.ts";
-import { GROUP_LEAVES_MAX, SIGNATURES_MAX, TRANSACTION_BYTES_MAX } from "./limits.ts";
+import {
+  DECODED_TRANSACTION_BYTES_MAX,
+  DECODED_TRANSACTIONS_MAX,
+  GROUP_LEAVES_MAX,
+  SIGNATURES_MAX,
+  TRANSACTION_BYTES_MAX,
+} from "./limits.ts";
 import { decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
 
 /** The leaves of every group, in order: what the id binds. */
@@ -101,6 +107,22 @@ export function transactionOf(components: Components): Transaction {
 /** The inverse of `Transaction.bytes`; the id is computed, never read. */
 export function decodeTransaction(bytes: Uint8Array): Transaction {
   if (bytes.length > TRANSACTION_BYTES_MAX) throw malformed(`it has ${bytes.length} bytes, and the limit is ${TRANSACTION_BYTES_MAX}`);
+  if (bytes.length > DECODED_TRANSACTION_BYTES_MAX) return decodeAnew(bytes);
+  const key = secureHashOf(bytes);
+  const known = decoded.get(key);
+  const transaction = known ?? decodeAnew(bytes.slice());
+  decoded.delete(key);
+  decoded.set(key, transaction);
+  const [oldest] = decoded.keys();
+  if (decoded.size > DECODED_TRANSACTIONS_MAX && oldest !== undefined) decoded.delete(oldest);
+  return transaction;
+}
+
+// What a transaction is, is a function of its bytes alone. One step after another asks for the same ones (build, verify, sign,
+// write, at every party in this process), and hashing all leaves is most of the work.
+const decoded = new Map<SecureHash, Transaction>();
+
+function decodeAnew(bytes: Uint8Array): Transaction {
   const { groupId, salt, groups } = readWire(decode(bytes));
   return parse({ groupId, salt, groups }, bytes);
 }

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from "node:test";
 import { BowlineError, type Data } from "@bowline/base";
 import type { StateAndRef, TransactionView, VaultQuery } from "@bowline/sdk";
 import type { ListedState, VaultCommit, VaultRead, VaultWrite } from "./ports.ts";
-import { firstOutput, MAC_KEY, Note, type Party, type Sample, sample } from "./sample.memory.ts";
+import { firstOutput, MAC_KEY, Note, type Party, type Sample, sample, verifyWith } from "./sample.memory.ts";
 import { decodeSignature, encodeSignature } from "./signatures.ts";
 import { decodeSigned, encodeSigned, type ResolvedState, type SignedTransaction, stateAndRef, type Transaction } from "./transaction.ts";
 
@@ -146,6 +146,19 @@ export function testVault(name: string, open: (test: TestContext, macKey: Uint8A
       await vault.apply([commit(write)]);
       await vault.apply([commit(verified(network, moved, [issued.transaction], alice))]);
       assert.equal(await statusOf(vault, moved), "V");
+    });
+
+    test("nothing is verified over other inputs than this vault holds", async (t) => {
+      const vault = await open(t, MAC_KEY);
+      const issued = issue(network, alice, [1, 9]);
+      await vault.apply([commit(verified(network, issued, [], alice))]);
+      const moved = move(network, [firstOutput(issued.transaction)], alice, bob, 9);
+      const lie = { ...resolved(issued.transaction, 1), ref: firstOutput(issued.transaction) };
+      const groupParameters = network.parameters.bytes;
+      const { verdict, mac, complete } = verifyWith(moved, { inputs: [lie], references: [], groupParameters }, null);
+      assert.ok(complete, "the verification role believes what it is handed");
+      const write = { kind: "verified", bytes: encodeSigned(moved), verdict, mac, visible: [] } as const;
+      await assert.rejects(vault.apply([commit(write)]), code("ledger.verdictRefused"));
     });
 
     test("a commit that is refused leaves nothing of it", async (t) => {

@@ -8,7 +8,7 @@
 // The vault writes V only with a complete verdict whose resolved inputs are its own rows. A package that is not here, or a
 // sandbox that hit a limit, is an error and no verdict: it could not be verified, which is not the same as invalid.
 
-import { BowlineError, concat, type Data, decode, decoder, encode, equalBytes, type SecureHash, utf8 } from "@bowline/base";
+import { BowlineError, concat, type Data, decode, decoder, encode, equalBytes, invariant, type SecureHash, utf8 } from "@bowline/base";
 import { hmacSha256, sha256 } from "@bowline/crypto";
 import type { ContractViolation, CordappManifest, StateAndRef, StateDescription, StateRef, TransactionView } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
@@ -133,6 +133,7 @@ export function concludeVerification(
   });
   const state = signatureState(transaction, signatures, valid);
   const isValid = violations.length === 0;
+  invariant(!isValid || outputs.filter(Boolean).length === transaction.outputs.length, "every output of a valid transaction is described");
   const complete = isValid && isComplete(state);
   const verdict = encode({
     id: transaction.id,
