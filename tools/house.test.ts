@@ -16,7 +16,7 @@ function passes(...command: string[]): void {
   assert.equal(status, 0, `${stdout}${stderr}`.trim());
 }
 
-test("format and lint", () => passes("node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings"));
+test("format and lint", () => passes("node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", "--colors=off"));
 
 test("types", () => passes("node_modules/typescript/bin/tsc", "-b"));
 

@@ -4,7 +4,7 @@ import { arrowsPointDown, doorsAreUsed, noCycles } from "./arrows.ts";
 import type { Finding, House } from "./house.ts";
 import { type Measure, type Ratchet, throughRatchet } from "./ratchet.ts";
 import { emptyNames, impurities, longFiles, longFunctions, wideFaces } from "./shape.ts";
-import { documentsHold, errorCodesAreDocumented } from "./words.ts";
+import { dependenciesHaveReasons, documentsHold, errorCodesAreDocumented } from "./words.ts";
 
 export interface Rule {
   readonly name: string;
@@ -35,5 +35,6 @@ export const RULES: readonly Rule[] = [
   ratcheted("names say what a thing is", "emptyNames"),
   ratcheted("a package's face has at most 25 names", "wideFaces"),
   { name: "every error code is documented", check: errorCodesAreDocumented },
+  { name: "every dependency has a reason", check: dependenciesHaveReasons },
   { name: "documents have one title, links that resolve and code that parses", check: documentsHold },
 ];

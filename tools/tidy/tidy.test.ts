@@ -6,7 +6,7 @@ import { arrowsPointDown, arrowTable, doorsAreUsed, noCycles } from "./arrows.ts
 import { type House, houseOf } from "./house.ts";
 import { shrunk, throughRatchet } from "./ratchet.ts";
 import { emptyNames, impurities, longFiles, longFunctions, wideFaces } from "./shape.ts";
-import { documentsHold, errorCodesAreDocumented } from "./words.ts";
+import { dependenciesHaveReasons, documentsHold, errorCodesAreDocumented } from "./words.ts";
 
 const house = (files: Readonly<Record<string, string>>): House => houseOf(new Map(Object.entries(files)));
 const where = (findings: readonly { readonly where: string }[]): string[] => findings.map((finding) => finding.where);
@@ -125,6 +125,18 @@ test("a code without a row and a row without a code are found", () => {
   assert.deepEqual(
     errorCodesAreDocumented(made).map(({ message }) => /`([^`]+)`/.exec(message)?.[1]),
     ["a.secret", "a.gone"],
+  );
+});
+
+test("a dependency without a row, or of another version than its row, is found", () => {
+  const made = house({
+    "packages/host/package.json":
+      '{ "dependencies": { "pg": "8.0.1", "pino": "10.4.0", "@bowline/base": "1", "@some/part": "1.0.0", "ghost": "1.0.0" } }',
+    "docs/dependencies.md": "# D\n\n| `pg` | 8.0.0 | x |\n| `pino` | 10.4.0 | y |\n| `@some/*` | 1.0.0 | z |\n",
+  });
+  assert.deepEqual(
+    dependenciesHaveReasons(made).map(({ message }) => /on (\S+)/.exec(message)?.[1]),
+    ["pg", "ghost"],
   );
 });
 

@@ -6,6 +6,7 @@ import { simple } from "acorn-walk";
 import { type FileKind, type Finding, type House, lineAt, parseSource } from "./house.ts";
 
 const ERRORS_DOCUMENT = "docs/errors.md";
+const DEPENDENCIES_DOCUMENT = "docs/dependencies.md";
 const CODE = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)+$/;
 /** The makers of errors that a user can meet, by the position of the code among their arguments. */
 const MAKERS: Readonly<Record<string, number>> = { BowlineError: 1, badRequest: 0, unavailable: 0, FlowError: 0, refuse: 0, refused: 0 };
@@ -49,6 +50,23 @@ function codesIn(tree: Program): { readonly code: string; readonly line: number 
     Property: (node) => node.key.type === "Identifier" && node.key.name === "code" && take(node.value),
   });
   return found;
+}
+
+/** A package that we ship with has a row, with the version that is used and the reason for it. */
+export function dependenciesHaveReasons(house: House): Finding[] {
+  const rows = (house.documents.get(DEPENDENCIES_DOCUMENT) ?? "").split("\n").filter((line) => line.startsWith("|"));
+  const hasRow = (name: string, version: string) => {
+    const names = [`\`${name}\``, `\`${name.slice(0, name.indexOf("/"))}/*\``];
+    return rows.some((row) => names.some((written) => row.includes(written)) && row.includes(version));
+  };
+  return [...house.manifests].flatMap(([folder, { dependencies, optionalDependencies }]) =>
+    Object.entries(folder.startsWith("packages/") || folder === "tools/runtime" ? { ...dependencies, ...optionalDependencies } : {})
+      .filter(([name, version]) => !name.startsWith("@bowline/") && !hasRow(name, version))
+      .map(([name, version]) => ({
+        where: `${folder}/package.json`,
+        message: `depends on ${name} ${version}, for which ${DEPENDENCIES_DOCUMENT} has no row with that version and a reason.`,
+      })),
+  );
 }
 
 /** One title, links that lead somewhere, and TypeScript that can be read. */
