@@ -90,8 +90,6 @@ export interface Carried {
   readonly mac: Uint8Array;
   readonly outputs: VerificationReply["outputs"];
   readonly view: TransactionView;
-  /** Whether the other parties' signatures will be sent before the notary's word. */
-  readonly signaturesFollow: boolean;
 }
 
 const readCarried = decoder(
@@ -104,7 +102,6 @@ const readCarried = decoder(
         Type.Object({ participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) }, { additionalProperties: false }),
       ),
       view: Type.Unsafe<TransactionView>(Type.Object({})),
-      signaturesFollow: Type.Boolean(),
     },
     { additionalProperties: false },
   ),

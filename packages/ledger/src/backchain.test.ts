@@ -104,7 +104,7 @@ async function heardFrom(issue: SignedTransaction, answer: readonly SignedTransa
   const spend = shared.build(
     shared.propose({ inputs: [firstOutput(issue.transaction)], outputs: [{ owner: bob, amount: 5 }], signedBy: [alice] }),
   );
-  const proposal = { kind: "proposal", transaction: encodeSigned(shared.sign(spend, alice)), signaturesFollow: false };
+  const proposal = { kind: "proposal", transaction: encodeSigned(shared.sign(spend, alice)) };
   const chain = { kind: "chain", transactions: answer.map(encodeSigned) };
   const outcome = await net.run(alice.name, Liar.name, { to: bob.name, sends: [proposal, chain] });
   assert.ok("ok" in outcome, JSON.stringify(outcome));

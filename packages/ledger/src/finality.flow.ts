@@ -17,7 +17,7 @@
 
 import { type Data, decoder } from "@bowline/base";
 import { keyIdOf, leafKeys } from "@bowline/crypto";
-import { type FlowContext, FlowError, failureOf, type SessionId, type TransactionProposal } from "@bowline/sdk";
+import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import {
   ask,
@@ -33,37 +33,17 @@ import {
   writeVault,
 } from "./asking.ts";
 import { resolveFromProposer, serveChain } from "./backchain.flow.ts";
-import { buildTransaction } from "./builder.ts";
-import { decodeGroupParameters, groupParametersHash, notaryOf } from "./group-parameters.ts";
+import { groupParametersHash } from "./group-parameters.ts";
 import { Bytes } from "./leaves.ts";
 import { BACKCHAIN_REQUEST_MAX, SIGNATURES_MAX } from "./limits.ts";
 import { askNotary, notaryResponder } from "./notary.flow.ts";
-import type { LedgerServices, NotaryMode } from "./ports.ts";
+import type { NotaryMode } from "./ports.ts";
 import { decodeSignature, encodeSignature, keysById, type TransactionSignature } from "./signatures.ts";
+import { carry, invalidContent, sign, signWith } from "./signing.flow.ts";
 import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
-const NO_STATES: LedgerServices["vault.sources"]["reply"] = [];
-const AnyData = Type.Unsafe<Data>(Type.Unknown());
-const Proposal = Type.Object(
-  {
-    notary: Type.String(),
-    timeWindow: Type.Object({ from: Type.Optional(Type.Integer()), until: Type.Integer() }, STRICT),
-    inputs: Type.Array(Type.String()),
-    references: Type.Array(Type.String()),
-    outputs: Type.Array(
-      Type.Object(
-        { type: Type.String(), version: Type.Integer(), contract: Type.String(), data: AnyData, encumbrance: Type.Optional(Type.String()) },
-        STRICT,
-      ),
-    ),
-    commands: Type.Array(Type.Object({ type: Type.String(), contract: Type.String(), data: AnyData }, STRICT)),
-    signatories: Type.Array(Type.String()),
-  },
-  STRICT,
-);
-
 const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
 const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
 /** What an initiator hears. */
@@ -76,66 +56,13 @@ const readReply = decoder(
   "reply to a proposal",
 );
 /** What a responder hears, first and later. */
-const readProposal = decoder(
-  Type.Object({ kind: Type.Literal("proposal"), transaction: Bytes, signaturesFollow: Type.Boolean() }, STRICT),
-  "proposal",
-);
+const readProposal = decoder(Type.Object({ kind: Type.Literal("proposal"), transaction: Bytes }, STRICT), "proposal");
 const Progress = Type.Union([
   Signatures,
   Type.Object({ kind: Type.Literal("outcome"), word: Bytes }, STRICT),
   Type.Object({ kind: Type.Literal("abandoned"), ...Stopped }, STRICT),
 ]);
 const readProgress = decoder(Progress, "finality message");
-
-const sign = platformFlow({
-  name: "ledger.sign",
-  input: Type.Object({ proposal: Proposal }, STRICT),
-  call: async (context, input) => {
-    const proposal = input.proposal as unknown as TransactionProposal;
-    const refs = [...proposal.inputs, ...proposal.references];
-    const [packages, parameters, salt, now, states] = await Promise.all([
-      ask(context, "cluster.packages", null),
-      ask(context, "membership.groupParameters", { hash: null }),
-      context.random(32),
-      context.now(),
-      refs.length === 0 ? NO_STATES : ask(context, "vault.sources", { refs }),
-    ]);
-    const resolved = states.filter((state) => state !== null);
-    if (resolved.length < refs.length) {
-      const unknown = refs.filter((_, i) => (states[i] ?? null) === null);
-      throw new FlowError("vault.stateUnknown", `This vault holds no verified state ${unknown.join(", ")}.`);
-    }
-    const transaction = buildTransaction(proposal, {
-      groupId: context.groupId,
-      cpi: packages.cpi,
-      packages: packages.contracts,
-      platformVersion: packages.platformVersion,
-      groupParametersHash: groupParametersHash(parameters.bytes),
-      notaryKey: notaryOf(decodeGroupParameters(parameters.bytes), proposal.notary)?.key,
-      salt,
-    });
-    const [reply, { keys }] = await Promise.all([
-      ask(context, "verification.verify", {
-        transaction: encodeSigned({ transaction, signatures: [] }),
-        inputs: resolved.slice(0, transaction.inputs.length),
-        references: resolved.slice(transaction.inputs.length),
-        groupParameters: parameters.bytes,
-        verified: null,
-      }),
-      ask(context, "crypto.filterMyKeys", { keys: transaction.signatories.flatMap(leafKeys) }),
-    ]);
-    if (!reply.valid) throw invalidContent(transaction, reply);
-    if (keys.length === 0)
-      throw new FlowError(
-        "ledger.notSignatory",
-        "None of the transaction's signatories is a key of this member: add one of its ledger keys.",
-      );
-    const signatures = await signWith(context, transaction, keys, now, packages.platformVersion);
-    const signed = { transaction, signatures };
-    await writeVault(context, { kind: "groupParameters", ...parameters }, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
-    return handOver(carry(signed, reply, false));
-  },
-});
 
 const finalize = platformFlow({
   name: "ledger.finalize",
@@ -172,7 +99,7 @@ const receiveProposal = platformFlow({
       ask(context, "membership.groupParameters", { hash: null }),
     ]);
     try {
-      const { transaction: bytes, signaturesFollow } = proposal as NonNullable<typeof proposal>;
+      const { transaction: bytes } = proposal as NonNullable<typeof proposal>;
       const signed = decodeSigned(bytes);
       const { transaction } = signed;
       if (transaction.metadata.membershipGroupParametersHash !== groupParametersHash(parameters.bytes))
@@ -199,7 +126,7 @@ const receiveProposal = platformFlow({
           `Transaction ${transaction.id} came without a signature, or with one that is not valid.`,
         );
       await writeVault(context, { kind: "groupParameters", ...parameters });
-      return handOver(carry(signed, reply, signaturesFollow));
+      return handOver(carry(signed, reply));
     } catch (thrown) {
       await tellAll(context, [session], { kind: "refusal", ...stopped(thrown) });
       throw thrown;
@@ -246,7 +173,7 @@ export const ledgerFlows = [sign, finalize, receiveProposal, answerProposal, not
 async function collectSignatures(context: FlowContext, carried: Carried, sessions: readonly Party[]): Promise<SignedTransaction> {
   const { transaction } = carried.signed;
   const parties = sessions.map(({ id }) => id);
-  const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed), signaturesFollow: parties.length > 1 };
+  const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed) };
   const ancestors = new Map(parties.map((party) => [party, new Set<string>(dependenciesOf(transaction))]));
   const given = new Map<SessionId, readonly TransactionSignature[]>();
   let waiting = parties;
@@ -415,23 +342,6 @@ function verifyAgain(context: FlowContext, { verdict, mac }: Carried, signed: Si
   });
 }
 
-async function signWith(
-  context: FlowContext,
-  { id }: Transaction,
-  keys: readonly string[],
-  timestamp: number,
-  platformVersion: number,
-): Promise<readonly TransactionSignature[]> {
-  const request = (key: string): LedgerServices["crypto.signTransaction"]["request"] => ({
-    transactionId: id,
-    key,
-    timestamp,
-    platformVersion,
-  });
-  const replies = await Promise.all(keys.map((key) => ask(context, "crypto.signTransaction", request(key))));
-  return replies.map(({ signature }) => decodeSignature(signature));
-}
-
 /** A peer that is gone need not be told; whoever is there must be. */
 async function tellAll(context: FlowContext, sessions: readonly Party[], payload: Data): Promise<void> {
   await Promise.all(sessions.map(({ id }) => send(context, id, payload).catch(() => undefined)));
@@ -455,19 +365,7 @@ const keysInvolved = ({ signed, outputs }: Carried): readonly string[] => [
   ...new Set([...signed.transaction.signatories.flatMap(leafKeys), ...simpleParticipants(outputs)]),
 ];
 
-const carry = (signed: SignedTransaction, reply: VerificationReply, signaturesFollow: boolean): Carried => ({
-  signed,
-  verdict: reply.verdict,
-  mac: reply.mac,
-  outputs: reply.outputs,
-  view: reply.view as NonNullable<typeof reply.view>,
-  signaturesFollow,
-});
-
 function stopped(thrown: unknown): { type: string; message: string } {
   const { type, message } = failureOf(thrown);
   return { type: type.slice(0, 255).toWellFormed(), message: message.slice(0, 8_192).toWellFormed() };
 }
-
-const invalidContent = ({ id }: Transaction, { violations }: VerificationReply) =>
-  new FlowError("ledger.transactionInvalid", `Transaction ${id} is not valid: ${violations.join("; ")}.`, { id });

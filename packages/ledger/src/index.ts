@@ -1,24 +1,8 @@
-export type { InstalledPackage } from "./builder.ts";
-export { filterForNotary, filterTransaction, verifyFiltered } from "./filter.ts";
 export { ledgerFlows } from "./finality.flow.ts";
-export { decodeGroupParameters } from "./group-parameters.ts";
 export type { CpkIdentity } from "./leaves.ts";
 export { NON_VALIDATING_PROTOCOL } from "./notary.flow.ts";
-export { type Examined, examine, type NotariseRequest, type NotarySelf, pendingAnswers, spendsOf } from "./notary.ts";
-export type {
-  LedgerServices,
-  ListedState,
-  NotaryAnswer,
-  NotaryMode,
-  Spend,
-  TransactionStatus,
-  UniquenessStore,
-  VaultCommit,
-  VaultRead,
-  VaultStore,
-  VaultWrite,
-  Verdict,
-} from "./ports.ts";
+export { examine, type NotariseRequest, type NotarySelf, pendingAnswers, spendsOf } from "./notary.ts";
+export type { LedgerServices, ListedState, NotaryAnswer, UniquenessStore, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
 export {
   decodeSignature,
   encodeSignature,
@@ -27,7 +11,7 @@ export {
   signedBytesOf,
   transactionPreimage,
 } from "./signatures.ts";
-export { decodeSigned, type ResolvedState, type SignedTransaction } from "./transaction.ts";
+export { decodeSigned } from "./transaction.ts";
 export { memoryUniqueness } from "./uniqueness.memory.ts";
 export { uniquenessStore } from "./uniqueness.store.ts";
 export { type MemoryVault, memoryVault } from "./vault.memory.ts";

@@ -5,16 +5,27 @@
 // References are locked FOR SHARE, inputs FOR UPDATE, each in order of their key; the database's clock is read after that,
 // in the same transaction, so that nothing which changed before `now` is missed.
 
-import { BowlineError, type Database, digestOf, type Instant, type SecureHash, type Sql, secureHash, unavailable } from "@bowline/base";
+import {
+  BowlineError,
+  type Database,
+  digestOf,
+  type Instant,
+  invariant,
+  type SecureHash,
+  type Sql,
+  secureHash,
+  unavailable,
+} from "@bowline/base";
 import type { StateRef } from "@bowline/sdk";
 import { parseStateRef, stateRef } from "./leaves.ts";
-import { UNIQUENESS_ATTEMPTS_MAX } from "./limits.ts";
+import { UNIQUENESS_ATTEMPTS_MAX, UNIQUENESS_BATCH_MAX } from "./limits.ts";
 import type { Spend, UniquenessStore, Verdict } from "./ports.ts";
 import { type Judgement, judge } from "./uniqueness.ts";
 
 export function uniquenessStore(database: Database): UniquenessStore {
   return {
     async notarise(batch) {
+      invariant(batch.length <= UNIQUENESS_BATCH_MAX, `a batch has at most ${UNIQUENESS_BATCH_MAX} requests`);
       for (let attempt = 1; ; attempt++) {
         try {
           return await database.transaction((sql) => notarise(sql, batch));
