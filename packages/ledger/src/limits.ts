@@ -39,6 +39,9 @@ export const UNIQUENESS_BATCH_MAX = 500;
 /** Characters of a stored refusal. The rest of a long list of conflicts is told as a count. */
 export const REFUSAL_CHARACTERS_MAX = 1_024;
 
+/** Characters of one broken rule, as its contract words it. */
+export const VIOLATION_CHARACTERS_MAX = 1_024;
+
 /** States of one page of a vault query. */
 export const PAGE_STATES_MAX = 1_000;
 export const PAGE_STATES_DEFAULT = 100;

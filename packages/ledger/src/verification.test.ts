@@ -5,9 +5,20 @@ import { secureHashOf } from "@bowline/crypto";
 import { buildTransaction, type PlatformFacts } from "./builder.ts";
 import { groupParametersHash } from "./group-parameters.ts";
 import { GROUP } from "./leaves.ts";
-import { CPI, firstOutput, GROUP_ID, MAC_KEY, PACKAGE, type Party, PLATFORM_VERSION, sample, verifyWith } from "./sample.memory.ts";
+import {
+  CPI,
+  firstOutput,
+  GROUP_ID,
+  MAC_KEY,
+  manifests,
+  PACKAGE,
+  type Party,
+  PLATFORM_VERSION,
+  sample,
+  verifyWith,
+} from "./sample.memory.ts";
 import { encodeSigned, resolvedOutput, type Transaction, transactionOf } from "./transaction.ts";
-import { openVerdict, planVerification } from "./verification.ts";
+import { concludeVerification, openVerdict, planVerification } from "./verification.ts";
 
 const network = await sample();
 const { alice, bob } = network.parties;
@@ -197,6 +208,18 @@ test("a transaction of another group or of an older platform is not valid", () =
     platformVersion: 50_000,
   });
   assert.match(violationsOf(old), /platform version 50000/);
+});
+
+test("a contract that has much to say, or says it badly, is heard in short", () => {
+  const plan = planVerification(
+    { transaction: issue, signatures: [] },
+    { inputs: [], references: [], groupParameters: network.parameters.bytes },
+    manifests,
+  );
+  const failure = { type: "Error", message: `\ud800${"long ".repeat(1_000)}` };
+  const reply = concludeVerification(plan, [{ violations: [{ contract: "c", failure }], outputs: [] }], [], MAC_KEY);
+  assert.equal(reply.valid, false);
+  assert.ok(encode(reply.violations).length < 2_048);
 });
 
 test("what could not be verified is no verdict", () => {

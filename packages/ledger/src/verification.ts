@@ -15,6 +15,7 @@ import Type, { type Static } from "typebox";
 import { repeats } from "./builder.ts";
 import { decodeGroupParameters, notaryOf } from "./group-parameters.ts";
 import { Bytes, type CpkIdentity, type OutputInfo, outputInfoOf, parseStateRef } from "./leaves.ts";
+import { VIOLATION_CHARACTERS_MAX } from "./limits.ts";
 import { type SignatureState, signatureState } from "./signatures.ts";
 import { type ResolvedState, type SignedTransaction, stateAndRef, type Transaction, viewOf } from "./transaction.ts";
 
@@ -123,7 +124,8 @@ export function concludeVerification(
 ): VerificationReply {
   const { transaction, signatures } = plan.signed;
   const broken = results.flatMap((result) => result.violations.map(({ contract, failure }) => `${contract}: ${failure.message}`));
-  const violations = [...plan.violations, ...broken];
+  // A contract's words travel, and stand in journals: as text that can be written, and not without end.
+  const violations = [...plan.violations, ...broken].map((reason) => reason.slice(0, VIOLATION_CHARACTERS_MAX).toWellFormed());
   const outputs: StateDescription[] = [];
   plan.calls.forEach((call, i) => {
     call.outputs.forEach(({ index }, j) => {
