@@ -5,8 +5,9 @@
 // a flow sees depends on its code, its input and its journal alone; a flow whose replay asks otherwise is parked, and
 // keeps its journal. One commit or one round of activations is in flight at a time; what happens meanwhile waits.
 
-import { BowlineError, type Env, invariant, unreachable } from "@bowline/base";
-import type { Delivery, Failure, FiberReport, FiberStart, Outcome, Syscall } from "@bowline/sdk";
+import { type Env, invariant, unreachable } from "@bowline/base";
+import type { Delivery, Failure, FiberStart, Outcome } from "@bowline/sdk";
+import { heed, restore, take } from "./arrivals.ts";
 import { compose } from "./commit.ts";
 import {
   type Asked,
@@ -17,15 +18,15 @@ import {
   type FiberState,
   type FlowEvent,
   type FlowState,
-  type Pending,
   type Rules,
 } from "./flow-state.ts";
-import { canonical, encodeOutcome, isBelow, replayGroups, requestOf } from "./journal.ts";
-import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STEPS_MAX } from "./limits.ts";
-import { opposite } from "./messages.ts";
-import type { CommitOutcome, FlowSnapshot, FlowStart, JournalRow, SessionMessage, StepCommit } from "./ports.ts";
-import { arrive, loadedSession, received, type SessionState } from "./sessions.ts";
-import { discard, endSession, performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
+import { encodeOutcome, replayGroups } from "./journal.ts";
+import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
+import { committed, reload } from "./outcomes.ts";
+import type { FlowSnapshot, FlowStart, JournalRow, SessionMessage } from "./ports.ts";
+import { absorb, canonicalSafely, exceed } from "./reports.ts";
+import { loadedSession, received } from "./sessions.ts";
+import { endSession, performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
 
 /** A flow as the database holds it, taken into memory: from its first step, or from wherever its journal ends. */
 export function begin(
@@ -168,97 +169,6 @@ function diverged(state: FlowState, how: string, env: Env, out: Effect[]): void 
   park(state, { type: "flow.nonDeterminism", message: `Run again, this flow did not do what it had done: ${how}.` }, env, out);
 }
 
-/** One fiber's news. */
-function absorb(rules: Rules, state: FlowState, report: FiberReport, out: Effect[]): void {
-  const fiber = state.fibers.get(report.fiber);
-  if (fiber === undefined) return;
-  // What a replay says was said before.
-  if (state.caughtUp) {
-    for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
-  }
-  for (const { path, call } of report.syscalls) ask(rules, state, fiber, path, call);
-  fiber.finished = report.finished;
-  if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
-}
-
-const STUCK: Failure = { type: "flow.stuck", message: "This flow waits for something that is no step: nothing would ever wake it." };
-
-function isStuck(state: FlowState): boolean {
-  const asking = new Set<FiberState>();
-  for (const { fiber } of state.asked.values()) asking.add(fiber);
-  return asking.size < state.fibers.size;
-}
-
-function ask(rules: Rules, state: FlowState, fiber: FiberState, path: string, call: Syscall): void {
-  const request = requestSafely(rules, call);
-  const recorded = state.recorded.get(path);
-  if (recorded !== undefined && (recorded.kind !== call.kind || !sameHash(recorded.requestHash, request.hash))) {
-    const how = recorded.kind === call.kind ? `another request of ${call.kind}` : `${call.kind} where the journal has ${recorded.kind}`;
-    state.parking ??= { type: "flow.nonDeterminism", message: `Run again, this flow asked otherwise at step ${path}: ${how}.` };
-  }
-  if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
-  state.journalBytes += request.size;
-  state.asked.set(path, {
-    path,
-    fiber,
-    call,
-    hash: request.hash,
-    size: request.size,
-    phase: recorded === undefined ? "new" : "recorded",
-    outcome: request.refusal,
-    until: undefined,
-    attempts: 0,
-  });
-}
-
-/** A call that canonical bytes cannot say fails its step; it fails the same way whenever it is replayed. */
-function requestSafely(rules: Rules, call: Syscall): { hash: Uint8Array; size: number; refusal: Outcome | undefined } {
-  try {
-    return { ...requestOf(call, rules.digest), refusal: undefined };
-  } catch (cause) {
-    if (!(cause instanceof BowlineError)) throw cause;
-    const stand = { kind: "service", service: call.kind, request: cause.message } as const;
-    return { ...requestOf(stand, rules.digest), refusal: { error: { type: cause.code, message: cause.message } } };
-  }
-}
-
-function sameHash(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
-/** A bound that an author's code broke ends the flow, with the bound as its reason. */
-function exceed(state: FlowState, failure: Failure): void {
-  state.root.finished ??= { error: failure };
-}
-
-/** The child is one row now: what it did step by step nobody replays again. */
-function endChild(state: FlowState, child: FiberState, outcome: Outcome, out: Effect[]): void {
-  const parent = state.asked.get(child.path);
-  if (parent !== undefined) parent.outcome = canonicalSafely(outcome);
-  const { draft } = state;
-  const kept = draft.rows.filter(({ path }) => !isBelow(path, child.path));
-  draft.rows.splice(0, draft.rows.length, ...kept);
-  for (const path of state.committedPaths) {
-    if (!isBelow(path, child.path)) continue;
-    state.committedPaths.delete(path);
-    if (draft.collapsed.at(-1) !== child.path) draft.collapsed.push(child.path);
-  }
-  for (const { path } of state.asked.values()) if (isBelow(path, child.path)) state.asked.delete(path);
-  const gone: FiberState[] = [];
-  for (const fiber of state.fibers.values()) if (fiber !== child && isBelow(fiber.path, child.path)) gone.push(fiber);
-  for (const fiber of [child, ...gone]) state.fibers.delete(fiber.id);
-  if (gone.length > 0) out.push({ kind: "dropFibers", fibers: gone });
-}
-
-function canonicalSafely(outcome: Outcome): Outcome {
-  try {
-    return canonical(outcome);
-  } catch (cause) {
-    if (cause instanceof BowlineError) return { error: { type: cause.code, message: cause.message } };
-    throw cause;
-  }
-}
-
 function answer(state: FlowState, path: string, outcome: Outcome): void {
   const asked = state.asked.get(path);
   if (asked?.phase === "calling") asked.outcome = canonicalSafely(outcome);
@@ -342,6 +252,14 @@ function activate(state: FlowState, rows: readonly JournalRow[], out: Effect[]):
   for (const [bundle, round] of byBundle) out.push({ kind: "activate", bundle, ...round });
 }
 
+const STUCK: Failure = { type: "flow.stuck", message: "This flow waits for something that is no step: nothing would ever wake it." };
+
+function isStuck(state: FlowState): boolean {
+  const asking = new Set<FiberState>();
+  for (const { fiber } of state.asked.values()) asking.add(fiber);
+  return asking.size < state.fibers.size;
+}
+
 /**
  * Nothing more can be settled now. A flow that waits commits; one whose calls are under way does so only where a step
  * needs it, or where counterparties wait for what it says, or where its lease runs out.
@@ -393,123 +311,6 @@ function park(state: FlowState, failure: Failure, env: Env, out: Effect[]): void
   for (const session of state.sessions.values()) session.dirty = false;
   out.push({ kind: "log", level: "error", message: "flow parked", facts: { type: failure.type, reason: failure.message } });
   commit(state, "PARKED", { error: failure }, env, out);
-}
-
-function committed(state: FlowState, outcome: CommitOutcome, out: Effect[]): void {
-  const { pending } = state;
-  invariant(pending !== undefined, "a commit that is answered was asked");
-  if (outcome.kind === "fenced") reload(state, out);
-  else if (outcome.kind === "refused") refuse(state, outcome, out);
-  else confirm(state, pending, out);
-}
-
-function confirm(state: FlowState, { commit, draft, durable }: Pending, out: Effect[]): void {
-  const { commitId, status, wakeAt, waiting, at } = commit;
-  state.pending = undefined;
-  state.start = undefined;
-  state.row = { ...state.row, status, version: state.row.version + 1, commitId, wakeAt, waiting, outcome: commit.outcome, updatedAt: at };
-  for (const { path } of draft.rows) state.committedPaths.add(path);
-  if (draft.outbox.length > 0) out.push({ kind: "publish", messages: draft.outbox });
-  oweWhatIsDurable(state, draft.outbox, durable, out);
-  state.volatile = state.volatile.filter((message) => !isDurable(state, commit, message));
-  if (status === "RUNNING") return;
-  state.over = true;
-  out.push(
-    { kind: "dropFibers", fibers: [...state.fibers.values()] },
-    { kind: "forget", why: status === "PARKED" ? "parked" : "finished" },
-  );
-}
-
-/** Consumed, stored, or of a session that is over. */
-function isDurable(state: FlowState, commit: StepCommit, { session: id, sequence, body }: SessionMessage): boolean {
-  const session = state.sessions.get(id);
-  if (body.kind === "failure") return commit.sessions.some((row) => row.id === id && row.status !== "open");
-  return session === undefined || !session.inbox.has(sequence) || session.stored.has(sequence);
-}
-
-/** An acknowledgement rides on a message of the same commit, or is owed. */
-function oweWhatIsDurable(state: FlowState, sent: readonly SessionMessage[], durable: ReadonlyMap<string, number>, out: Effect[]): void {
-  for (const { session, acknowledged } of sent) {
-    const riding = state.sessions.get(session);
-    if (riding !== undefined) riding.told = Math.max(riding.told, acknowledged);
-  }
-  for (const [id, sequence] of durable) {
-    const session = state.sessions.get(id);
-    if (session === undefined || session.told >= sequence) continue;
-    session.told = sequence;
-    out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
-  }
-}
-
-const acknowledgement = ({ row }: FlowState, session: SessionState, sequence: number): SessionMessage => ({
-  session: session.row.id,
-  from: session.row.side,
-  sequence: 0,
-  source: row.identity.me,
-  destination: session.row.counterparty,
-  groupId: row.identity.groupId,
-  acknowledged: sequence,
-  body: { kind: "acknowledge" },
-  ...(session.row.side === "responder" && session.row.version !== null ? { version: session.row.version } : {}),
-  expiresAt: session.row.expiresAt,
-});
-
-/** The vault refused: the step that asked for it fails with the reason, from the last commit on. */
-function refuse(state: FlowState, { code, message }: Extract<CommitOutcome, { kind: "refused" }>, out: Effect[]): void {
-  const writes = state.pending?.draft.writes ?? [];
-  const [first] = writes;
-  if (first === undefined) {
-    const facts = { type: code, reason: message };
-    out.push({ kind: "log", level: "error", message: "flow commit refused", facts });
-    const status = state.pending?.commit.status;
-    state.pending = undefined;
-    if (status === "PARKED" || status === "KILLED") {
-      state.over = true;
-      out.push({ kind: "dropFibers", fibers: [...state.fibers.values()] }, { kind: "forget", why: "parked" });
-    } else state.parking = { type: code, message };
-    return;
-  }
-  if (writes.length === 1) state.refusals.set(first.path, { type: code, message });
-  else state.careful = true;
-  reload(state, out);
-}
-
-function reload(state: FlowState, out: Effect[]): void {
-  state.over = true;
-  out.push({ kind: "dropFibers", fibers: [...state.fibers.values()] });
-  out.push({ kind: "reload", carry: { messages: state.volatile, refusals: state.refusals, careful: state.careful } });
-}
-
-/** What arrived goes to its session; what arrived before is acknowledged again. */
-function take(state: FlowState, messages: readonly SessionMessage[], env: Env, out: Effect[]): void {
-  for (const message of messages) {
-    const session = state.sessions.get(message.session);
-    if (session === undefined || session.row.side === message.from) continue;
-    const { news, repeated, discarded } = arrive(session, message, env.now);
-    discard(state, session, discarded);
-    if (news) state.volatile.push(message);
-    if (!repeated) continue;
-    const sequence = session.row.status === "open" ? Math.min(received(session), session.told) : message.sequence;
-    if (sequence > 0) out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
-  }
-}
-
-/** No commit is coming that would carry what counterparties said they have. */
-function heed(state: FlowState, out: Effect[]): void {
-  const acknowledgements = [];
-  for (const session of state.sessions.values()) {
-    if (session.heard <= session.heeded) continue;
-    session.heeded = session.heard;
-    acknowledgements.push({ session: session.row.id, from: session.row.side, sequence: session.heard });
-  }
-  if (acknowledgements.length > 0) out.push({ kind: "acknowledged", acknowledgements });
-}
-
-/** From the inbox table: it is durable already. */
-function restore(state: FlowState, message: SessionMessage, env: Env): void {
-  const session = state.sessions.get(message.session);
-  if (session === undefined || message.from !== opposite(session.row.side)) return;
-  if (arrive(session, message, env.now).news) session.stored.add(message.sequence);
 }
 
 /** A flow that does not run: late messages are acknowledged, unless an operator may still let it go on. */

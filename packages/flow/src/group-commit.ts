@@ -1,56 +1,67 @@
-// Joins the commits of one virtual node: one group in flight, and what arrives meanwhile is the next. No timer: an idle
-// virtual node commits at once, a busy one in groups.
+// Joins what many flows of one virtual node ask of its store: one transaction in flight, and what arrives meanwhile is
+// the next group. No timer: an idle virtual node is served at once, a busy one in groups.
 
+import { invariant } from "@bowline/base";
 import { GROUP_COMMITS_MAX } from "./limits.ts";
-import type { CommitOutcome, FlowStore, StepCommit } from "./ports.ts";
+import type { CommitOutcome, FlowStart, FlowStore, StartOutcome, StepCommit } from "./ports.ts";
 
-interface Queued {
-  readonly commit: StepCommit;
-  readonly resolve: (outcome: CommitOutcome) => void;
+/** A store that is down rejects the whole group; whoever asked asks again with the same commit id. */
+export const createGroupCommit = (store: Pick<FlowStore, "commit">): ((commit: StepCommit) => Promise<CommitOutcome>) =>
+  joined(
+    (commits) => store.commit(commits),
+    (commit) => commit.flowId,
+  );
+
+export const createGroupStart = (store: Pick<FlowStore, "start">): ((start: FlowStart) => Promise<StartOutcome>) =>
+  joined(
+    (starts) => store.start(starts),
+    (start) => start.row.id,
+  );
+
+interface Queued<T, R> {
+  readonly item: T;
+  readonly resolve: (result: R) => void;
   readonly reject: (cause: unknown) => void;
 }
 
-/** A store that is down rejects the whole group; whoever asked asks again with the same commit id. */
-export function createGroupCommit(store: Pick<FlowStore, "commit">): (commit: StepCommit) => Promise<CommitOutcome> {
-  const queue: Queued[] = [];
+/** At most one item of each key in a group: two of one flow are a repeat, or two owners, and follow one another. */
+function joined<T, R>(run: (group: readonly T[]) => Promise<readonly R[]>, keyOf: (item: T) => string): (item: T) => Promise<R> {
+  const queue: Queued<T, R>[] = [];
   let running = false;
 
-  async function run(): Promise<void> {
+  async function serve(): Promise<void> {
     running = true;
     // What is asked in this same turn of the loop belongs to the first group.
     await Promise.resolve();
-    while (queue.length > 0) await commitGroup(store, takeGroup(queue));
+    while (queue.length > 0) await runGroup(run, takeGroup(queue, keyOf));
     running = false;
   }
 
-  return (commit) =>
+  return (item) =>
     new Promise((resolve, reject) => {
-      queue.push({ commit, resolve, reject });
-      if (!running) void run();
+      queue.push({ item, resolve, reject });
+      if (!running) void serve();
     });
 }
 
-async function commitGroup(store: Pick<FlowStore, "commit">, group: readonly Queued[]): Promise<void> {
+async function runGroup<T, R>(run: (group: readonly T[]) => Promise<readonly R[]>, group: readonly Queued<T, R>[]): Promise<void> {
   try {
-    const outcomes = await store.commit(group.map(({ commit }) => commit));
-    for (const [index, { resolve, reject }] of group.entries()) {
-      const outcome = outcomes[index];
-      if (outcome === undefined) reject(new Error("a store answers every commit of a group"));
-      else resolve(outcome);
-    }
+    const results = await run(group.map(({ item }) => item));
+    invariant(results.length === group.length, "a store answers every member of a group");
+    group.forEach(({ resolve }, index) => {
+      resolve(results[index] as R);
+    });
   } catch (cause) {
     for (const { reject } of group) reject(cause);
   }
 }
 
-/** At most one commit of each flow: two of one flow are a repeat, or two owners, and follow one another. */
-function takeGroup(queue: Queued[]): readonly Queued[] {
-  const flows = new Set<string>();
-  let length = 0;
-  for (const { commit } of queue) {
-    if (length >= GROUP_COMMITS_MAX || flows.has(commit.flowId)) break;
-    flows.add(commit.flowId);
-    length++;
+function takeGroup<T, R>(queue: Queued<T, R>[], keyOf: (item: T) => string): readonly Queued<T, R>[] {
+  const keys = new Set<string>();
+  while (keys.size < Math.min(queue.length, GROUP_COMMITS_MAX)) {
+    const next = queue[keys.size];
+    if (next === undefined || keys.has(keyOf(next.item))) break;
+    keys.add(keyOf(next.item));
   }
-  return queue.splice(0, length);
+  return queue.splice(0, keys.size);
 }

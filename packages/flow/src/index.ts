@@ -1,8 +1,8 @@
 export { inProcessFibers } from "./fibers.ts";
-export { createMemoryFlowStore } from "./flow.memory.ts";
+export { createMemoryFlowStore, type MemoryFlowStoreOptions } from "./flow.memory.ts";
 export { createFlowStore, type VaultHook } from "./flow.store.ts";
 export type { Bundle } from "./flow-state.ts";
-export { createGroupCommit } from "./group-commit.ts";
+export { createGroupCommit, createGroupStart } from "./group-commit.ts";
 export {
   type Digest,
   decodeMessage,
@@ -13,6 +13,30 @@ export {
   WAKE_TOPIC,
   wakeRecord,
 } from "./messages.ts";
-export type * from "./ports.ts";
-export { clientStart, startedRow } from "./start.ts";
+export type {
+  Acknowledgement,
+  CommitOutcome,
+  Fibers,
+  FlowDirectory,
+  FlowOrigin,
+  FlowPersistence,
+  FlowRow,
+  FlowSnapshot,
+  FlowStart,
+  FlowStatus,
+  FlowStore,
+  InboxKey,
+  JournalRow,
+  Responder,
+  Services,
+  SessionMessage,
+  SessionRow,
+  SessionStatus,
+  StartOutcome,
+  StepCommit,
+  SyscallClass,
+  SyscallContext,
+  Waiting,
+} from "./ports.ts";
+export { clientStart } from "./start.ts";
 export { createFlowWorker, type FlowWorker, type FlowWorkerOptions } from "./worker.ts";

@@ -189,7 +189,7 @@ const days: fc.Arbitrary<Day> = fc.record({
   }),
 });
 
-const RUNS = Number(process.env.BOWLINE_PROPERTY_RUNS ?? 60);
+const RUNS = Number(process.env.BOWLINE_PROPERTY_RUNS ?? 40);
 
 test("on a bad day everything happens once, in order, and ends", async () => {
   await fc.assert(

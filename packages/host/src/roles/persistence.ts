@@ -1,7 +1,7 @@
 // The persistence role: the only one that holds vault credentials. It starts flows, loads them, commits their steps and
 // reads vaults, each virtual node through a database of its own.
 //
-// - All commits of one virtual node that arrive while one is in flight are the next group: one transaction.
+// - All commits of one virtual node that arrive while one is in flight are the next group: one transaction. So are starts.
 // - A virtual node is swept for due flows and unsent messages from its first use here on, and all of them at the start and
 //   then every minute, so that what a dead process left is found.
 
@@ -12,8 +12,11 @@ import {
   clientStart,
   createFlowStore,
   createGroupCommit,
+  createGroupStart,
   type FlowRow,
+  type FlowStart,
   type FlowStore,
+  type StartOutcome,
   type StepCommit,
   wakeRecord,
 } from "@bowline/flow";
@@ -36,6 +39,7 @@ export interface PersistenceRole {
 interface Vault {
   readonly database: Database;
   readonly flows: FlowStore;
+  start(start: FlowStart): Promise<StartOutcome>;
   commit(commit: StepCommit): Promise<CommitOutcome>;
 }
 
@@ -69,7 +73,7 @@ export function createPersistenceRole(options: {
   async function open(vnode: ShortHash): Promise<Vault> {
     const database = await databases.get({ kind: "vault", vnode });
     const flows = createFlowStore(database, { applyVaultWrites: (sql, members) => states.applyVaultWrites(sql, members) });
-    return { database, flows, commit: createGroupCommit(flows) };
+    return { database, flows, start: createGroupStart(flows), commit: createGroupCommit(flows) };
   }
 
   async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
@@ -81,12 +85,10 @@ export function createPersistenceRole(options: {
   const service: Answering<PersistenceService> = {
     async startFlow(request) {
       const { vnode, ...flow } = request;
-      const { flows } = await vaultOf(vnode);
-      const [outcome] = await flows.start([
-        clientStart({ ...flow, id: flowIdOf(options.random(16)), seed: options.random(32), now: clock.now() }),
-      ]);
-      if (outcome?.kind === "started") await bus.publish([wakeRecord(vnode, outcome.row)]);
-      return outcome as Awaited<ReturnType<PersistenceService["startFlow"]>>;
+      const { start } = await vaultOf(vnode);
+      const outcome = await start(clientStart({ ...flow, id: flowIdOf(options.random(16)), seed: options.random(32), now: clock.now() }));
+      if (outcome.kind === "started") await bus.publish([wakeRecord(vnode, outcome.row)]);
+      return outcome;
     },
     load: async ({ vnode, flowIds }) => (await vaultOf(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BowlineError, unavailable } from "@bowline/base";
+import type { FiberStart } from "@bowline/sdk";
+import { type ActivationReply, Activations } from "./activations.ts";
+import type { Fibers } from "./ports.ts";
+
+const start = (fiber: string): FiberStart => ({ fiber }) as FiberStart;
+const starting = (...fibers: string[]) => ({ starts: fibers.map(start), deliveries: [], alone: false });
+const delivering = (fiber: string) => ({ starts: [], deliveries: [{ fiber, path: "1", outcome: { ok: null } }], alone: false });
+
+/** An isolate that breaks when it is asked to run `culprit`, and takes all its fibers with it. */
+function isolates(culprit?: string) {
+  const batches: string[][] = [];
+  let current: Fibers | undefined;
+  const open = (): Fibers => {
+    const alive = new Set<string>();
+    const fibers: Fibers = {
+      async activate({ starts, deliveries }) {
+        const names = [...starts, ...deliveries].map(({ fiber }) => fiber);
+        batches.push(names);
+        for (const { fiber } of starts) alive.add(fiber);
+        assert.ok(
+          deliveries.every(({ fiber }) => alive.has(fiber)),
+          "nothing is delivered to a fiber that is gone",
+        );
+        if (culprit === undefined || !names.includes(culprit)) return names.map((fiber) => ({ fiber, syscalls: [], logs: [] }));
+        current = undefined;
+        throw new BowlineError("internal", "sandbox.memoryLimit", "Too much memory.");
+      },
+      drop: (fiber) => void alive.delete(fiber),
+    };
+    return fibers;
+  };
+  const source = async (): Promise<Fibers> => {
+    current ??= open();
+    return current;
+  };
+  return { batches, source, lose: () => (current = undefined) };
+}
+
+const kinds = (replies: readonly ActivationReply[]) => replies.map(({ kind }) => kind);
+
+test("what is asked at once is one batch, and each asker hears of its own fibers", async () => {
+  const { batches, source } = isolates();
+  const activations = new Activations(source);
+  const replies = await Promise.all([
+    activations.request("platform", starting("a", "a/1")),
+    activations.request("platform", starting("b")),
+  ]);
+  assert.deepEqual(batches, [["a", "a/1", "b"]]);
+  assert.deepEqual(
+    replies.map((reply) => reply.kind === "reports" && reply.reports.map(({ fiber }) => fiber)),
+    [["a", "a/1"], ["b"]],
+  );
+});
+
+test("fibers of an instance that is gone are lost, and nobody is blamed", async () => {
+  const { source, lose } = isolates();
+  const activations = new Activations(source);
+  await activations.request("platform", starting("a"));
+  lose();
+  const replies = await Promise.all([activations.request("platform", delivering("a")), activations.request("platform", starting("b"))]);
+  assert.deepEqual(replies[0], { kind: "lost", suspect: false, down: false });
+  assert.equal(replies[1]?.kind, "reports");
+});
+
+test("of a batch that breaks its instance everyone may try again alone, and only the culprit fails", async () => {
+  const { batches, source } = isolates("bad");
+  const activations = new Activations(source);
+  const together = ["good", "bad", "fine"].map((fiber) => activations.request("platform", starting(fiber)));
+  assert.deepEqual(await Promise.all(together), Array(3).fill({ kind: "lost", suspect: true, down: false }));
+  const alone = ["good", "bad", "fine"].map((fiber) => activations.request("platform", { ...starting(fiber), alone: true }));
+  const replies = await Promise.all(alone);
+  assert.deepEqual(kinds(replies), ["reports", "failed", "reports"]);
+  assert.deepEqual(replies[1], { kind: "failed", failure: { type: "sandbox.memoryLimit", message: "Too much memory." } });
+  assert.deepEqual(batches.slice(1), [["good"], ["bad"], ["fine"]]);
+  assert.equal((await activations.request("platform", delivering("good"))).kind, "lost");
+});
+
+test("where no instance can be had the flows wait", async () => {
+  const activations = new Activations(async () => {
+    throw unavailable("sandbox.gone", "No isolate now.");
+  });
+  assert.deepEqual(await activations.request("platform", starting("a")), { kind: "lost", suspect: false, down: true });
+});

@@ -1,0 +1,91 @@
+// What fibers report: the steps that they ask, and how children end. Pure; changes the state it is given.
+
+import { BowlineError } from "@bowline/base";
+import type { Failure, FiberReport, Outcome, Syscall } from "@bowline/sdk";
+import type { Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
+import { canonical, isBelow, requestOf } from "./journal.ts";
+import { STEPS_MAX } from "./limits.ts";
+
+/** One fiber's news. */
+export function absorb(rules: Rules, state: FlowState, report: FiberReport, out: Effect[]): void {
+  const fiber = state.fibers.get(report.fiber);
+  if (fiber === undefined) return;
+  // What a replay says was said before.
+  if (state.caughtUp) {
+    for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
+  }
+  for (const { path, call } of report.syscalls) ask(rules, state, fiber, path, call);
+  fiber.finished = report.finished;
+  if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
+}
+
+function ask(rules: Rules, state: FlowState, fiber: FiberState, path: string, call: Syscall): void {
+  const request = requestSafely(rules, call);
+  const recorded = state.recorded.get(path);
+  if (recorded !== undefined && (recorded.kind !== call.kind || !sameHash(recorded.requestHash, request.hash))) {
+    const how = recorded.kind === call.kind ? `another request of ${call.kind}` : `${call.kind} where the journal has ${recorded.kind}`;
+    state.parking ??= { type: "flow.nonDeterminism", message: `Run again, this flow asked otherwise at step ${path}: ${how}.` };
+  }
+  if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
+  state.journalBytes += request.size;
+  state.asked.set(path, {
+    path,
+    fiber,
+    call,
+    hash: request.hash,
+    size: request.size,
+    phase: recorded === undefined ? "new" : "recorded",
+    outcome: request.refusal,
+    until: undefined,
+    attempts: 0,
+  });
+}
+
+/** A call that canonical bytes cannot say fails its step; it fails the same way whenever it is replayed. */
+function requestSafely(rules: Rules, call: Syscall): { hash: Uint8Array; size: number; refusal: Outcome | undefined } {
+  try {
+    return { ...requestOf(call, rules.digest), refusal: undefined };
+  } catch (cause) {
+    if (!(cause instanceof BowlineError)) throw cause;
+    const stand = { kind: "service", service: call.kind, request: cause.message } as const;
+    return { ...requestOf(stand, rules.digest), refusal: { error: { type: cause.code, message: cause.message } } };
+  }
+}
+
+function sameHash(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/** A bound that an author's code broke ends the flow, with the bound as its reason. */
+export function exceed(state: FlowState, failure: Failure): void {
+  state.root.finished ??= { error: failure };
+}
+
+/** The child is one row now: what it did step by step nobody replays again. */
+function endChild(state: FlowState, child: FiberState, outcome: Outcome, out: Effect[]): void {
+  const parent = state.asked.get(child.path);
+  if (parent !== undefined) parent.outcome = canonicalSafely(outcome);
+  const { draft } = state;
+  const kept = draft.rows.filter(({ path }) => !isBelow(path, child.path));
+  draft.rows.splice(0, draft.rows.length, ...kept);
+  for (const path of state.committedPaths) {
+    if (!isBelow(path, child.path)) continue;
+    state.committedPaths.delete(path);
+    if (draft.collapsed.at(-1) !== child.path) draft.collapsed.push(child.path);
+  }
+  for (const { path } of state.asked.values()) if (isBelow(path, child.path)) state.asked.delete(path);
+  const gone: FiberState[] = [];
+  for (const fiber of state.fibers.values()) if (fiber !== child && isBelow(fiber.path, child.path)) gone.push(fiber);
+  for (const fiber of [child, ...gone]) state.fibers.delete(fiber.id);
+  if (gone.length > 0) out.push({ kind: "dropFibers", fibers: gone });
+}
+
+/** An outcome that canonical bytes cannot say is a failure to say it. */
+export function canonicalSafely(outcome: Outcome): Outcome {
+  try {
+    return canonical(outcome);
+  } catch (cause) {
+    if (cause instanceof BowlineError) return { error: { type: cause.code, message: cause.message } };
+    throw cause;
+  }
+}
