@@ -2,7 +2,7 @@
 // signatures and verifications of one core.
 
 import { generateKeyPairSync, sign, verify } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../packages/host/src/adapters/embedded-postgres.ts";
@@ -21,6 +21,7 @@ const CONNECTIONS = 8;
 
 export async function measureCeilings(durationMs: number): Promise<Ceilings> {
   const home = await mkdtemp(join(tmpdir(), "bowline-bench-"));
+  await chmod(home, 0o755);
   const server = await startEmbeddedPostgres({ home });
   const database = openDatabase({ ...server.connection, schema: "public", connectionsMax: CONNECTIONS });
   try {

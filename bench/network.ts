@@ -1,7 +1,7 @@
 // The network that is measured: the one of `npm start`, and beside it two virtual nodes that run the benchmark's own flows.
 
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,13 +31,14 @@ export interface BenchNetwork {
   close(): Promise<void>;
 }
 
-export async function startBenchNetwork(): Promise<BenchNetwork> {
+export async function startBenchNetwork(environment: Readonly<Record<string, string | undefined>> = process.env): Promise<BenchNetwork> {
   const folder = await mkdtemp(join(tmpdir(), "bowline-bench-"));
+  await chmod(folder, 0o755); // PostgreSQL's own user passes through, so that the data stays in here.
   const home = join(folder, ".bowline");
   const prepared = await startProduct(["--once", "--json", "--home", home]).ended;
   if (prepared.code !== 0) throw new Error(`the network could not be prepared:\n${prepared.text}`);
   const started = performance.now();
-  const worker = startWorker({ home, environment: process.env, onProgress: () => {} });
+  const worker = startWorker({ home, environment, onProgress: () => {} });
   const ready = await worker.ready;
   const warmStartSeconds = (performance.now() - started) / 1_000;
   const password = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,6 +35,7 @@ export function startProduct(args: readonly string[], entry = "start"): Run {
 /** A home folder that goes with the test. */
 export async function temporaryHome(test: { after(work: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "bowline-e2e-"));
+  await chmod(folder, 0o755); // PostgreSQL's own user passes through, so that the data stays in here.
   test.after(async () => {
     for (const pid of await processesOf(folder)) kill(pid);
     await rm(folder, { recursive: true, force: true });

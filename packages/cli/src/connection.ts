@@ -110,5 +110,7 @@ export function flowEnd({ flowStatus, flowError, json }: ReplyOf<Operations["get
   if (flowStatus === "FAILED")
     return { kind: "failed", type: flowError?.type ?? "flow.failed", message: flowError?.message ?? "The flow failed." };
   if (flowStatus === "KILLED") return { kind: "failed", type: "flow.killed", message: "An operator killed the flow." };
+  if (flowError !== null)
+    return { kind: "failed", type: flowError.type, message: `The flow is parked, and waits for an operator: ${flowError.message}` };
   return undefined;
 }

@@ -96,8 +96,11 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   }
   await resume?.();
 
-  // One MAC key for the two roles that share it; in several processes it will come from the cluster's secrets.
-  const verdictKey = random(VERDICT_KEY_BYTES);
+  // Verdicts lie in journals, so their MAC key outlives the process.
+  const verdictKey = Buffer.from(
+    home.secret("verdict-key", () => Buffer.from(random(VERDICT_KEY_BYTES)).toString("base64")),
+    "base64",
+  );
   if (runs("persistence")) {
     const persistence = createPersistenceRole({
       db: calls.for("persistence").db,

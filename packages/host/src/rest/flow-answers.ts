@@ -211,7 +211,8 @@ function statusBody(row: FlowRow, node: VirtualNodeInfo) {
     flowStatus,
     flowResult: outcome !== null && "ok" in outcome ? resultText(outcome.ok) : null,
     flowError:
-      flowStatus === "FAILED" && outcome !== null && "error" in outcome
+      // Of a parked flow it says why it is parked.
+      (row.status === "FAILED" || row.status === "PARKED") && outcome !== null && "error" in outcome
         ? { type: outcome.error.type, message: outcome.error.message }
         : null,
     timestamp: isoInstant(row.updatedAt),
