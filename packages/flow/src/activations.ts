@@ -80,7 +80,10 @@ export class Activations {
       if (runnable.length === 0) return;
       const starts = runnable.flatMap(({ request }) => request.starts);
       for (const { fiber } of starts) lane.fibers.add(fiber);
-      share(runnable, await instance.activate({ starts, deliveries: runnable.flatMap(({ request }) => request.deliveries) }));
+      const reports = await instance.activate({ starts, deliveries: runnable.flatMap(({ request }) => request.deliveries) });
+      // A fiber that has ended is forgotten where it ran: nobody needs to drop it.
+      for (const { fiber, finished } of reports) if (finished !== undefined) lane.fibers.delete(fiber);
+      share(runnable, reports);
     } catch (cause) {
       lane.instance = undefined;
       lane.fibers.clear();

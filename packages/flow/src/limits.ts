@@ -8,6 +8,9 @@ export const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 export const SESSIONS_MAX = 1_000;
 /** One message: `session.payloadTooLarge` fails the step. */
 export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024;
+/** Characters of a failure that a counterparty is told: what is longer is cut. */
+export const FAILURE_TYPE_MAX = 256;
+export const FAILURE_MESSAGE_MAX = 4_096;
 /** Messages of one session beyond the consumed ones that are kept: later ones are left to the sender's outbox. */
 export const INBOX_MESSAGES_MAX = 256;
 /** Bytes of one `random`: `random.invalidLength` fails the step. */
@@ -35,7 +38,10 @@ export const RETRY_MAX_MS = 30_000;
 /** How often a worker looks for flows that are due and messages to send again, and how many it takes at once. */
 export const SWEEP_MS = 1_000;
 export const SWEEP_MAX = 256;
-/** Flows that a worker keeps in memory; the least recently used of those that wait go first. */
+/**
+ * Flows that a worker keeps in memory; the least recently used of those that wait go first. Where all run, further ones
+ * wait in the database for their next wake-up, and their messages in outboxes.
+ */
 export const HOT_FLOWS_MAX = 10_000;
 /** Flows of one bundle in one activation. */
 export const ACTIVATION_FLOWS_MAX = 64;

@@ -15,7 +15,7 @@ export function absorb(rules: Rules, state: FlowState, report: FiberReport, out:
     for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
   }
   for (const { path, call } of report.syscalls) ask(rules, state, fiber, path, call);
-  fiber.finished = report.finished;
+  fiber.finished ??= report.finished;
   if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
 }
 

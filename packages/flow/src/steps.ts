@@ -1,11 +1,13 @@
 // The steps that the engine settles by itself: sessions, time, randomness, vault writes, platform children. Pure.
 
-import { BowlineError, decoder, type Env, type Instant } from "@bowline/base";
+import { BowlineError, decoder, type Env, type Instant, parseName, type X500Name } from "@bowline/base";
 import type { Failure, FiberStart, Outcome, SessionId, Syscall } from "@bowline/sdk";
 import * as Type from "typebox";
 import type { Asked, Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
 import { canonical, deriveRandom } from "./journal.ts";
 import {
+  FAILURE_MESSAGE_MAX,
+  FAILURE_TYPE_MAX,
   PAYLOAD_BYTES_MAX,
   RANDOM_BYTES_MAX,
   SESSION_TIMEOUT_MAX_MS,
@@ -65,13 +67,19 @@ export function endSession(state: FlowState, session: SessionState, failure: Fai
   if (session.row.status !== "open") return;
   if (wasHeardOf(session)) {
     if (failure !== undefined) {
-      state.draft.outbox.push(say(session, { kind: "failure", type: failure.type, message: failure.message }, speakerOf(state), now));
+      state.draft.outbox.push(say(session, told(failure), speakerOf(state), now));
     } else if (!closeOnLast(state.draft.outbox, session)) {
       state.draft.outbox.push(say(session, { kind: "close" }, speakerOf(state), now));
     }
   }
   discard(state, session, end(session, failure === undefined ? "closed" : "failed", failure ?? null));
 }
+
+const told = ({ type, message }: Failure): SessionMessage["body"] => ({
+  kind: "failure",
+  type: type.slice(0, FAILURE_TYPE_MAX).toWellFormed(),
+  message: message.slice(0, FAILURE_MESSAGE_MAX).toWellFormed(),
+});
 
 /** Inbox rows that nobody will read leave with the next commit. */
 export function discard(state: FlowState, session: SessionState, sequences: readonly number[]): void {
@@ -97,13 +105,15 @@ function takeUpSleep(state: FlowState, asked: Asked, durationMs: number, now: In
 
 function openSession(state: FlowState, asked: Asked, call: Extract<Syscall, { kind: "session.open" }>, now: Instant): Outcome {
   if (state.sessions.size >= SESSIONS_MAX) return refused("session.tooMany", `A flow has at most ${SESSIONS_MAX} sessions.`);
+  const counterparty = nameOrUndefined(call.counterparty);
+  if (counterparty === undefined) return refused("name.invalid", `"${call.counterparty}" is not an X.500 name.`);
   const flowId = state.row.id;
   const id = sessionIdOf(flowId, asked.path);
   const row = openedSession({
     id,
     flowId,
     side: "initiator",
-    counterparty: call.counterparty,
+    counterparty,
     protocol: call.protocol,
     version: null,
     timeoutMs: call.timeoutMs ?? SESSION_TIMEOUT_MS,
@@ -111,6 +121,15 @@ function openSession(state: FlowState, asked: Asked, call: Extract<Syscall, { ki
   });
   state.sessions.set(id, { ...loadedSession(row), dirty: true });
   return { ok: id };
+}
+
+/** However the author wrote it, messages carry the canonical form. */
+function nameOrUndefined(text: string): X500Name | undefined {
+  try {
+    return parseName(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function closeSessions(state: FlowState, call: Extract<Syscall, { kind: "session.close" }>, now: Instant): Outcome {

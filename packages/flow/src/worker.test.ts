@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Data } from "@bowline/base";
 import { unavailable } from "@bowline/base";
-import { type CordappDefinition, flow, responder } from "@bowline/sdk";
+import { type CordappDefinition, FlowError, flow, responder } from "@bowline/sdk";
 import * as Type from "typebox";
 import { responderFlowId } from "./messages.ts";
 import { BOB, digest, Trial } from "./trial.memory.ts";
@@ -243,6 +243,51 @@ describe("time, chance and faults", () => {
         assert.equal(snapshot?.journal.length, 2);
       }
     }
+  });
+
+  test("a journal that grows past its bound ends its flow, and says so", async () => {
+    const hoards = flow({
+      name: "Hoards",
+      startable: true,
+      input: Type.Object({}),
+      async call(ctx) {
+        for (;;) await ctx.syscall(service("look.up")).catch(() => null);
+      },
+    });
+    const trial = new Trial({ cordapp: app(hoards), services: { "look.up": () => ({ ok: new Uint8Array(9_000_000) }) } });
+    await trial.worker();
+    const { status, outcome } = await trial.finished(await trial.start("Hoards", {}));
+    assert.ok(outcome !== null && "error" in outcome);
+    assert.deepEqual([status, outcome.error.type, trial.calls.length], ["FAILED", "flow.journalFull", 8]);
+  });
+
+  test("a failure is told to the counterparty in bounded, well-formed words", async () => {
+    const fails = flow({
+      name: "Fails",
+      startable: true,
+      initiates: PING,
+      input: Type.Object({}),
+      async call(ctx) {
+        const session = await ctx.initiate("C=FR, L=Paris, O=Bob" as typeof BOB);
+        await session.sendAndReceive("hello", Type.String());
+        throw new FlowError("alice.fails", `${"long ".repeat(2_000)}\ud800`);
+      },
+    });
+    const hears = responder({
+      name: "Hears",
+      answers: PING,
+      async call(_ctx, session) {
+        await session.sendAndReceive("hello", Type.String());
+        await session.receive(Type.String());
+      },
+    });
+    const trial = new Trial({ cordapp: app(fails, hears) });
+    await trial.worker();
+    const id = await trial.start("Fails", {});
+    assert.equal((await trial.finished(id)).status, "FAILED");
+    const { outcome } = await trial.finished(responderFlowId(`${id}:1`, digest), BOB);
+    assert.ok(outcome !== null && "error" in outcome);
+    assert.deepEqual([outcome.error.details?.type, outcome.error.details?.message?.length], ["alice.fails", 4_096]);
   });
 
   test("a flow that waits for nothing that is a step fails at once", async () => {

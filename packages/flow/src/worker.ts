@@ -134,6 +134,7 @@ class Worker implements FlowWorker {
       return;
     }
     const slot = this.#slotOf(hosted.vnode, record.key);
+    if (slot === undefined) return;
     if (slot.state === undefined) slot.arrived.push(message);
     else this.#post(slot, { kind: "arrived", messages: [message] });
   }
@@ -142,8 +143,11 @@ class Worker implements FlowWorker {
     const known = this.#slots.get(flowId);
     if (known !== undefined) void this.#recheck(known);
     else if (row === null || row.version !== 0) this.#slotOf(vnode, flowId);
-    // Just started, so that its row is all there is.
-    else this.#begin(this.#remember(vnode, flowId), { row, journal: [], sessions: [], inbox: [] });
+    else {
+      // Just started, so that its row is all there is.
+      const slot = this.#remember(vnode, flowId);
+      if (slot !== undefined) this.#begin(slot, { row, journal: [], sessions: [], inbox: [] });
+    }
   }
 
   async #sweep(): Promise<void> {
@@ -174,20 +178,21 @@ class Worker implements FlowWorker {
 
   // --- Memory ---
 
-  /** The flow's slot; where it is new the flow is loaded, together with others that were met in this turn of the loop. */
-  #slotOf(vnode: ShortHash, flowId: string): Slot {
+  /** The flow's slot, if there is room; where it is new the flow is loaded, with others that were met in this turn of the loop. */
+  #slotOf(vnode: ShortHash, flowId: string): Slot | undefined {
     const known = this.#slots.get(flowId);
     if (known !== undefined) {
-      this.#slots.delete(flowId);
-      this.#slots.set(flowId, known);
+      this.#touch(known);
       return known;
     }
     const slot = this.#remember(vnode, flowId);
-    this.#load(slot);
+    if (slot !== undefined) this.#load(slot);
     return slot;
   }
 
-  #remember(vnode: ShortHash, flowId: string): Slot {
+  /** Undefined where memory is full of flows that run: the sweep brings this one again, and outboxes its messages. */
+  #remember(vnode: ShortHash, flowId: string): Slot | undefined {
+    if (!this.#hasRoom()) return undefined;
     const slot: Slot = {
       vnode,
       flowId,
@@ -199,20 +204,26 @@ class Worker implements FlowWorker {
       timer: undefined,
     };
     this.#slots.set(flowId, slot);
-    this.#makeRoom();
     return slot;
   }
 
-  /** Flows that only wait go first, the least recently used of them; flows that run stay, however many. */
-  #makeRoom(): void {
-    let excess = this.#slots.size - (this.#options.hotFlowsMax ?? HOT_FLOWS_MAX);
-    if (excess <= 0) return;
+  /** Flows that only wait make room, the least recently used of them first; flows that run stay. */
+  #hasRoom(): boolean {
+    let excess = this.#slots.size + 1 - (this.#options.hotFlowsMax ?? HOT_FLOWS_MAX);
+    let looks = EVICTION_LOOKS_MAX;
     for (const slot of this.#slots.values()) {
-      if (excess <= 0) return;
-      if (slot.state === undefined || !isResting(slot.state)) continue;
-      this.#drop(slot);
-      excess--;
+      if (excess <= 0 || looks-- === 0) break;
+      if (slot.state !== undefined && isResting(slot.state)) {
+        this.#drop(slot);
+        excess--;
+      } else this.#touch(slot); // So that the next look finds others.
     }
+    return excess <= 0;
+  }
+
+  #touch(slot: Slot): void {
+    this.#slots.delete(slot.flowId);
+    this.#slots.set(slot.flowId, slot);
   }
 
   #drop(slot: Slot): void {
@@ -379,6 +390,7 @@ class Worker implements FlowWorker {
           if (slot.state === state) this.#reload(slot, effect.carry);
           break;
         case "forget":
+          this.#options.log.debug("flow ended", { flowId: slot.flowId, flow: state.row.flowName, status: state.row.status });
           if (slot.state === state) this.#drop(slot);
           break;
       }
@@ -455,6 +467,8 @@ class Worker implements FlowWorker {
 }
 
 const DRAIN_STEP_MS = 10;
+/** Flows that are looked at to make room for one. */
+const EVICTION_LOOKS_MAX = 64;
 
 type Answer = (event: FlowEvent) => void;
 
