@@ -24,7 +24,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Throws `codec.unsupported` on a value that `Data` does not include (fractions, `undefined`, class instances, lone surrogates). */
 export function encode(value: Data): Uint8Array {
   const writer = new Writer();
-  writer.value(value, 0, "$");
+  writer.value(value, 0, undefined);
   return writer.finish();
 }
 
@@ -36,15 +36,24 @@ export function decode(bytes: Uint8Array): Data {
   return value;
 }
 
+/**
+ * Most values are small and most text is short ASCII: these two facts are what the writer and the reader are fast for.
+ * The buffer is shared by all writers, which run one after the other and copy out what they wrote.
+ */
+let shared = new Uint8Array(64 * 1024);
+const SHARED_BYTES_MAX = 1024 * 1024;
+const SHORT_TEXT = 96;
+
 class Writer {
-  #buffer = new Uint8Array(256);
+  #buffer = shared;
   #length = 0;
 
   finish(): Uint8Array {
+    if (this.#buffer.length <= SHARED_BYTES_MAX) shared = this.#buffer;
     return this.#buffer.slice(0, this.#length);
   }
 
-  value(value: Data, depth: number, where: string): void {
+  value(value: Data, depth: number, where: Place | undefined): void {
     if (depth > DEPTH_MAX) throw unsupported(where, `nests deeper than ${DEPTH_MAX} levels`);
     if (value === null) this.#byte(NULL);
     else if (typeof value === "boolean") this.#byte(value ? TRUE : FALSE);
@@ -56,31 +65,29 @@ class Writer {
       this.#raw(value);
     } else if (isArray(value)) {
       this.#head(MAJOR.array, value.length);
-      for (let i = 0; i < value.length; i++) this.value(value[i] as Data, depth + 1, `${where}[${i}]`);
+      for (let i = 0; i < value.length; i++) this.value(value[i] as Data, depth + 1, { in: where, at: i });
     } else if (typeof value === "object" && isPlain(value)) this.#map(value, depth, where);
     else throw unsupported(where, `is ${describe(value)}`);
   }
 
-  #map(value: { readonly [key: string]: Data }, depth: number, where: string): void {
+  #map(value: { readonly [key: string]: Data }, depth: number, where: Place | undefined): void {
     const keys = Object.keys(value);
-    const entries = keys.map((key) => ({ key, bytes: textBytes(key, `${where}.${key}`) }));
-    // The head of a shorter key is smaller, so that order of encodings is: length first, then bytes.
-    entries.sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes));
-    this.#head(MAJOR.map, entries.length);
-    for (const { key, bytes } of entries) {
-      this.#head(MAJOR.text, bytes.length);
-      this.#raw(bytes);
-      this.value(value[key] as Data, depth + 1, `${where}.${key}`);
+    keys.sort(keys.every(isAscii) ? asciiOrder : encodedOrder(where));
+    this.#head(MAJOR.map, keys.length);
+    for (const key of keys) {
+      const place: Place = { in: where, at: key };
+      this.#text(key, place);
+      this.value(value[key] as Data, depth + 1, place);
     }
   }
 
-  #number(value: number, where: string): void {
+  #number(value: number, where: Place | undefined): void {
     if (!Number.isSafeInteger(value)) throw unsupported(where, `is ${value}: write fractions as text, and integers beyond 2^53 as bigint`);
     if (value >= 0) this.#head(MAJOR.unsigned, value);
     else this.#head(MAJOR.negative, -1 - value);
   }
 
-  #bigint(value: bigint, where: string): void {
+  #bigint(value: bigint, where: Place | undefined): void {
     const negative = value < 0n;
     const argument = negative ? -1n - value : value;
     if (argument >> 64n !== 0n) throw unsupported(where, "is an integer of more than 64 bits: write it as text");
@@ -89,12 +96,17 @@ class Writer {
       return;
     }
     this.#byte(((negative ? MAJOR.negative : MAJOR.unsigned) << 5) | 27);
-    this.#reserve(8);
-    new DataView(this.#buffer.buffer).setBigUint64(this.#length, argument);
-    this.#length += 8;
+    this.#word(Number(argument >> 32n));
+    this.#word(Number(argument & 0xffffffffn));
   }
 
-  #text(value: string, where: string): void {
+  #text(value: string, where: Place | undefined): void {
+    if (value.length <= SHORT_TEXT && isAscii(value)) {
+      this.#head(MAJOR.text, value.length);
+      this.#reserve(value.length);
+      for (let i = 0; i < value.length; i++) this.#buffer[this.#length++] = value.charCodeAt(i);
+      return;
+    }
     const bytes = textBytes(value, where);
     this.#head(MAJOR.text, bytes.length);
     this.#raw(bytes);
@@ -103,29 +115,34 @@ class Writer {
   /** The shortest form of the argument, as §4.2.1 wants it. */
   #head(major: number, argument: number): void {
     const high = major << 5;
-    this.#reserve(9);
-    const view = new DataView(this.#buffer.buffer);
     if (argument < 24) this.#byte(high | argument);
     else if (argument < 0x100) {
       this.#byte(high | 24);
       this.#byte(argument);
     } else if (argument < 0x10000) {
       this.#byte(high | 25);
-      view.setUint16(this.#length, argument);
-      this.#length += 2;
+      this.#byte(argument >>> 8);
+      this.#byte(argument & 0xff);
     } else if (argument < 0x100000000) {
       this.#byte(high | 26);
-      view.setUint32(this.#length, argument);
-      this.#length += 4;
+      this.#word(argument);
     } else {
       this.#byte(high | 27);
-      view.setBigUint64(this.#length, BigInt(argument));
-      this.#length += 8;
+      this.#word(Math.floor(argument / 0x100000000));
+      this.#word(argument % 0x100000000);
     }
   }
 
+  /** Four bytes, big-endian. */
+  #word(value: number): void {
+    this.#byte(value >>> 24);
+    this.#byte((value >>> 16) & 0xff);
+    this.#byte((value >>> 8) & 0xff);
+    this.#byte(value & 0xff);
+  }
+
   #byte(byte: number): void {
-    this.#reserve(1);
+    if (this.#length === this.#buffer.length) this.#reserve(1);
     this.#buffer[this.#length++] = byte;
   }
 
@@ -141,6 +158,32 @@ class Writer {
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }
+}
+
+/** Where in the value: made into text only for a message. */
+interface Place {
+  readonly in: Place | undefined;
+  readonly at: string | number;
+}
+
+const placeText = (place: Place | undefined): string => {
+  if (place === undefined) return "$";
+  return placeText(place.in) + (typeof place.at === "number" ? `[${place.at}]` : `.${place.at}`);
+};
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
+// The head of a shorter key is smaller, so that the order of encodings is: length first, then bytes.
+const asciiOrder = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : 1);
+
+function encodedOrder(where: Place | undefined): (a: string, b: string) => number {
+  return (a, b) => {
+    const [one, other] = [textBytes(a, { in: where, at: a }), textBytes(b, { in: where, at: b })];
+    return one.length - other.length || compareBytes(one, other);
+  };
 }
 
 class Reader {
@@ -169,8 +212,8 @@ class Reader {
       case MAJOR.unsigned:
         return argument;
       case MAJOR.negative: {
-        const value = -1n - BigInt(argument);
-        return value >= -SAFE ? Number(value) : value;
+        if (typeof argument === "number" && argument < Number.MAX_SAFE_INTEGER) return -1 - argument;
+        return -1n - BigInt(argument);
       }
       case MAJOR.bytes:
         return this.#take(argument, start).slice();
@@ -229,8 +272,8 @@ class Reader {
 
   /** Each item takes at least one byte: a length that promises more than is there is refused before memory is. */
   #count(argument: number | bigint, bytesEach: number, start: number): number {
-    if (BigInt(argument) * BigInt(bytesEach) > BigInt(this.#bytes.length - this.at)) throw malformed(start, "cut short");
-    return Number(argument);
+    if (typeof argument === "bigint" || argument * bytesEach > this.#bytes.length - this.at) throw malformed(start, "cut short");
+    return argument;
   }
 
   #take(argument: number | bigint, start: number): Uint8Array {
@@ -242,6 +285,12 @@ class Reader {
 
   #text(argument: number | bigint, start: number): string {
     const part = this.#take(argument, start);
+    if (part.length <= SHORT_TEXT) {
+      let text = "";
+      let i = 0;
+      for (; i < part.length && (part[i] as number) < 0x80; i++) text += String.fromCharCode(part[i] as number);
+      if (i === part.length) return text;
+    }
     try {
       return decoder.decode(part);
     } catch {
@@ -262,7 +311,7 @@ function shortest(value: number, least: number, start: number): number {
   return value;
 }
 
-function textBytes(value: string, where: string): Uint8Array {
+function textBytes(value: string, where: Place | undefined): Uint8Array {
   if (!value.isWellFormed()) throw unsupported(where, "holds a lone surrogate, which UTF-8 cannot say");
   return encoder.encode(value);
 }
@@ -282,5 +331,5 @@ function describe(value: unknown): string {
 }
 
 const malformed = (at: number, what: string) => badRequest("codec.malformed", `Not canonical bytes: ${what}, at byte ${at}.`);
-const unsupported = (where: string, what: string) =>
-  badRequest("codec.unsupported", `Cannot be written as canonical bytes: ${where} ${what}.`);
+const unsupported = (where: Place | undefined, what: string) =>
+  badRequest("codec.unsupported", `Cannot be written as canonical bytes: ${placeText(where)} ${what}.`);
