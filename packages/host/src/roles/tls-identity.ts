@@ -37,7 +37,7 @@ export async function tlsIdentity(
   const server = await keyOf(SERVER_ALIAS);
   const privateKeyOf = ({ publicKey }: SigningKey) => keys.privateKey({ tenant, publicKey, categories: ["TLS"] });
   const issuer = {
-    name: parseName(`CN=Bowline ${tenant} authority ${authority.id.slice(-12)}, O=Bowline, L=Local, C=XX`),
+    name: parseName(`CN=Bowline ${tenant} authority ${authority.id.slice(-12)}, O=Bowline, L=Local, C=ZZ`),
     privateKey: await privateKeyOf(authority),
   };
   const serial = (length: number) =>
@@ -56,7 +56,7 @@ export async function tlsIdentity(
   const ofServer = issueCertificate(
     issuer,
     {
-      subject: parseName(`CN=${hosts[0] ?? tenant}, O=Bowline, L=Local, C=XX`),
+      subject: parseName(`CN=${hosts[0] ?? tenant}, O=Bowline, L=Local, C=ZZ`),
       publicKey: server.publicKey,
       use: "tls-server",
       hosts,
