@@ -67,11 +67,11 @@ export function createAuthentication(db: Pick<DbService, "authenticate">, now: (
 
 const refused = (title: string): BowlineError => new BowlineError("unauthenticated", "rest.unauthenticated", title, {});
 
-/** RFC 7617, as UTF-8. */
+/** RFC 7617, as UTF-8; control characters are no part of either, and PostgreSQL's texts cannot hold the null one. */
 function parseBasic(authorization: string | undefined): readonly [login: string, password: string] | undefined {
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? "") ?? [];
   if (encoded === undefined) return undefined;
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const colon = text.indexOf(":");
-  return colon < 1 ? undefined : [text.slice(0, colon).toLowerCase(), text.slice(colon + 1)];
+  return colon < 1 || text.includes("\0") ? undefined : [text.slice(0, colon).toLowerCase(), text.slice(colon + 1)];
 }

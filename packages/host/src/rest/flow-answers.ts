@@ -96,6 +96,8 @@ async function start(shell: RestShell, node: VirtualNodeInfo, body: StartBody, l
         version,
       }),
     );
+  const input = flowInput(found.flow.input, body.requestBody as Data);
+  if (input instanceof BowlineError) throw await insteadOf(shell, node, clientRequestId, input);
   const { kind, row } = await shell.services.persistence.startFlow({
     vnode,
     identity: { me: node.holdingIdentity.x500Name, groupId: node.holdingIdentity.groupId },
@@ -103,7 +105,7 @@ async function start(shell: RestShell, node: VirtualNodeInfo, body: StartBody, l
     flowName: flowClassName,
     bundle: found.bundle,
     startedBy: login,
-    input: flowInput(found.flow.input, body.requestBody as Data),
+    input,
   });
   if (kind === "conflict") throw used(clientRequestId);
   return row;
@@ -153,25 +155,25 @@ function notStartable(cpi: CpiInfo, node: VirtualNodeInfo, name: string): Bowlin
  * What the flow gets. A text is taken as it is where the flow's schema wants a text, else as the JSON it holds.
  * The schema comes from a package: it is interpreted, never compiled to code.
  */
-function flowInput(schema: unknown, given: Data): Data {
+function flowInput(schema: unknown, given: Data): Data | BowlineError {
   const held = typeof given === "string" ? heldJson(given) : undefined;
+  if (held instanceof BowlineError) return held;
   if (!isSchema(schema)) return held ?? given;
   if (Check(schema, given)) return given;
   const value = held ?? given;
   const [fits, complaints] = Errors(schema, value);
   if (fits) return value;
-  throw schemaRefusal(complaints, "requestBody");
+  return schemaRefusal(complaints, "requestBody");
 }
 
 const isSchema = (value: unknown): value is XSchema => typeof value === "object" && value !== null;
 
-function heldJson(text: string): Data | undefined {
+function heldJson(text: string): Data | BowlineError | undefined {
   try {
     return readJson(text, "requestBody");
   } catch (error) {
     // Text that begins as JSON does is meant as JSON: its mistake is what the client wants to hear of.
-    if (/^\s*[[{]/.test(text)) throw error;
-    return undefined;
+    return error instanceof BowlineError && /^\s*[[{]/.test(text) ? error : undefined;
   }
 }
 

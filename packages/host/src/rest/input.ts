@@ -6,7 +6,7 @@ import { unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Route, RouteBody } from "@bowline/api";
-import { type BowlineError, badRequest, type Decoder, decoder } from "@bowline/base";
+import { BowlineError, badRequest, type Decoder, decoder } from "@bowline/base";
 import type { FastifyRequest } from "fastify";
 import type { UploadedFile } from "./answers.ts";
 
@@ -14,6 +14,7 @@ import type { UploadedFile } from "./answers.ts";
 export const UPLOAD_BYTES_MAX = 200_000_000;
 const TEXT_PART_BYTES_MAX = 4_096;
 const PARTS_MAX = 16;
+const FILE_NAME_LENGTH_MAX = 255;
 
 export interface RouteInput {
   readonly params: unknown;
@@ -30,8 +31,8 @@ export function inputReader(route: Route, uploads: string): (request: FastifyReq
   const query = decoder(route.query, "query");
   const json = route.body?.kind === "json" ? bodyDecoder(route.body) : undefined;
   return async (request) => {
-    const path = params(request.params);
-    const asked = query(coerceQuery(route.query, request.query));
+    const path = params(withoutNull(request.params, "path"));
+    const asked = query(withoutNull(coerceQuery(route.query, request.query), "query"));
     const none = { texts: {}, files: {}, discard: async () => undefined };
     if (route.body?.kind === "multipart") {
       const multipart = await readMultipart(request, route.body, uploads);
@@ -42,6 +43,17 @@ export function inputReader(route: Route, uploads: string): (request: FastifyReq
       throw badRequest("input.invalid", "request body is missing.", { field: "request body", reason: "is missing" });
     return { params: path, query: asked, body: json(request.body), ...none };
   };
+}
+
+/** No path, query or form means a null character, and PostgreSQL's texts cannot hold one. */
+function withoutNull<T>(given: T, what: string): T {
+  for (const [name, value] of Object.entries(given ?? {}))
+    if ([value].flat().some((text) => typeof text === "string" && text.includes("\0")))
+      throw badRequest("input.invalid", `${what}/${name} holds a null character.`, {
+        field: `${what}/${name}`,
+        reason: "holds a null character",
+      });
+  return given;
 }
 
 /** Both `{ wrapper: {…} }` and the bare object. */
@@ -100,15 +112,35 @@ async function readMultipart(request: FastifyRequest, body: Extract<RouteBody, {
       paths.add(path);
       await pipeline(file, createWriteStream(path, { mode: 0o600 }));
       if (file.truncated) throw tooLarge();
-      files[field] = [...(files[field] ?? []), { fileName: basename(filename || "unnamed"), path, keep: () => void paths.delete(path) }];
+      files[field] = [...(files[field] ?? []), { fileName: fileNameOf(filename), path, keep: () => void paths.delete(path) }];
     }
+    withoutNull(texts, "part");
     for (const name of body.texts)
       if (texts[name] === undefined) throw badRequest("rest.partMissing", `The part ${name} is missing.`, { field: name });
   } catch (error) {
     await discard();
-    throw error;
+    throw multipartFailure(error);
   }
   return { texts, files, discard };
+}
+
+function fileNameOf(given: string): string {
+  const name = basename(given || "unnamed");
+  if (name.length <= FILE_NAME_LENGTH_MAX && !name.includes("\0")) return name;
+  throw badRequest("rest.fileName", `A file's name has up to ${FILE_NAME_LENGTH_MAX} characters, none of them null.`, {
+    allowed: String(FILE_NAME_LENGTH_MAX),
+  });
+}
+
+/** The parser of forms throws bare errors at a form that it cannot read, and nothing else here does. */
+function multipartFailure(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new BowlineError("unavailable", "rest.diskFull", "The server's disk is full: nothing can be uploaded now.");
+  if (thrown.constructor === Error && code === undefined)
+    return badRequest("rest.malformed", `The form cannot be read: ${thrown.message}.`, { reason: thrown.message });
+  return thrown;
 }
 
 /** As the original answers it, with 400. */

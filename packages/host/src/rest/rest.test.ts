@@ -21,6 +21,8 @@ const logged: { message: string; facts: Readonly<Record<string, unknown>> }[] = 
 const note = (message: string, facts: Readonly<Record<string, unknown>> = {}) => void logged.push({ message, facts });
 const log: Log = { error: note, warn: note, info: note, debug: note };
 
+const FILE_PART = '--x\r\nContent-Disposition: form-data; name="upload"; filename="a.cpi"\r\n\r\n';
+
 describe("REST", () => {
   let cluster: TestCluster;
   let rest: RestRole;
@@ -245,6 +247,9 @@ describe("REST", () => {
     const text = (more: object) => JSON.stringify(startBody({ clientRequestId: "bad-1", ...more }));
     const form = new FormData();
     form.set("other", "x");
+    const basic = (text: string) => ({ headers: { authorization: `Basic ${btoa(text)}` } });
+    const upload = (body: string, type = "multipart/form-data; boundary=x") =>
+      http("POST", "/api/v5_2/cpi", { headers: { "content-type": type }, body });
     const cases: [
       string,
       Promise<{ status: number; json(): { title: string; status: number; details: Record<string, string> } }>,
@@ -281,6 +286,17 @@ describe("REST", () => {
         /vaultDmlConnection/,
       ],
       ["an unknown upload", http("GET", "/api/v5_2/cpi/status/none"), 400, /no upload/],
+      ["a null character in a path", http("GET", "/api/v5_2/virtualnode/status/a%00b"), 400, /requestid holds a null character/],
+      ["a null character in a query", http("GET", `/api/v5_3/vault/${node}/state?type=a%00b`), 400, /type holds a null character/],
+      ["a null character in a login", http("GET", "/api/v5_2/cpi", basic("a\0b:c")), 401, /credentials/],
+      ["a null character in a password", http("GET", "/api/v5_2/cpi", basic("a:b\0c")), 401, /credentials/],
+      ["half a character in a path", http("GET", `${flow}/%zz`), 400, /no URL/],
+      ["a path without end", http("GET", `${flow}/${"a".repeat(1000)}`), 400, /too long/],
+      ["headers without end", http("GET", flow, { headers: { x: "a".repeat(20_000) } }), 431, /headers are too large/],
+      ["a form without a boundary", upload("x", "multipart/form-data"), 400, /Boundary not found/],
+      ["a form that is none", upload("garbage"), 400, /form cannot be read/],
+      ["a form without an end", upload(`${FILE_PART}half of it`), 400, /form cannot be read/],
+      ["a file with a name without end", upload(`${FILE_PART.replace("a.cpi", "a".repeat(300))}x\r\n--x--\r\n`), 400, /up to 255/],
       ["an unknown request", http("GET", "/api/v5_2/virtualnode/status/none"), 404, /no request/],
       [
         "a declared length beyond the limit",
@@ -302,6 +318,8 @@ describe("REST", () => {
 
   test("a client request id that is used is a conflict, whatever else is wrong", async () => {
     await assert.rejects(start({ flowClassName: "com.example.None" }), refused("conflict", "flow.requestConflict"));
+    await assert.rejects(start({ requestBody: { amount: 0 } }), refused("conflict", "flow.requestConflict"));
+    await assert.rejects(start({ requestBody: "{oops" }), refused("conflict", "flow.requestConflict"));
   });
 
   test("allows a user what its roles allow, and no more", async () => {
@@ -364,7 +382,7 @@ describe("REST", () => {
       },
     });
     gone.on("error", () => undefined);
-    gone.write('--x\r\nContent-Disposition: form-data; name="upload"; filename="a.cpi"\r\n\r\nhalf of it');
+    gone.write(`${FILE_PART}half of it`);
     while ((await readdir(uploads)).length === 0) await sleep(5);
     gone.destroy();
     while ((await readdir(uploads)).length > 0) await sleep(5);

@@ -16,7 +16,7 @@ import type { Granted } from "../grants.ts";
 import { openTlsKey } from "../sealed-tls-key.ts";
 import type { Answer, Answers, RestShell } from "./answers.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
-import { contentType, sendFailure } from "./failures.ts";
+import { contentType, refuseConnection, sendFailure } from "./failures.ts";
 import { flowAnswers } from "./flow-answers.ts";
 import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
 import { certificateAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
@@ -59,6 +59,8 @@ export async function createRestRole(options: RestRoleOptions): Promise<RestRole
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: "idle",
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, _, reply) => sendFailure(error, reply, log),
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: PARAMETER_LENGTH_MAX },
   });
   await prepare(app, options);
