@@ -104,7 +104,7 @@ export interface Sample {
 }
 
 export const runContracts = (call: ContractCall): ContractResult => ({
-  violations: noteApp.verify(call.transaction as unknown as Data),
+  violations: noteApp.verify(call.transaction as unknown as Data, call.contracts),
   outputs: call.outputs.map((output) => noteApp.describeState(output)),
 });
 

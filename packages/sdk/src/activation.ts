@@ -55,8 +55,11 @@ export interface CordappBundle {
   collect(): readonly FiberReport[];
   /** Forgets a fiber; what it still waits for never settles. */
   drop(fiber: string): void;
-  /** Every contract rule that the transaction breaks; empty when all contracts pass. Synchronous and pure. */
-  verify(transaction: Data): readonly ContractViolation[];
+  /**
+   * Every rule that the transaction breaks of these contracts; empty when they pass. Who asks says which contracts judge:
+   * others that the transaction names may be in other packages, or belong to what it only refers to. Synchronous and pure.
+   */
+  verify(transaction: Data, contracts: readonly string[]): readonly ContractViolation[];
   /** The JSON form of a state, for queries, and the keys of its participants. Synchronous and pure. */
   describeState(state: { readonly type: string; readonly data: Data }): StateDescription;
 }

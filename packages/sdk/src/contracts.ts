@@ -9,17 +9,17 @@ import { deepFreeze, fitting, plain } from "./plain.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 
 /**
- * Every rule that the transaction breaks, of every contract that its states and commands name. Data that fits no schema
- * is a broken rule too, and a contract runs only over data that does fit.
+ * Every rule that the transaction breaks, of the contracts that are to judge it. Data under them that fits no schema is
+ * a broken rule too, and a contract runs only over data that does fit.
  */
 export function brokenRules(
   states: readonly StateDefinition[],
   contracts: ReadonlyMap<string, ContractDefinition>,
-  transaction: Data,
+  { transaction, judges }: { readonly transaction: Data; readonly judges: readonly string[] },
 ): readonly ContractViolation[] {
   const view = deepFreeze(transaction as unknown as TransactionView);
   const violations: ContractViolation[] = [];
-  for (const name of contractsNamed(view)) {
+  for (const name of judges) {
     const contract = contracts.get(name);
     const check = (rule: () => void): boolean => {
       try {
@@ -44,13 +44,6 @@ export function brokenRules(
     if (fits.every((fit) => fit)) check(() => runContract(contract, view));
   }
   return violations;
-}
-
-function contractsNamed(view: TransactionView): readonly string[] {
-  const names = new Set<string>();
-  for (const { state } of [...view.inputs, ...view.references, ...view.outputs]) names.add(state.contract);
-  for (const command of view.commands) names.add(command.contract);
-  return [...names].sort();
 }
 
 const statesUnder = (view: TransactionView, contract: string): readonly StateAndRef[] =>

@@ -373,21 +373,33 @@ describe("contracts", () => {
     signatories: [],
   });
   const issue = { type: "Issue", contract: "CoinContract", data: {} };
-  const broken = (outputs: Data[], commands: Data[]) =>
-    bundle.verify(transaction(outputs, commands)).map(({ contract: name, failure }) => [name, failure.type]);
+  const broken = (outputs: Data[], commands: Data[], judges = ["CoinContract"]) =>
+    bundle.verify(transaction(outputs, commands), judges).map(({ contract: name, failure }) => [name, failure.type]);
 
   test("a transaction that keeps all rules breaks none", () => {
     assert.deepEqual(broken([output({ owner: "k", amount: 1 })], [issue]), []);
   });
 
-  test("every contract that states and commands name is asked, and all their failures come together", () => {
+  test("only the contracts that are to judge are asked: others may be in another package", () => {
+    const elsewhere = output({ anything: 1 }, { type: "Bond", contract: "BondContract" });
+    const commands = [issue, { type: "Do", contract: "Careless", data: {} }, { type: "Buy", contract: "BondContract", data: {} }];
+    const view = { ...(transaction([output({ owner: "k", amount: 1 })], commands) as Record<string, Data>), references: [elsewhere] };
+    assert.deepEqual(bundle.verify(view, ["CoinContract"]), []);
+    assert.deepEqual(
+      bundle.verify(view, ["BondContract"]).map(({ failure }) => failure.type),
+      ["contract.unknown"],
+    );
+    assert.deepEqual(bundle.verify(view, []), []);
+  });
+
+  test("all contracts that judge are asked, and all their failures come together", () => {
     const commands = [
       issue,
       { type: "Do", contract: "Careless", data: {} },
       { type: "Do", contract: "Late", data: {} },
       { type: "X", contract: "None", data: {} },
     ];
-    assert.deepEqual(broken([output({ owner: "k", amount: 0 })], commands), [
+    assert.deepEqual(broken([output({ owner: "k", amount: 0 })], commands, ["Careless", "CoinContract", "Late", "None"]), [
       ["Careless", "TypeError"],
       ["CoinContract", "rule.broken"],
       ["Late", "contract.asynchronous"],
@@ -413,6 +425,7 @@ describe("contracts", () => {
     assert.deepEqual(broken([output({ owner: "k", amount: 1 }, { version: 3 })], [issue]), [["CoinContract", "state.unknown"]]);
     const under = bundle.verify(
       transaction([output({ owner: "k", amount: 1 }, { contract: "Careless" })], [{ type: "Do", contract: "Careless", data: {} }]),
+      ["Careless"],
     );
     assert.deepEqual(
       under.map(({ failure }) => failure.type),

@@ -57,7 +57,7 @@ export function cordapp(definition: CordappDefinition): CordappBundle {
       fibers.delete(fiber);
     },
 
-    verify: (transaction) => brokenRules(definition.states, contracts, transaction),
+    verify: (transaction, judges) => brokenRules(definition.states, contracts, { transaction, judges }),
     describeState: (state) => describeState(definition.states, state),
   };
 }

@@ -67,7 +67,7 @@ function broken({
     commands: Array.from({ length: commands }, () => ({ type: command, contract: OBLIGATION_CONTRACT, data })),
     signatories: signed,
   };
-  return cordapp.verify(structuredClone(transaction) as unknown as Data).map(({ failure }) => failure.message);
+  return cordapp.verify(structuredClone(transaction) as unknown as Data, [OBLIGATION_CONTRACT]).map(({ failure }) => failure.message);
 }
 
 const refused = (change: Change, rule: RegExp) => assert.match(broken(change).join("\n"), rule);

@@ -17,7 +17,7 @@ import type {
   X500Name,
 } from "@bowline/sdk";
 import { cordapp as contracts } from "../contract/index.ts";
-import { OBLIGATION, type ObligationData } from "../contract/obligation.ts";
+import { OBLIGATION, OBLIGATION_CONTRACT, type ObligationData } from "../contract/obligation.ts";
 import { cordapp } from "./index.ts";
 
 const NOTARY = "O=Notary Service, L=Zurich, C=CH" as X500Name;
@@ -137,7 +137,7 @@ class MiniatureLedger {
       references: [],
       outputs: proposal.outputs.map((state, index) => ({ ref: `${id}:${index}`, state, notary: proposal.notary })),
     };
-    const [violation] = contracts.verify(structuredClone(view) as unknown as Data);
+    const [violation] = contracts.verify(structuredClone(view) as unknown as Data, [OBLIGATION_CONTRACT]);
     if (violation !== undefined) return { error: violation.failure };
     this.#proposals.set(id, view);
     return { ok: signed(view) };

@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { BowlineError, type Data, encode, parseName, type SecureHash, secureHash, unavailable } from "@bowline/base";
 import { DEFAULT_SCHEME, generateKeyPair, type KeyPair } from "@bowline/crypto";
 import { inProcessFibers } from "@bowline/flow";
-import { ledgerFlows } from "@bowline/ledger";
+import { decodeSigned, ledgerFlows } from "@bowline/ledger";
 import { cordapp, type TransactionProposal } from "@bowline/sdk";
 import { silent } from "../sandbox/probe.ts";
 import { sampleBundle } from "../sandbox/sample-bundle.ts";
@@ -19,6 +19,26 @@ const NOTARY = parseName("O=Notary Service, L=London, C=GB");
 const PLATFORM_VERSION = 50_200;
 const NOW = 1_790_000_000_000;
 const CONTRACT = "com.example.CoinContract";
+const BOND_CONTRACT = "com.example.BondContract";
+
+/** A package of its own. Its contract refuses every bond that has fallen due. */
+const BOND_MANIFEST = {
+  flows: [],
+  states: [{ name: "com.example.Bond", version: 1, contract: BOND_CONTRACT, schema: {} }],
+  contracts: [{ name: BOND_CONTRACT, commands: [{ name: "Issue", schema: {} }] }],
+};
+const bondBundle = {
+  manifest: BOND_MANIFEST,
+  script: `var __cordapp = { cordapp: {
+    manifest: ${JSON.stringify(BOND_MANIFEST)},
+    verify: ({ references, outputs }, contracts) => [...references, ...outputs].flatMap(({ state: { type, data } }) =>
+      type === "com.example.Bond" && data.due
+        ? contracts.map((contract) => ({ contract, failure: { type: "due", message: "The bond is due." } }))
+        : []),
+    describeState: () => ({ participants: [], json: null }),
+    start() {}, deliver() {}, collect: () => [], drop() {},
+  } };`,
+};
 
 let alice: KeyPair;
 let notary: KeyPair;
@@ -29,6 +49,7 @@ const role = createVerificationRole({
   db: {
     bundle: async ({ fileChecksum }) => {
       if (fileChecksum === hashOf(1)) return sampleBundle();
+      if (fileChecksum === hashOf(4)) return bondBundle;
       if (fileChecksum === hashOf(2)) throw unavailable("db.down", "The database is down.");
       throw new BowlineError("notFound", "cpk.unknown", "There is no such CPK.");
     },
@@ -48,11 +69,16 @@ before(async () => {
 });
 after(() => role.close());
 
-/** What the platform's own `ledger.sign` asks this role, for a transaction that issues coins of these amounts. */
+/**
+ * What the platform's own `ledger.sign` asks this role, for a transaction that issues coins of these amounts; it may issue
+ * a bond of another package too, or refer to states.
+ */
 async function requestOf(
   amounts: readonly number[],
-  options: { command?: string; package?: number; random?: number } = {},
+  options: { command?: string; package?: number; random?: number; bond?: "young" | "due"; references?: Request["references"] } = {},
 ): Promise<Request> {
+  const { references = [] } = options;
+  const bond = { type: "com.example.Bond", version: 1, contract: BOND_CONTRACT, data: { due: options.bond === "due" } };
   const fibers = inProcessFibers(
     cordapp({ flows: ledgerFlows, states: [], contracts: [] }),
     () => new Promise((drained) => setImmediate(drained)),
@@ -61,24 +87,34 @@ async function requestOf(
     notary: NOTARY,
     timeWindow: { until: NOW + 60_000 },
     inputs: [],
-    references: [],
-    outputs: amounts.map((amount) => ({
-      type: "com.example.Coin",
-      version: 1,
-      contract: CONTRACT,
-      data: { owner: alice.publicKey, amount },
-    })),
-    commands: [{ type: options.command ?? "Issue", contract: CONTRACT, data: {} }],
+    references: references.map(({ ref }) => ref),
+    outputs: [
+      ...amounts.map((amount) => ({
+        type: "com.example.Coin",
+        version: 1,
+        contract: CONTRACT,
+        data: { owner: alice.publicKey, amount },
+      })),
+      ...(options.bond ? [bond] : []),
+    ],
+    commands: [
+      { type: options.command ?? "Issue", contract: CONTRACT, data: {} },
+      ...(options.bond ? [{ type: "Issue", contract: BOND_CONTRACT, data: {} }] : []),
+    ],
     signatories: [alice.publicKey],
   };
   const identity = { name: "sample", version: "1.0", signerSummaryHash: hashOf(9) };
   const answers: Readonly<Record<string, Data>> = {
     "cluster.packages": {
       cpi: { ...identity, fileChecksum: hashOf(8) },
-      contracts: [{ ...identity, fileChecksum: hashOf(options.package ?? 1), contracts: [CONTRACT] }],
+      contracts: [
+        { ...identity, fileChecksum: hashOf(options.package ?? 1), contracts: [CONTRACT] },
+        { ...identity, name: "bonds", fileChecksum: hashOf(4), contracts: [BOND_CONTRACT] },
+      ],
       platformVersion: PLATFORM_VERSION,
     },
     "membership.groupParameters": { bytes: parameters, signature: new Uint8Array(1), signedBy: "" },
+    "vault.sources": references as unknown as Data,
     random: new Uint8Array(32).fill(options.random ?? 3),
     "clock.now": NOW,
   };
@@ -106,6 +142,25 @@ describe("the verification role", () => {
       { participants: [alice.publicKey], json: { amount: 5 } },
       { participants: [alice.publicKey], json: { amount: 6 } },
     ]);
+  });
+
+  test("each package judges by its own contracts, over states of both", async () => {
+    const good = await verify(await requestOf([5, 6], { bond: "young" }));
+    assert.deepEqual(good.violations, []);
+    assert.equal(good.outputs.length, 3);
+    const bad = await verify(await requestOf([0], { bond: "due" }));
+    assert.deepEqual(bad.violations, [`${CONTRACT}: Broken rule: the amount is more than zero.`, `${BOND_CONTRACT}: The bond is due.`]);
+  });
+
+  test("what is only referred to is not judged again", async () => {
+    const { transaction } = decodeSigned((await requestOf([5], { bond: "due" })).transaction);
+    // Component groups 3 and 8 of a transaction are what is said of its outputs, and their data.
+    const [info, data] = [transaction.groups[3]?.[1], transaction.groups[8]?.[1]];
+    assert.ok(info !== undefined && data !== undefined);
+    const reply = await verify(await requestOf([5], { references: [{ ref: `${transaction.id}:1`, info, data }] }));
+    assert.equal(reply.view?.references[0]?.state.contract, BOND_CONTRACT);
+    assert.deepEqual(reply.violations, []);
+    assert.equal(reply.valid, true);
   });
 
   test("reports each broken rule of a contract", async () => {

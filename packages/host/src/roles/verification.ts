@@ -104,10 +104,11 @@ const decodeResult = decoder(
 /** How V8 says that the stack, the heap or a value has outgrown what it allows; SES and our own bounds speak likewise. */
 const OUT_OF_BOUNDS = new Set(["RangeError", "InternalError"]);
 
-async function runContracts(isolates: IsolatePool, { cpk, transaction, outputs }: ContractCall): Promise<ContractResult> {
+async function runContracts(isolates: IsolatePool, { cpk, contracts, transaction, outputs }: ContractCall): Promise<ContractResult> {
   const isolate = await isolates.contracts(cpk);
   const answer = await isolate.check(
     transaction as unknown as Data,
+    contracts,
     outputs.map(({ type, data }) => ({ type, data })),
   );
   if ("thrown" in answer)

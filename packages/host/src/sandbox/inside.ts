@@ -12,7 +12,7 @@ export interface Inside {
   activate(starts: readonly FiberStart[], deliveries: readonly Delivery[]): string;
   collect(): string;
   drop(fiber: string): void;
-  check(transaction: never, outputs: readonly { readonly type: string; readonly data: never }[]): string;
+  check(transaction: never, contracts: readonly string[], outputs: readonly { readonly type: string; readonly data: never }[]): string;
 }
 
 export interface Answers {
@@ -100,9 +100,9 @@ export function inside(bundle: CordappBundle, { text, attempt }: Answers): Insid
         return `[${reports.join(",")}]`;
       }),
     drop: (fiber) => bundle.drop(fiber),
-    check: (transaction, outputs) =>
+    check: (transaction, contracts, outputs) =>
       attempt(() => {
-        const violations: ContractViolation[] = [...bundle.verify(transaction)];
+        const violations: ContractViolation[] = [...bundle.verify(transaction, contracts)];
         const descriptions: StateDescription[] = violations.length === 0 ? outputs.map((output) => bundle.describeState(output)) : [];
         return text({ violations, outputs: descriptions });
       }),

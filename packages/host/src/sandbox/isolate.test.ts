@@ -98,9 +98,9 @@ describe("limits", () => {
   for (const [what, code, limit] of STOPPED) {
     test(`${what} ends the isolate, and says nothing of the answer`, async () => {
       const isolate = await isolateOf(probeSource(code));
-      await assert.rejects(isolate.check(null, []), { code: limit });
+      await assert.rejects(isolate.check(null, [], []), { code: limit });
       assert.equal(isolate.isAlive, false);
-      await assert.rejects(isolate.check(null, []), { code: "sandbox.gone" });
+      await assert.rejects(isolate.check(null, [], []), { code: "sandbox.gone" });
     });
   }
 
@@ -123,9 +123,9 @@ describe("limits", () => {
 
   test("the host lives on, and so do other isolates", async () => {
     const [good, bad] = await Promise.all([isolateOf(probeSource("(tx) => tx")), isolateOf(probeSource("() => { for (;;); }"))]);
-    const stopped = bad.check(null, []);
+    const stopped = bad.check(null, [], []);
     const started = performance.now();
-    await good.check({ a: 1 }, []);
+    await good.check({ a: 1 }, [], []);
     assert.ok(performance.now() - started < 250, "a call waited for another isolate's loop");
     await assert.rejects(stopped, BowlineError);
     good.dispose();

@@ -131,9 +131,9 @@ export class BundleIsolate implements Warm {
     return this.#required(await collected);
   }
 
-  /** The contracts' violations and the outputs' descriptions, as parsed JSON; or what `verify` or `describeState` threw. */
-  check(transaction: Data, outputs: readonly { readonly type: string; readonly data: Data }[]) {
-    return this.#run("check", [transaction, outputs] as never);
+  /** These contracts' violations and the outputs' descriptions, as parsed JSON; or what `verify` or `describeState` threw. */
+  check(transaction: Data, contracts: readonly string[], outputs: readonly { readonly type: string; readonly data: Data }[]) {
+    return this.#run("check", [transaction, contracts, outputs] as never);
   }
 
   /** Forgets a fiber. */

@@ -85,7 +85,8 @@ const CoinContract = contract({
   verify({ commands, outputs }) {
     const down = (): number => 1 + down();
     if (commands.some(({ type }) => type === "Recurse")) down();
-    for (const { state: made } of outputs) requireThat((made.data as { amount: number }).amount > 0, "the amount is more than zero");
+    for (const { state: made } of outputs)
+      if (made.type === "com.example.Coin") requireThat((made.data as { amount: number }).amount > 0, "the amount is more than zero");
   },
 });
 
