@@ -42,6 +42,8 @@ export async function compose(options: {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly progress: (text: string) => void;
+  /** This process has lost a thread and its memory to author code: it should stop, and be started anew. */
+  readonly onUnstoppable: () => void;
 }): Promise<Worker> {
   const stopping: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
@@ -56,7 +58,7 @@ export async function compose(options: {
 }
 
 async function start(options: Parameters<typeof compose>[0], stopping: (() => Promise<void> | void)[]): Promise<Omit<Worker, "stop">> {
-  const { log, environment, progress } = options;
+  const { log, environment, progress, onUnstoppable } = options;
   const runs = (role: RoleName) => options.roles.includes(role);
   const clock = systemClock;
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
@@ -115,7 +117,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     calls.answer("persistence", persistence.service);
   }
   if (runs("verification")) {
-    const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey, log });
+    const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey, log, onUnstoppable });
     stopping.push(() => verification.close());
     calls.answer("verification", verification.service);
   }
@@ -126,7 +128,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   }
   if (runs("flow")) {
     progress("Starting flows");
-    const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log });
+    const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log, onUnstoppable });
     stopping.push(() => flow.close());
   }
   return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN };

@@ -30,15 +30,20 @@ async function main(): Promise<void> {
     environment: process.env,
     log,
     progress: (text) => say({ event: "progress", text }),
+    onUnstoppable: () => stop.afterFailure("author code holds a thread that nothing can stop"),
   });
   stop.arm(worker);
   say({ event: "ready", url: worker.url, caFile: worker.caFile, user: worker.user });
 }
 
-/** SIGINT, SIGTERM, or the end of whoever started us: one clean shutdown. */
+/** How long what is in hand may take when no supervisor asked, so that none counts the seconds. */
+const DRAIN_AFTER_FAILURE_MS = 30_000;
+
+/** SIGINT, SIGTERM, the end of whoever started us, or a failure that only a new process gets over: one clean shutdown. */
 function stopOnce(log: ReturnType<typeof createLog>) {
   let worker: Worker | undefined;
   let asked = false;
+  let exitCode = 0;
   const stop = async (): Promise<void> => {
     asked = true;
     if (worker === undefined) return; // `arm` will see it.
@@ -47,7 +52,7 @@ function stopOnce(log: ReturnType<typeof createLog>) {
     try {
       await stopping.stop();
       log.flush();
-      process.exit(0);
+      process.exit(exitCode);
     } catch (cause) {
       log.error("shutdown failed", { cause: String(cause) });
       log.flush();
@@ -62,6 +67,13 @@ function stopOnce(log: ReturnType<typeof createLog>) {
     arm(started: Worker): void {
       worker = started;
       if (asked) void stop();
+    },
+    /** Ends with an exit code that lets a supervisor start the next process. */
+    afterFailure(reason: string): void {
+      log.error("this process stops, to be started anew", { reason });
+      exitCode = 1;
+      setTimeout(() => process.exit(exitCode), DRAIN_AFTER_FAILURE_MS).unref();
+      void stop();
     },
   };
 }

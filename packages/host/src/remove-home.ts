@@ -2,36 +2,23 @@
 // alone. Standard output carries one JSON line: `removed`, or `failed` with the reason.
 
 import { realpath, rm } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { BowlineError } from "@bowline/base";
 import { removePlace } from "./adapters/postgres-place.ts";
-import { processesIn } from "./adapters/processes.ts";
+import { clearPredecessor } from "./adapters/postgres-predecessor.ts";
 import { Home } from "./home.ts";
-
-/** The embedded server ends by itself when its Bowline does; this is how long it may take. */
-const SERVER_STOP_MS = 20_000;
-const POLL_MS = 100;
 
 async function removeHome(path: string): Promise<void> {
   const home = Home.open(path);
   const claim = await home.claim();
   try {
-    await serverStopped(home);
+    // The claim is ours, so a server that still runs there serves nobody.
+    const data = await realpath(home.file("postgres", "data")).catch(() => undefined);
+    if (data !== undefined) await clearPredecessor(data);
     await removePlace(home.path);
     await rm(home.path, { recursive: true, force: true });
   } finally {
     claim.release();
-  }
-}
-
-async function serverStopped(home: Home): Promise<void> {
-  const data = await realpath(home.file("postgres", "data")).catch(() => undefined);
-  if (data === undefined) return;
-  for (let waitedMs = 0; (await processesIn(data)).length > 0; waitedMs += POLL_MS) {
-    if (waitedMs > SERVER_STOP_MS)
-      throw new BowlineError("conflict", "home.inUse", `PostgreSQL still runs in ${data}. Stop it, then try again.`);
-    await sleep(POLL_MS);
   }
 }
 

@@ -18,10 +18,12 @@ export async function createFlowRole(options: {
   readonly random: (length: number) => Uint8Array;
   readonly workerId: string;
   readonly log: Log;
+  /** Author code holds a thread for good: see `IsolateOptions`. */
+  readonly onUnstoppable: () => void;
 }): Promise<{ close(): Promise<void> }> {
-  const { calls, log } = options;
+  const { calls, log, onUnstoppable } = options;
   const directory = createDirectory(calls.db, options.clock);
-  const isolates = createIsolatePool({ bundle: (fileChecksum) => calls.db.bundle({ fileChecksum }), log });
+  const isolates = createIsolatePool({ bundle: (fileChecksum) => calls.db.bundle({ fileChecksum }), log, onUnstoppable });
   const platform = cordapp({ flows: ledgerFlows, states: [], contracts: [] });
   const worker = createFlowWorker({
     ...options,

@@ -46,6 +46,7 @@ let parameters: Uint8Array;
 const role = createVerificationRole({
   verdictKey: new Uint8Array(32).fill(7),
   log: silent,
+  onUnstoppable: () => {},
   db: {
     bundle: async ({ fileChecksum }) => {
       if (fileChecksum === hashOf(1)) return sampleBundle();

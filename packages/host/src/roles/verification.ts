@@ -30,9 +30,11 @@ export function createVerificationRole(options: {
   /** Shared with persistence, which believes what is signed with it. */
   readonly verdictKey: Uint8Array;
   readonly log: Log;
+  /** Author code holds a thread for good: see `IsolateOptions`. */
+  readonly onUnstoppable: () => void;
 }): { readonly service: Answering<VerificationService>; close(): Promise<void> } {
-  const { db, verdictKey, log } = options;
-  const isolates = createIsolatePool({ bundle: (fileChecksum) => db.bundle({ fileChecksum }), log });
+  const { db, verdictKey, log, onUnstoppable } = options;
+  const isolates = createIsolatePool({ bundle: (fileChecksum) => db.bundle({ fileChecksum }), log, onUnstoppable });
   const manifests = new Map<SecureHash, Promise<CordappManifest>>();
   /** Packages never change: what was read once is kept. */
   const manifest = (fileChecksum: SecureHash): Promise<CordappManifest> => {

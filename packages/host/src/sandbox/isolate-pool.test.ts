@@ -11,7 +11,12 @@ const checksum = (byte: number): SecureHash => secureHash(new Uint8Array(32).fil
 const CPK = checksum(1);
 const pools: IsolatePool[] = [];
 const poolOf = (isolatesMax?: number): IsolatePool => {
-  const pool = createIsolatePool({ bundle: sampleBundle, log: silent, ...(isolatesMax === undefined ? {} : { isolatesMax }) });
+  const pool = createIsolatePool({
+    bundle: sampleBundle,
+    log: silent,
+    onUnstoppable: () => {},
+    ...(isolatesMax === undefined ? {} : { isolatesMax }),
+  });
   pools.push(pool);
   return pool;
 };
@@ -150,6 +155,7 @@ describe("warm isolates", () => {
     let fails = true;
     const pool = createIsolatePool({
       log: silent,
+      onUnstoppable: () => {},
       bundle: async () => {
         if (fails) throw new Error("down");
         return sampleBundle();

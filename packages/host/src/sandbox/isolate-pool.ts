@@ -19,10 +19,10 @@ export function createIsolatePool(options: {
   /** The bundle of a package, by the package's file checksum. */
   readonly bundle: (checksum: SecureHash) => Promise<BundleSource>;
   readonly log: Log;
-  readonly onUnstoppable?: IsolateOptions["onUnstoppable"];
+  readonly onUnstoppable: IsolateOptions["onUnstoppable"];
   readonly isolatesMax?: number;
 }): IsolatePool {
-  const { bundle, log, onUnstoppable = () => {}, isolatesMax = ISOLATES_MAX } = options;
+  const { bundle, log, onUnstoppable, isolatesMax = ISOLATES_MAX } = options;
   /** Flows that lived in a heap that broke its limit, by bundle. */
   const suspects = new Map<string, Set<string>>();
   const create = (name: string, source: BundleSource) => BundleIsolate.create(source, { name, log, onUnstoppable });
