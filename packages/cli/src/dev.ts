@@ -51,8 +51,7 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
     const ended = await Promise.race([work, interrupted.then(() => EXIT.interrupted), diedEarly(worker, work)]);
     if (ended === EXIT.interrupted) progress.note("Stopping …");
     if (ended !== EXIT.done || options.once) return ended;
-    const why = await Promise.race([interrupted.then(() => "asked"), worker.ended.then(() => "died")]);
-    if (why === "died") throw usage("worker", "The worker has ended. See why: bowline logs.");
+    await Promise.race([interrupted, worker.ended.then(sayThatItDied)]);
     terminal.err("\nStopping …\n");
     return EXIT.done;
   } finally {
@@ -137,10 +136,13 @@ function howToTry({ url, caFile, user }: WorkerReady, home: string, vnode: strin
 /** A worker that dies while the example is being set up explains more than the connection that it breaks. */
 async function diedEarly(worker: Worker, work: Promise<ExitCode>): Promise<ExitCode> {
   await worker.ready; // Its own words, when it never was ready.
-  await worker.ended;
-  const outcome = await Promise.race([work, Promise.resolve(undefined)]);
-  if (outcome !== undefined) return outcome;
-  throw usage("worker", "The worker has ended. See why: bowline logs.");
+  const lastWords = await worker.ended;
+  const outcome = await Promise.race([work, Promise.resolve(undefined)]).catch(() => undefined); // It broke because the worker did.
+  return outcome ?? sayThatItDied(lastWords);
+}
+
+function sayThatItDied(lastWords: string | undefined): never {
+  throw usage("worker", lastWords ?? "The worker has ended. See why: bowline logs.");
 }
 
 /** Resolves at the first SIGINT or SIGTERM; from then on they are ours to answer. */

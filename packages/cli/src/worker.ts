@@ -22,8 +22,8 @@ export interface Worker {
   readonly pid: number;
   /** Rejects when the worker ends before REST answers, with its own words. */
   readonly ready: Promise<WorkerReady>;
-  /** Resolves when the process has ended, however it ended. */
-  readonly ended: Promise<void>;
+  /** Resolves when the process has ended, however it ended, with its last words where it had any. */
+  readonly ended: Promise<string | undefined>;
   /** In good order; by force when that takes too long. */
   stop(): Promise<void>;
 }
@@ -35,9 +35,9 @@ export function startWorker(options: {
   onProgress(text: string): void;
 }): Worker {
   const child = spawnWorker(options);
-  const ended = new Promise<void>((end) => child.once("close", () => end()));
+  let failure: string | undefined;
+  const ended = new Promise<string | undefined>((end) => child.once("close", () => end(failure)));
   const ready = new Promise<WorkerReady>((resolve, reject) => {
-    let failure: string | undefined;
     createInterface({ input: child.stdout as NonNullable<ChildProcess["stdout"]> }).on("line", (text) => {
       const line = readLine(text);
       if (line.event === "progress") options.onProgress(String(line.text));
@@ -69,7 +69,7 @@ function spawnWorker({ home, port, environment }: Parameters<typeof startWorker>
   }
 }
 
-async function stopWorker(child: ChildProcess, ended: Promise<void>): Promise<void> {
+async function stopWorker(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const group = -child.pid;
   child.kill("SIGTERM");

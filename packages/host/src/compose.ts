@@ -44,6 +44,8 @@ export async function compose(options: {
   readonly progress: (text: string) => void;
   /** This process has lost a thread and its memory to author code: it should stop, and be started anew. */
   readonly onUnstoppable: () => void;
+  /** The embedded server has ended although nobody asked it to. */
+  readonly onDatabaseLost: () => void;
 }): Promise<Worker> {
   const stopping: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
@@ -55,6 +57,13 @@ export async function compose(options: {
     await stop();
     throw cause;
   }
+}
+
+/** What the roles of one process stand on. A secret is read from the home by the role that needs it, and only where it runs. */
+interface Ground {
+  readonly home: Home;
+  readonly calls: LocalCalls;
+  readonly stopping: (() => Promise<void> | void)[];
 }
 
 async function start(options: Parameters<typeof compose>[0], stopping: (() => Promise<void> | void)[]): Promise<Omit<Worker, "stop">> {
@@ -69,27 +78,8 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   const bus = createMemoryBus(clock);
   stopping.push(() => bus.close());
   const calls = new LocalCalls(environment["BOWLINE_CALLS"] === "bytes" ? "bytes" : "frozen");
-  const secretsRoot = home.rootSecret("secrets-root", environment);
-  const password = home.secret("admin-password", () => randomBytes(18).toString("base64url"));
 
-  const administrator = await administratorConnection({ home: home.path, url: environment["BOWLINE_DATABASE_URL"], log, progress });
-  stopping.push(() => administrator.close());
-
-  let resume: (() => Promise<void>) | undefined;
-  if (runs("db")) {
-    progress("Preparing the cluster's databases");
-    const db = await createDbRole({
-      administrator: administrator.details,
-      secretsRoot,
-      crypto: calls.for("db").crypto,
-      firstAdmin: { login: FIRST_ADMIN, password },
-      env: { now: clock.now, random },
-      log,
-    });
-    stopping.push(() => db.close());
-    calls.answer("db", db.service);
-    resume = () => db.resume();
-  }
+  const resume = runs("db") ? await startDb(options, { home, calls, random, stopping }) : undefined;
   if (runs("crypto")) {
     const keyRoot = home.rootSecret("key-root", environment);
     const crypto = await createCryptoRole({ keyRoot, db: calls.for("crypto").db, bootKey: generateBootKey(), clock, random, log });
@@ -99,10 +89,11 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   await resume?.();
 
   // Verdicts lie in journals, so their MAC key outlives the process.
-  const verdictKey = Buffer.from(
-    home.secret("verdict-key", () => Buffer.from(random(VERDICT_KEY_BYTES)).toString("base64")),
-    "base64",
-  );
+  const verdictKey = () =>
+    Buffer.from(
+      home.secret("verdict-key", () => Buffer.from(random(VERDICT_KEY_BYTES)).toString("base64")),
+      "base64",
+    );
   if (runs("persistence")) {
     const persistence = createPersistenceRole({
       db: calls.for("persistence").db,
@@ -110,14 +101,14 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
       bus,
       clock,
       random,
-      verdictKey,
+      verdictKey: verdictKey(),
       log,
     });
     stopping.push(() => persistence.close());
     calls.answer("persistence", persistence.service);
   }
   if (runs("verification")) {
-    const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey, log, onUnstoppable });
+    const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey: verdictKey(), log, onUnstoppable });
     stopping.push(() => verification.close());
     calls.answer("verification", verification.service);
   }
@@ -134,9 +125,34 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN };
 }
 
+/** The only role that is handed the administrator's connection, and so the one whose process runs the embedded server. */
+async function startDb(
+  options: Parameters<typeof compose>[0],
+  { home, calls, random, stopping }: Ground & { readonly random: (length: number) => Uint8Array },
+): Promise<() => Promise<void>> {
+  const { environment, log, progress, onDatabaseLost } = options;
+  const secretsRoot = home.rootSecret("secrets-root", environment);
+  const password = home.secret("admin-password", () => randomBytes(18).toString("base64url"));
+  const url = environment["BOWLINE_DATABASE_URL"];
+  const administrator = await administratorConnection({ home: home.path, url, log, progress, onLost: onDatabaseLost });
+  stopping.push(() => administrator.close());
+  progress("Preparing the cluster's databases");
+  const db = await createDbRole({
+    administrator: administrator.details,
+    secretsRoot,
+    crypto: calls.for("db").crypto,
+    firstAdmin: { login: FIRST_ADMIN, password },
+    env: { now: systemClock.now, random },
+    log,
+  });
+  stopping.push(() => db.close());
+  calls.answer("db", db.service);
+  return () => db.resume();
+}
+
 async function startRest(
   options: Parameters<typeof compose>[0],
-  { home, calls, stopping }: { readonly home: Home; readonly calls: LocalCalls; readonly stopping: (() => Promise<void> | void)[] },
+  { home, calls, stopping }: Ground,
 ): Promise<Pick<Worker, "url" | "caFile">> {
   const caFile = home.file("ca.pem");
   if (!options.roles.includes("rest")) return { url: "", caFile };

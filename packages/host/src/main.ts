@@ -1,6 +1,7 @@
 // A worker process: argv and environment to `compose`, signals to its end. Standard output carries JSON lines for whoever
 // started it (`progress`, `ready`, `failed`), standard error the log.
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { BowlineError } from "@bowline/base";
 import { compose, ROLES_HERE, type Worker } from "./compose.ts";
@@ -30,7 +31,13 @@ async function main(): Promise<void> {
     environment: process.env,
     log,
     progress: (text) => say({ event: "progress", text }),
-    onUnstoppable: () => stop.afterFailure("author code holds a thread that nothing can stop"),
+    onUnstoppable: () =>
+      stop.afterFailure("worker.unstoppable", "A flow or a contract holds a thread that nothing can stop. Start again: all else goes on."),
+    onDatabaseLost: () =>
+      stop.afterFailure(
+        "postgres.ended",
+        `PostgreSQL has ended unexpectedly; ${join(values.home, "logs", "postgres.log")} may say why. Start again: nothing is lost.`,
+      ),
   });
   stop.arm(worker);
   say({ event: "ready", url: worker.url, caFile: worker.caFile, user: worker.user });
@@ -69,8 +76,10 @@ function stopOnce(log: ReturnType<typeof createLog>) {
       if (asked) void stop();
     },
     /** Ends with an exit code that lets a supervisor start the next process. */
-    afterFailure(reason: string): void {
-      log.error("this process stops, to be started anew", { reason });
+    afterFailure(code: string, message: string): void {
+      if (asked) return;
+      log.error("this process stops, to be started anew", { code, reason: message });
+      say({ event: "failed", code, message });
       exitCode = 1;
       setTimeout(() => process.exit(exitCode), DRAIN_AFTER_FAILURE_MS).unref();
       void stop();

@@ -14,11 +14,20 @@ export async function administratorConnection(options: {
   readonly url: string | undefined;
   readonly log: Log;
   readonly progress: (text: string) => void;
+  /** The embedded server has ended, and nobody asked it to. */
+  readonly onLost: () => void;
 }): Promise<{ readonly details: ConnectionDetails; close(): Promise<void> }> {
   if (options.url === undefined) {
     const server = await startEmbeddedPostgres(options);
-    server.ended.then(() => options.log.warn("the embedded PostgreSQL has ended"));
-    return { details: { ...server.connection, schema: "public" }, close: () => server.stop() };
+    let asked = false;
+    server.ended.then(() => {
+      if (!asked) options.onLost();
+    });
+    const close = (): Promise<void> => {
+      asked = true;
+      return server.stop();
+    };
+    return { details: { ...server.connection, schema: "public" }, close };
   }
   const details = parseDatabaseUrl(options.url);
   options.progress(`Connecting to PostgreSQL at ${details.host}`);

@@ -239,7 +239,10 @@ async function answers(connection: EmbeddedPostgres["connection"]): Promise<bool
   try {
     await client.connect();
     const { rowCount } = await client.query("SELECT 1 FROM pg_database WHERE datname = $1", [DATABASE]);
-    if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
+    if (rowCount === 0) {
+      await client.query("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC"); // Ours are closed where they are made.
+      await client.query(`CREATE DATABASE ${DATABASE}`);
+    }
     return true;
   } catch (error) {
     if (error instanceof pg.DatabaseError && error.code === "28P01") {

@@ -14,9 +14,10 @@ export const helloAnswers: Pick<Answers, "hello"> = {
 export function cpiAnswers({ services }: RestShell): Pick<Answers, "uploadCpi" | "cpiStatus" | "listCpis"> {
   return {
     async uploadCpi({ files }) {
-      const file = only(files.upload, "upload");
-      file.keep();
-      return { body: await services.db.uploadCpi({ fileName: file.fileName, path: file.path }) };
+      const { fileName, path, keep } = only(files.upload, "upload");
+      const taken = await services.db.uploadCpi({ fileName, path });
+      keep(); // From here on it is the db role's to remove.
+      return { body: taken };
     },
     cpiStatus: async ({ params }) => ({ body: await services.db.cpiStatus({ id: params.id }) }),
     listCpis: async () => ({ body: { cpis: (await services.db.cpis(null)).map(cpiBody) } }),

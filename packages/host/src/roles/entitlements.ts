@@ -13,4 +13,8 @@ const ENTITLEMENTS: Readonly<Partial<Record<RoleName, Readonly<Partial<Record<Lo
 };
 
 /** Undefined: none. */
-export const entitlement = (role: RoleName, database: LogicalDatabase["kind"]): Access | undefined => ENTITLEMENTS[role]?.[database];
+export function entitlement(role: RoleName, database: LogicalDatabase["kind"]): Access | undefined {
+  const entitled = ENTITLEMENTS[role] ?? {};
+  // What every object inherits ("constructor") is on no list.
+  return Object.hasOwn(entitled, database) ? entitled[database] : undefined;
+}

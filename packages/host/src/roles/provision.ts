@@ -2,7 +2,7 @@
 // change its rows, and where asked one that may only read. Everything may be repeated; what is there is brought to the
 // same state, so that whoever died in the middle is followed by somebody who finishes.
 
-import { type Database, invariant, type Sql } from "@bowline/base";
+import { BowlineError, type Database, invariant, type Sql } from "@bowline/base";
 import type { UserKind } from "@bowline/cluster";
 import { type Migration, migrate } from "../adapters/migrate.ts";
 import type { ConnectionDetails } from "../services.ts";
@@ -10,6 +10,7 @@ import { SCRAM_SALT_LENGTH, scramVerifier } from "./scram.ts";
 
 /** Serialises the making of roles and rights, which PostgreSQL does not let happen twice at once. */
 const ADMINISTRATION_LOCK = "SELECT pg_advisory_xact_lock(1651471212, 0)";
+const MAKERS_OF_LARGE_OBJECTS = ["lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"];
 const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 
 export interface SchemaUsers {
@@ -21,12 +22,40 @@ export interface SchemaUsers {
 
 export type OpenDatabase = (details: ConnectionDetails) => Database;
 
+/**
+ * Whether the administrator may do what follows; a superuser may, and so may an owner of the database who may make roles.
+ * Throws `database.administratorRights`, which says what to run, before anything is made.
+ */
+export async function checkAdministrator(administrator: Database): Promise<void> {
+  const [may] = await administrator.sql.query<{ user: string; database: string; roles: boolean; schemas: boolean }>(
+    `SELECT current_user::text AS user, current_database()::text AS database, rolsuper OR rolcreaterole AS roles,
+       has_database_privilege(current_database(), 'CREATE WITH GRANT OPTION')
+         AND has_database_privilege(current_database(), 'CONNECT WITH GRANT OPTION') AS schemas
+     FROM pg_roles WHERE rolname = current_user`,
+  );
+  invariant(may !== undefined, "who is connected is a role");
+  const missing = [
+    ...(may.roles ? [] : [`ALTER ROLE ${quote(may.user)} CREATEROLE`]),
+    ...(may.schemas ? [] : [`ALTER DATABASE ${quote(may.database)} OWNER TO ${quote(may.user)}`]),
+  ];
+  if (missing.length === 0) return;
+  throw new BowlineError(
+    "unavailable",
+    "database.administratorRights",
+    `User ${may.user} may not make ${may.roles ? "schemas" : "users"} in database ${may.database}, and Bowline makes its own. As a superuser of the server run: ${missing.join("; ")}.`,
+    { user: may.user, database: may.database },
+  );
+}
+
 /** The database is Bowline's own: nobody has rights in it by being a user of the server. */
 export async function closeToPublic(administrator: Database, database: string): Promise<void> {
   await administrator.transaction(async (sql) => {
     await sql.query(ADMINISTRATION_LOCK);
     await sql.query(`REVOKE ALL ON DATABASE ${quote(database)} FROM PUBLIC`);
     await sql.query("REVOKE ALL ON SCHEMA public FROM PUBLIC");
+    // Large objects lie in no schema. Only a superuser can take them away; elsewhere they stay, readable by their maker alone.
+    const [asked] = await sql.query<{ superuser: boolean }>("SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user");
+    if (asked?.superuser === true) await sql.query(`REVOKE EXECUTE ON FUNCTION ${MAKERS_OF_LARGE_OBJECTS.join(", ")} FROM PUBLIC`);
   });
 }
 

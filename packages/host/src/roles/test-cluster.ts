@@ -14,7 +14,7 @@ import { openDatabase } from "../adapters/postgres.ts";
 import { systemClock } from "../adapters/system-clock.ts";
 import { testServer } from "../adapters/test-postgres.ts";
 import { LocalCalls } from "../calls.ts";
-import type { ConnectionDetails } from "../services.ts";
+import type { ConnectionDetails, CryptoService, RoleName } from "../services.ts";
 import { createCryptoRole } from "./crypto.ts";
 import { createDbRole, type DbRole } from "./db.ts";
 
@@ -22,6 +22,7 @@ export const ADMIN = { login: "admin", password: "correct horse battery" };
 export const GROUP_ID = "7c5d6948-e17b-44e7-9d1c-fa4a3f667cad";
 export const ALICE = "O=Alice, L=London, C=GB";
 export const NOTARY = "O=Notary, L=London, C=GB";
+export const SECRETS = { passphrase: "a passphrase of tests", salt: "a salt for all the tests" };
 export const SERVICE = "O=Notary Service, L=London, C=GB";
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
@@ -31,6 +32,8 @@ export interface TestCluster {
   readonly administrator: ConnectionDetails;
   readonly calls: LocalCalls;
   readonly db: DbRole;
+  /** The crypto role as another role would reach it, were it granted every method. */
+  cryptoService(role: RoleName): CryptoService;
   readonly folder: string;
   readonly signer: JarSigner;
   /** Ends the processes and begins new ones on the same database, as after a crash. */
@@ -45,8 +48,7 @@ export async function startTestCluster(log: Log = quietLog): Promise<TestCluster
   await root.sql.query(`CREATE DATABASE ${database}`);
   await root.close();
   const folder = await mkdtemp(join(tmpdir(), "bowline-cluster-"));
-  const secrets = { passphrase: "a passphrase of tests", salt: "a salt for all the tests" };
-  return run({ administrator: { ...server, database, schema: "public" }, folder, secrets, signer: await newSigner("signer"), log });
+  return run({ administrator: { ...server, database, schema: "public" }, folder, signer: await newSigner("signer"), log });
 }
 
 export async function newSigner(alias: string): Promise<JarSigner> {
@@ -57,19 +59,18 @@ export async function newSigner(alias: string): Promise<JarSigner> {
 interface Ground {
   readonly administrator: ConnectionDetails;
   readonly folder: string;
-  readonly secrets: { readonly passphrase: string; readonly salt: string };
   readonly signer: JarSigner;
   readonly log: Log;
 }
 
 async function run(ground: Ground): Promise<TestCluster> {
-  const { administrator, folder, secrets, signer, log } = ground;
+  const { administrator, folder, signer, log } = ground;
   const calls = new LocalCalls("bytes");
   const env = { now: Date.now, random };
-  const db = await createDbRole({ administrator, secretsRoot: secrets, crypto: calls.for("db").crypto, firstAdmin: ADMIN, env, log });
+  const db = await createDbRole({ administrator, secretsRoot: SECRETS, crypto: calls.for("db").crypto, firstAdmin: ADMIN, env, log });
   calls.answer("db", db.service);
   const bootKey = generateBootKey();
-  const crypto = await createCryptoRole({ keyRoot: secrets, db: calls.for("crypto").db, bootKey, clock: systemClock, random, log });
+  const crypto = await createCryptoRole({ keyRoot: SECRETS, db: calls.for("crypto").db, bootKey, clock: systemClock, random, log });
   calls.answer("crypto", crypto.service);
   await db.resume();
   const end = async () => {
@@ -80,6 +81,12 @@ async function run(ground: Ground): Promise<TestCluster> {
     administrator,
     calls,
     db,
+    cryptoService: (role) => ({
+      generateKey: (request) => crypto.service.generateKey(request, { role }),
+      filterMyKeys: (request) => crypto.service.filterMyKeys(request, { role }),
+      sign: (request) => crypto.service.sign(request, { role }),
+      releaseTls: (request) => crypto.service.releaseTls(request, { role }),
+    }),
     folder,
     signer,
     async restart() {
