@@ -19,7 +19,7 @@ import { type Migration, migrationLevel } from "../adapters/migrate.ts";
 import type { ConnectionDetails } from "../services.ts";
 import type { ConnectionBook } from "./db-connections.ts";
 import type { MigrationSets } from "./migrations.ts";
-import { closeToPublic, type OpenDatabase, provisionCreator, provisionSchema } from "./provision.ts";
+import { checkAdministrator, closeToPublic, type OpenDatabase, provisionCreator, provisionSchema } from "./provision.ts";
 
 export interface Bootstrap {
   readonly administrator: ConnectionDetails;
@@ -85,6 +85,7 @@ async function ensureLevel(
   const level = migrationLevel(migrations);
   if (levels.get(plan.schema) === level) return false;
   const { open, random } = options;
+  await checkAdministrator(administrator);
   await provisionSchema({ creator: administrator, users: { schema: plan.schema, ...(await users()) }, migrations, open, random });
   await administrator.sql.query(`COMMENT ON SCHEMA ${plan.schema} IS '${level}'`);
   return true;
