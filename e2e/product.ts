@@ -17,9 +17,13 @@ export interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly text: string }>;
 }
 
-/** `npm start -- …args` in effect: through the bootstrap, as the script of package.json does it. */
+/** `npm start -- …args` in effect: through the bootstrap, as the script of package.json does it. Calls between roles travel as bytes. */
 export function startProduct(args: readonly string[], entry = "start"): Run {
-  const child = spawn(process.execPath, [BOOTSTRAP, entry, ...args], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, [BOOTSTRAP, entry, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    env: { BOWLINE_CALLS: "bytes", ...process.env },
+  });
   let out = "";
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
