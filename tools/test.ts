@@ -1,5 +1,5 @@
 // `npm test`: everything that needs no more than npm. The checks of the house come first (house.test.ts), then the tests
-// beside the code, all on one PostgreSQL that lives as long as this run.
+// beside the code, all on one PostgreSQL that lives as long as this run, or on the one that BOWLINE_TEST_POSTGRES names.
 //
 // `npm test -- packages/crypto` runs the tests below that path; further options go to `node --test`.
 
@@ -21,11 +21,11 @@ async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const paths = args.filter((arg) => !arg.startsWith("-")).map((path) => path.replace(/\/$/, ""));
   const patterns = paths.length === 0 ? PLACES : paths.map((path) => (path.endsWith(".ts") ? path : `${path}/**/*.test.ts`));
+  const flagsAndFiles = [...args.filter((arg) => arg.startsWith("-")), ...patterns.map((pattern) => join(ROOT, pattern))];
+  if (process.env[TEST_POSTGRES_VARIABLE] !== undefined) return runTests(flagsAndFiles, {});
   const postgres = await startTestPostgres();
   try {
-    return await runTests([...args.filter((arg) => arg.startsWith("-")), ...patterns.map((pattern) => join(ROOT, pattern))], {
-      [TEST_POSTGRES_VARIABLE]: JSON.stringify(postgres.connection),
-    });
+    return await runTests(flagsAndFiles, { [TEST_POSTGRES_VARIABLE]: JSON.stringify(postgres.connection) });
   } finally {
     await postgres.stop();
   }
