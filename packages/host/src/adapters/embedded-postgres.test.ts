@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { BowlineError } from "@bowline/base";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { openDatabase } from "./postgres.ts";
@@ -92,18 +93,37 @@ test("the server ends when its Bowline is killed, and the next one starts", asyn
   await start(t, home);
 });
 
-test("a server that outlived its Bowline and the watcher is replaced at once", async (t) => {
-  const home = await makeHome(t);
+/** A server in `home` that outlived its Bowline and the watcher; its process id. */
+async function orphan(home: string): Promise<number> {
   const bowline = spawn(process.execPath, ["--input-type=module", "-e", LAUNCHER, home], { stdio: ["ignore", "pipe", "inherit"] });
   const [line]: Buffer[] = await once(bowline.stdout, "data");
-  const watcher = (await childrenOf(bowline.pid as number)).find((pid) => pid !== Number(String(line)));
+  const server = Number(String(line));
+  const watcher = (await childrenOf(bowline.pid as number)).find((pid) => pid !== server);
   assert.ok(watcher !== undefined);
   signal(watcher, "SIGKILL");
   bowline.kill("SIGKILL");
   await once(bowline, "exit");
-  assert.ok((await processesIn(await dataOf(home))).includes(Number(String(line))), "the server is an orphan now");
+  assert.ok((await processesIn(await dataOf(home))).includes(server), "the server is an orphan now");
+  return server;
+}
+
+test("a server that outlived its Bowline and the watcher is replaced at once", async (t) => {
+  const home = await makeHome(t);
+  const orphaned = await orphan(home);
   const server = await start(t, home);
-  assert.notEqual(server.pid, Number(String(line)));
+  assert.notEqual(server.pid, orphaned);
+});
+
+test("a home is removed with the server that outlived its Bowline", async (t) => {
+  const home = join(await makeHome(t), "home");
+  await mkdir(home);
+  await orphan(home);
+  const data = await dataOf(home);
+  const entry = fileURLToPath(new URL("../remove-home.ts", import.meta.url));
+  const removal = spawn(process.execPath, [entry, "--home", home], { stdio: ["ignore", "pipe", "inherit"] });
+  assert.deepEqual(JSON.parse(String((await once(removal.stdout, "data"))[0])), { event: "removed" });
+  assert.deepEqual(await processesIn(data), []);
+  await assert.rejects(stat(home), { code: "ENOENT" });
 });
 
 test("a killed server with clients is started again right away", async (t) => {
