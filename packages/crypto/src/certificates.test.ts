@@ -192,7 +192,7 @@ describe("a detached signature", () => {
   test("with a byte changed is refused, or names the same signer", async () => {
     const signer = await createSelfSigned({ subject: name("Signer"), use: "code-signing", days: 1 }, env);
     const der = signDetached(signer, utf8("content"));
-    for (let i = 0; i < der.length; i += 3) {
+    for (let i = 0; i < der.length; i++) {
       const changed = der.slice();
       changed[i] = (changed[i] as number) ^ 0x01;
       try {
@@ -203,6 +203,22 @@ describe("a detached signature", () => {
         assert.match((error as { code?: string }).code ?? String(error), /^c(ms|ertificate)\./, `byte ${i}`);
       }
     }
+  });
+
+  test("whose lengths a lenient reader would mend is refused", async () => {
+    const signer = await createSelfSigned({ subject: name("Signer"), use: "code-signing", days: 1 }, env);
+    const der = signDetached(signer, utf8("content"));
+    const certificate = signer.chain[0]?.raw as Buffer;
+    const at = Buffer.from(der).indexOf(certificate);
+    assert.ok(at > 0);
+    // The lengths of the set of certificates, of the certificate, and of the first parts inside it.
+    for (const i of [at - 1, at + 3, at + 7, at + 9])
+      for (const bit of [0x01, 0x10, 0x80]) {
+        const changed = der.slice();
+        changed[i] = (changed[i] as number) ^ bit;
+        assert.throws(() => verifyDetached(changed, utf8("content")), { code: "cms.malformed" }, `byte ${i - at}, bit ${bit}`);
+      }
+    assert.throws(() => verifyDetached(Uint8Array.of(...der, 0), utf8("content")), { code: "cms.malformed" });
   });
 
   test("is not made with another's certificate", async () => {

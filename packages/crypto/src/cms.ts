@@ -5,7 +5,7 @@
 
 import { hash, type KeyObject, verify as nodeVerify, X509Certificate } from "node:crypto";
 import { badRequest, equalBytes } from "@bowline/base";
-import { Null, ObjectIdentifier, OctetString } from "asn1js";
+import { type AsnType, Constructed, fromBER, Null, ObjectIdentifier, OctetString } from "asn1js";
 import {
   AlgorithmIdentifier,
   Certificate,
@@ -108,9 +108,7 @@ function read(der: Uint8Array): { certificates: readonly HeldCertificate[]; sign
     const { contentType, content } = ContentInfo.fromBER(Uint8Array.from(der));
     if (contentType !== SIGNED_DATA) throw malformed("it is not a SignedData");
     signedData = new SignedData({ schema: content });
-    certificates = (signedData.certificates ?? [])
-      .filter((item) => item instanceof Certificate)
-      .map((certificate) => ({ certificate, x509: new X509Certificate(Buffer.from(certificate.toSchema().toBER())) }));
+    certificates = certificateBytes(der).map((raw) => ({ certificate: Certificate.fromBER(raw), x509: new X509Certificate(raw) }));
   } catch (cause) {
     throw malformed(cause instanceof Error ? cause.message : String(cause));
   }
@@ -120,6 +118,24 @@ function read(der: Uint8Array): { certificates: readonly HeldCertificate[]; sign
   if (certificates.length > CERTIFICATES_MAX) throw malformed(`it has ${certificates.length} certificates`);
   return { certificates, signers };
 }
+
+/** As they stand there: what a lenient parser writes again may be sound where what it has read was not. */
+function certificateBytes(der: Uint8Array): readonly Uint8Array<ArrayBuffer>[] {
+  const { offset, result } = fromBER(Uint8Array.from(der));
+  if (offset !== der.length) throw malformed("more bytes follow it");
+  if (!equalBytes(new Uint8Array(result.toBER()), der)) throw malformed("its lengths do not agree with each other");
+  const signedData = partsOf(partsOf(result)[1])[0];
+  const certificates = partsOf(signedData).find(({ idBlock }) => idBlock.tagClass === CONTEXT_SPECIFIC && idBlock.tagNumber === 0);
+  return partsOf(certificates)
+    .filter(({ idBlock }) => idBlock.tagClass === UNIVERSAL && idBlock.tagNumber === SEQUENCE_TAG)
+    .map(({ valueBeforeDecodeView }) => Uint8Array.from(valueBeforeDecodeView));
+}
+
+const UNIVERSAL = 1;
+const CONTEXT_SPECIFIC = 3;
+const SEQUENCE_TAG = 16;
+
+const partsOf = (block: AsnType | undefined): readonly AsnType[] => (block instanceof Constructed ? block.valueBlock.value : []);
 
 const isSignerOf = ({ sid }: SignerInfo, { issuer, serialNumber }: Certificate): boolean =>
   sid instanceof IssuerAndSerialNumber && sid.issuer.isEqual(issuer) && sid.serialNumber.isEqual(serialNumber);

@@ -58,8 +58,10 @@ class PostgresDatabase implements Database {
       keepAlive: true,
       types: { getTypeParser },
     });
-    // An idle connection that breaks is replaced when the next one is needed.
-    this.#pool.on("error", (error) => log?.warn("a database connection was lost", { database, schema, user, reason: error.message }));
+    // An idle connection that breaks is replaced when the next one is needed; of one that is going anyway nobody need hear.
+    this.#pool.on("error", (error) => {
+      if (this.#closed === undefined) log?.warn("a database connection was lost", { database, schema, user, reason: error.message });
+    });
     // While a connection is in use its loss is told by the statement in flight; the event beside it must not end the process.
     this.#pool.on("connect", (client) => client.on("error", () => undefined));
     this.sql = { query: (statement, values) => this.#single(statement, values) };
