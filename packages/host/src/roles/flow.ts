@@ -39,7 +39,7 @@ export async function createFlowRole(options: {
   return {
     async close() {
       await worker.stop();
-      isolates.close();
+      await isolates.close();
     },
   };
 }
