@@ -27,21 +27,24 @@ export const IssueObligation = flow({
   ),
   output: Type.Object({ id: ObligationId, transaction: Type.String() }),
   async call(context, { id, creditor: creditorName, amount, currency, dueDate }) {
-    const creditor = await partyNamed(context, creditorName);
+    const [creditor, debtor, notary, now] = await Promise.all([
+      partyNamed(context, creditorName),
+      myself(context),
+      chooseNotary(context),
+      context.now(),
+    ]);
     if (creditor.name === context.me)
       throw new FlowError("obligation.ownCreditor", "A company cannot owe itself: debtor and creditor differ.");
     const problem = problemWith(amount, currency);
     if (problem !== undefined) throw new FlowError("obligation.amountInvalid", `The amount ${amount} ${problem}.`, { amount, currency });
-    const now = await context.now();
     const end = endOfDay(dueDate);
     if (end === undefined) throw new FlowError("obligation.dueDateInvalid", `${dueDate} is not a day of the calendar.`, { dueDate });
     if (end <= now + AGREEMENT_MS) throw new FlowError("obligation.dueDatePast", `The due date ${dueDate} is past.`, { dueDate });
     if ((await obligationsCalled(context, id, "debtor")).length > 0)
       throw new FlowError("obligation.idTaken", `An obligation "${id}" of this debtor stands already.`, { id });
-    const debtor = await myself(context);
     const value = written(amount, currency);
     const proposal = transaction()
-      .notary((await chooseNotary(context)).name)
+      .notary(notary.name)
       .until(now + AGREEMENT_MS)
       .output(Obligation, { id, debtor, creditor, amount: { value, currency }, remaining: value, dueDate })
       .command(ObligationContract, "Issue")

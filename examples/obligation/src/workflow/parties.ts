@@ -31,10 +31,9 @@ export function agreeThat(condition: boolean, reason: string): asserts condition
 
 /** A party signs with a key that its network knows as its own: otherwise anyone could be made a debtor. */
 export async function checkKeys(context: FlowContext, parties: readonly Party[]): Promise<void> {
-  for (const { name, key } of parties) {
-    const member = await context.members.lookup(name);
-    agreeThat(member?.ledgerKeys.includes(key) === true, `The key given for ${name} is not one of its ledger keys.`);
-  }
+  const members = await Promise.all(parties.map(({ name }) => context.members.lookup(name)));
+  for (const [i, { name, key }] of parties.entries())
+    agreeThat(members[i]?.ledgerKeys.includes(key) === true, `The key given for ${name} is not one of its ledger keys.`);
 }
 
 function partyOf({ name, ledgerKeys }: MemberInfo): Party {

@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import type {
   Data,
   Failure,
+  FiberReport,
   FiberStart,
   MemberInfo,
   Outcome,
@@ -75,15 +76,16 @@ class MiniatureLedger {
   async #pump(): Promise<void> {
     await setImmediate();
     for (const { fiber, syscalls, finished } of cordapp.collect()) {
-      for (const { path, call } of syscalls) void this.#step(fiber, path, call);
+      if (syscalls.length > 0) void this.#settle(fiber, syscalls);
       if (finished !== undefined) this.#ends.get(fiber)?.(finished);
     }
   }
 
-  async #step(fiber: string, path: string, call: Syscall): Promise<void> {
+  /** What was asked together is answered together, as the engine does where it can. */
+  async #settle(fiber: string, syscalls: FiberReport["syscalls"]): Promise<void> {
     const me = (this.#starts.get(fiber) as FiberStart).identity.me;
-    const outcome = await this.#answer(me, call);
-    cordapp.deliver([{ fiber, path, outcome: structuredClone(outcome) }]);
+    const outcomes = await Promise.all(syscalls.map(({ call }) => this.#answer(me, call)));
+    cordapp.deliver(syscalls.map(({ path }, i) => ({ fiber, path, outcome: structuredClone(outcomes[i] as Outcome) })));
     await this.#pump();
   }
 
