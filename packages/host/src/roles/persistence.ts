@@ -28,7 +28,7 @@ import { createRoleDatabases } from "../role-databases.ts";
 import type { PersistenceService } from "../services.ts";
 
 /** One writer in flight, and readers beside it. */
-const CONNECTIONS_PER_VAULT_MAX = 4;
+const CONNECTIONS_PER_VAULT_MAX = 3;
 const SWEEP_ALL_MS = 60_000;
 
 export interface PersistenceRole {
