@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareBytes, concat, fromHex, fromUtf8, hex, u32, utf8 } from "./bytes.ts";
-import { digestOf, parseSecureHash, parseShortHash, secureHash, shortHash } from "./hash.ts";
+import {
+  compareBytes,
+  concat,
+  digestOf,
+  fromHex,
+  fromUtf8,
+  hex,
+  parseSecureHash,
+  parseShortHash,
+  secureHash,
+  shortHash,
+  u32,
+  utf8,
+} from "./bytes.ts";
 
 test("hexadecimal there and back", () => {
   fc.assert(

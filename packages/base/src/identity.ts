@@ -1,4 +1,4 @@
-import type { SecureHash, ShortHash } from "./hash.ts";
+import type { SecureHash, ShortHash } from "./bytes.ts";
 import type { X500Name } from "./name.ts";
 
 /** Who a virtual node is: a member's name in one application network. */

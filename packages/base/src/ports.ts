@@ -1,6 +1,14 @@
-// Where a process meets the world. Adapters live in `host`; memory implementations live beside their contract suites.
+// Where a process meets the world, and the world as a decision may see it. Adapters live in `host`; memory implementations live beside their contract suites.
 
-import type { Instant } from "./env.ts";
+/** A moment, in milliseconds since 1970 UTC. */
+export type Instant = number;
+
+/** The world as a decision may see it: it arrives as an argument, so that a whole network runs from one seed. */
+export interface Env {
+  readonly now: Instant;
+  /** `length` unpredictable bytes (from a seed in a simulation). */
+  random(length: number): Uint8Array;
+}
 
 /** One statement. `name` makes it a prepared statement of the connection; the same name always has the same text. */
 export interface Statement {

@@ -6,7 +6,7 @@
 // Revocation is not looked at.
 
 import { X509Certificate } from "node:crypto";
-import { BowlineError, badRequest, type Instant, isoInstant, type SecureHash, utf8 } from "@bowline/base";
+import { BowlineError, badRequest, type Instant, type SecureHash, utf8 } from "@bowline/base";
 import { BitString, Integer } from "asn1js";
 import { BasicConstraints, Certificate } from "pkijs";
 import { secureHashOf } from "./digest.ts";
@@ -163,9 +163,9 @@ function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): bool
 function certificateFault(certificate: X509Certificate, at: Instant): Judgement | undefined {
   const who = `the certificate of ${subjectOf(certificate)}`;
   if (at < Date.parse(certificate.validFrom))
-    return refused("certificate.notYetValid", `${who} is valid from ${isoInstant(Date.parse(certificate.validFrom))}`);
+    return refused("certificate.notYetValid", `${who} is valid from ${new Date(certificate.validFrom).toISOString()}`);
   if (at > Date.parse(certificate.validTo))
-    return refused("certificate.expired", `${who} expired at ${isoInstant(Date.parse(certificate.validTo))}`);
+    return refused("certificate.expired", `${who} expired at ${new Date(certificate.validTo).toISOString()}`);
   const { signature, extensions } = readCertificate(certificate);
   if (!SOUND_SIGNATURES.has(signature))
     return refused("certificate.weak", `${who} is signed by an algorithm that is not accepted (${signature})`);

@@ -9,7 +9,6 @@ import {
   decoder,
   encode,
   type Instant,
-  isoInstant,
   type SecureHash,
   type X500Name,
 } from "@bowline/base";
@@ -109,6 +108,6 @@ export function flatParameters(parameters: GroupParameters): Context {
     "corda.minimum.platform.version": String(parameters.minimumPlatformVersion),
     ...Object.fromEntries(entries),
     "corda.epoch": String(parameters.epoch),
-    "corda.modifiedTime": isoInstant(parameters.modifiedAt),
+    "corda.modifiedTime": new Date(parameters.modifiedAt).toISOString(),
   };
 }

@@ -1,7 +1,7 @@
 // What a network knows of one member: two contexts of flat text, as the original shows them, and the short form that
 // flows see.
 
-import { type Instant, isoInstant, type X500Name } from "@bowline/base";
+import type { Instant, X500Name } from "@bowline/base";
 import { keyIdOf, SCHEMES, schemeOf } from "@bowline/crypto";
 import type { MemberInfo, PublicKeyText } from "@bowline/sdk";
 import type { StaticMember, StaticNetworkPolicy } from "./group-policy.ts";
@@ -85,8 +85,8 @@ export function registerStatic(registration: StaticRegistration): Member {
       ),
     },
     mgmContext: {
-      "corda.creationTime": isoInstant(now),
-      "corda.modifiedTime": member.modifiedTime ?? isoInstant(now),
+      "corda.creationTime": new Date(now).toISOString(),
+      "corda.modifiedTime": member.modifiedTime ?? new Date(now).toISOString(),
       "corda.status": member.status,
       "corda.serial": String(member.serial),
     },

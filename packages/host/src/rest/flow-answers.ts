@@ -1,7 +1,7 @@
 // Flows and vaults of one virtual node. A flow starts after the original's checks, in the original's order.
 
 import { CLIENT_REQUEST_ID, type RestFlowStatus, TERMINAL_STATUSES } from "@bowline/api";
-import { BowlineError, badRequest, type Data, isoInstant, readJson, type SecureHash, schemaRefusal, writeJson } from "@bowline/base";
+import { BowlineError, badRequest, type Data, readJson, type SecureHash, schemaRefusal, writeJson } from "@bowline/base";
 import type { FlowRow, FlowStatus } from "@bowline/flow";
 import type { ListedState } from "@bowline/ledger";
 import type { CordappManifest } from "@bowline/sdk";
@@ -217,7 +217,7 @@ function statusBody(row: FlowRow, node: VirtualNodeInfo) {
       (row.status === "FAILED" || row.status === "PARKED") && outcome !== null && "error" in outcome
         ? { type: outcome.error.type, message: outcome.error.message }
         : null,
-    timestamp: isoInstant(row.updatedAt),
+    timestamp: new Date(row.updatedAt).toISOString(),
   };
 }
 

@@ -1,7 +1,7 @@
 // What operators ask for: greeting, packages, certificates, virtual nodes, members.
 
 import { readFile } from "node:fs/promises";
-import { BowlineError, badRequest, isoInstant, parseShortHash, type SecureHash, type ShortHash, shortHash } from "@bowline/base";
+import { BowlineError, badRequest, parseShortHash, type SecureHash, type ShortHash, shortHash } from "@bowline/base";
 import { decodeParameters, flatParameters, selectMembers } from "@bowline/membership";
 import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell, UploadedFile } from "./answers.ts";
@@ -30,14 +30,14 @@ function cpiBody({ id, cpiFileFullChecksum, groupPolicy, timestamp, cpks }: CpiI
     cpiFileChecksum: shortHash(cpiFileFullChecksum),
     cpiFileFullChecksum: digits(cpiFileFullChecksum),
     groupPolicy,
-    timestamp: isoInstant(timestamp),
+    timestamp: new Date(timestamp).toISOString(),
     cpks: cpks.map((cpk) => ({
       id: { name: cpk.name, version: cpk.version, signerSummaryHash: cpk.signerSummaryHash },
       mainBundle: cpk.name,
       libraries: [],
       type: cpk.type.toUpperCase(),
       hash: cpk.fileChecksum,
-      timestamp: isoInstant(cpk.timestamp),
+      timestamp: new Date(cpk.timestamp).toISOString(),
     })),
   };
 }
@@ -114,7 +114,7 @@ export function virtualNodeAnswers(shell: RestShell): Pick<Answers, VirtualNodeO
     },
     async virtualNodeStatus({ params }) {
       const status = await db.virtualNodeStatus({ requestId: params.requestid });
-      return { body: { ...status, lastUpdatedTimestamp: isoInstant(status.lastUpdatedTimestamp) } };
+      return { body: { ...status, lastUpdatedTimestamp: new Date(status.lastUpdatedTimestamp).toISOString() } };
     },
     listVirtualNodes: async () => ({ body: { virtualNodes: (await db.virtualNodes(null)).map(virtualNodeBody) } }),
     getVirtualNode: async ({ params }) => ({ body: virtualNodeBody(await requireVirtualNode(shell, params.holdingidentityshorthash)) }),
