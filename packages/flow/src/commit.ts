@@ -1,12 +1,19 @@
-// Composes a step commit from what happened since the last one. Pure.
+// Step commits: composed from what happened since the last one, and what follows the answer. Pure; changes the state it is
+// given.
+//
+// committed: messages leave, acknowledgements are owed, a flow that is over is forgotten.  fenced: memory is dropped.
+// refused: the vault write that was refused becomes the error of its step, from the last commit on.
 
-import { type Env, hex, type Instant } from "@bowline/base";
+import { type Env, hex, type Instant, invariant } from "@bowline/base";
 import type { Outcome, SessionId } from "@bowline/sdk";
-import type { FlowState, Pending } from "./flow-state.ts";
+import type { Draft, Effect, FlowState, Pending } from "./flow-state.ts";
+import { acknowledgement } from "./incoming.ts";
 import { LEASE_MS } from "./limits.ts";
-import type { Acknowledgement, FlowRow, SessionMessage, SessionRow, Waiting } from "./ports.ts";
+import type { Acknowledgement, CommitOutcome, FlowRow, SessionMessage, SessionRow, StepCommit, Waiting } from "./ports.ts";
 import { received } from "./sessions.ts";
 import { untilOf } from "./steps.ts";
+
+export const emptyDraft = (): Draft => ({ rows: [], collapsed: [], writes: [], outbox: [], consumed: [] });
 
 const COMMIT_ID_BYTES = 12;
 
@@ -74,3 +81,78 @@ const waitingOf = (state: FlowState): readonly Waiting[] =>
     kind: call.kind,
     until: phase === "waiting" ? (until ?? null) : null,
   }));
+
+// --- The answer ---
+
+export function committed(state: FlowState, outcome: CommitOutcome, out: Effect[]): void {
+  const { pending } = state;
+  invariant(pending !== undefined, "a commit that is answered was asked");
+  if (outcome.kind === "fenced") reload(state, out);
+  else if (outcome.kind === "refused") refuse(state, outcome, out);
+  else confirm(state, pending, out);
+}
+
+function confirm(state: FlowState, { commit, draft, durable }: Pending, out: Effect[]): void {
+  const { commitId, status, wakeAt, waiting, at } = commit;
+  state.pending = undefined;
+  state.start = undefined;
+  state.row = { ...state.row, status, version: state.row.version + 1, commitId, wakeAt, waiting, outcome: commit.outcome, updatedAt: at };
+  for (const { path } of draft.rows) state.committedPaths.add(path);
+  if (draft.outbox.length > 0) out.push({ kind: "publish", messages: draft.outbox });
+  oweWhatIsDurable(state, draft.outbox, durable, out);
+  state.volatile = state.volatile.filter((message) => !isDurable(state, commit, message));
+  if (status === "RUNNING") return;
+  state.over = true;
+  out.push(
+    { kind: "dropFibers", fibers: [...state.fibers.values()] },
+    { kind: "forget", why: status === "PARKED" ? "parked" : "finished" },
+  );
+}
+
+/** Consumed, stored, or of a session that is over. */
+function isDurable(state: FlowState, commit: StepCommit, { session: id, sequence, body }: SessionMessage): boolean {
+  const session = state.sessions.get(id);
+  if (body.kind === "failure") return commit.sessions.some((row) => row.id === id && row.status !== "open");
+  return session === undefined || !session.inbox.has(sequence) || session.stored.has(sequence);
+}
+
+/** An acknowledgement rides on a message of the same commit, or is owed. */
+function oweWhatIsDurable(state: FlowState, sent: readonly SessionMessage[], durable: ReadonlyMap<string, number>, out: Effect[]): void {
+  for (const { session, acknowledged } of sent) {
+    const riding = state.sessions.get(session);
+    if (riding !== undefined) riding.told = Math.max(riding.told, acknowledged);
+  }
+  for (const [id, sequence] of durable) {
+    const session = state.sessions.get(id);
+    if (session === undefined || session.told >= sequence) continue;
+    session.told = sequence;
+    out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
+  }
+}
+
+/** The vault refused: the step that asked for it fails with the reason, from the last commit on. */
+function refuse(state: FlowState, { code, message }: Extract<CommitOutcome, { kind: "refused" }>, out: Effect[]): void {
+  const writes = state.pending?.draft.writes ?? [];
+  const [first] = writes;
+  if (first === undefined) {
+    const facts = { type: code, reason: message };
+    out.push({ kind: "log", level: "error", message: "flow commit refused", facts });
+    const status = state.pending?.commit.status;
+    state.pending = undefined;
+    if (status === "PARKED" || status === "KILLED") {
+      state.over = true;
+      out.push({ kind: "dropFibers", fibers: [...state.fibers.values()] }, { kind: "forget", why: "parked" });
+    } else state.parking = { type: code, message };
+    return;
+  }
+  if (writes.length === 1) state.refusals.set(first.path, { type: code, message });
+  else state.careful = true;
+  reload(state, out);
+}
+
+/** Memory goes, with what is in no database yet handed on. */
+export function reload(state: FlowState, out: Effect[]): void {
+  state.over = true;
+  out.push({ kind: "dropFibers", fibers: [...state.fibers.values()] });
+  out.push({ kind: "reload", carry: { messages: state.volatile, refusals: state.refusals, careful: state.careful } });
+}

@@ -7,24 +7,12 @@
 
 import { type Env, invariant, unreachable } from "@bowline/base";
 import type { Delivery, Failure, FiberStart, Outcome } from "@bowline/sdk";
-import { heed, restore, take } from "./arrivals.ts";
-import { compose } from "./commit.ts";
-import {
-  type Asked,
-  type Bundle,
-  type Carry,
-  type Effect,
-  emptyDraft,
-  type FiberState,
-  type FlowEvent,
-  type FlowState,
-  type Rules,
-} from "./flow-state.ts";
-import { encodeOutcome, replayGroups } from "./journal.ts";
+import { committed, compose, emptyDraft, reload } from "./commit.ts";
+import type { Asked, Bundle, Carry, Effect, FiberState, FlowEvent, FlowState, Rules } from "./flow-state.ts";
+import { absorb, canonicalSafely, exceed, heed, restore, take } from "./incoming.ts";
 import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
-import { committed, reload } from "./outcomes.ts";
 import type { FlowSnapshot, FlowStart, JournalRow, SessionMessage } from "./ports.ts";
-import { absorb, canonicalSafely, exceed } from "./reports.ts";
+import { encodeOutcome, replayGroups } from "./rows.ts";
 import { loadedSession, received } from "./sessions.ts";
 import { endSession, performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
 

@@ -160,5 +160,3 @@ export type Effect =
   | { readonly kind: "reload"; readonly carry: Carry }
   /** There is nothing more to do for this flow. */
   | { readonly kind: "forget"; readonly why: "finished" | "parked" };
-
-export const emptyDraft = (): Draft => ({ rows: [], collapsed: [], writes: [], outbox: [], consumed: [] });

@@ -1,7 +1,6 @@
 // The engine's tables in memory: for tests, for simulations, and as the plainest statement of what the store promises.
 
 import { BowlineError, compareBytes, type Data, encode, type Instant } from "@bowline/base";
-import { isBelow } from "./journal.ts";
 import type {
   Acknowledgement,
   CommitOutcome,
@@ -17,7 +16,7 @@ import type {
   StepCommit,
 } from "./ports.ts";
 import { resendAt } from "./resend.ts";
-import { startedRow } from "./start.ts";
+import { isBelow, startedRow } from "./rows.ts";
 
 export interface MemoryFlowStoreOptions {
   /** The vault writes of one commit: all of them are applied, or it throws and none is. */

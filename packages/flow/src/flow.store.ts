@@ -5,35 +5,38 @@
 // every statement after the fence joins on the flows that passed it, so that a fenced member writes nothing. When a
 // group fails its members are committed one by one, and only what fails alone is refused.
 
-import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
-import { encodeOutcome } from "./journal.ts";
+import {
+  BowlineError,
+  compareBytes,
+  type Data,
+  type Database,
+  decode,
+  encode,
+  type SecureHash,
+  type Sql,
+  type X500Name,
+} from "@bowline/base";
+import type { Failure, Outcome, Protocol } from "@bowline/sdk";
 import { RESEND_FIRST_MS, RESEND_MAX_MS } from "./limits.ts";
-import { encodeMessage } from "./messages.ts";
+import { decodeMessage, encodeMessage } from "./messages.ts";
 import type {
   CommitOutcome,
+  FlowOrigin,
   FlowRow,
   FlowSnapshot,
   FlowStart,
+  FlowStatus,
   FlowStore,
   JournalRow,
   SessionMessage,
   SessionRow,
+  SessionStatus,
   StartOutcome,
   StepCommit,
+  Waiting,
 } from "./ports.ts";
 import { resendAt } from "./resend.ts";
-import {
-  type FlowColumns,
-  flowOf,
-  type InboxColumns,
-  messageOf,
-  originBytes,
-  type SessionColumns,
-  type StepColumns,
-  sessionOf,
-  stepOf,
-} from "./rows.ts";
-import { startedRow } from "./start.ts";
+import { encodeOutcome, startedRow } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
 /** Writes vault rows in the transaction of the step commits that ask for them. What it throws fails them all. */
@@ -286,3 +289,101 @@ const messageColumns = (rows: readonly { readonly message: SessionMessage }[]): 
   rows.map(({ message }) => message.sequence),
   rows.map(({ message }) => encodeMessage(message)),
 ];
+
+// --- Rows as PostgreSQL gives them ---
+
+interface FlowColumns {
+  readonly id: string;
+  readonly bundle: string;
+  readonly flow_name: string;
+  readonly me: string;
+  readonly group_id: string;
+  readonly origin: Uint8Array;
+  readonly seed: Uint8Array;
+  readonly status: FlowStatus;
+  readonly version: number;
+  readonly commit_id: string;
+  readonly kill: boolean;
+  readonly wake_at: number | null;
+  readonly waiting: readonly Waiting[];
+  readonly outcome: Uint8Array | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
+const flowOf = (row: FlowColumns): FlowRow => ({
+  id: row.id,
+  bundle: row.bundle as SecureHash | "platform",
+  flowName: row.flow_name,
+  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id },
+  origin: decode(row.origin) as unknown as FlowOrigin,
+  seed: row.seed,
+  status: row.status,
+  version: row.version,
+  commitId: row.commit_id,
+  kill: row.kill,
+  wakeAt: row.wake_at,
+  waiting: row.waiting,
+  outcome: row.outcome === null ? null : (decode(row.outcome) as unknown as Outcome),
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+const originBytes = ({ origin }: FlowRow): Uint8Array => encode(origin as unknown as Data);
+
+interface StepColumns {
+  readonly flow_id: string;
+  readonly path: string;
+  readonly kind: JournalRow["kind"];
+  readonly request_hash: Uint8Array;
+  readonly outcome: Uint8Array;
+  readonly activation: number;
+  readonly ordinal: number;
+  readonly at: number;
+}
+
+const stepOf = ({ path, kind, request_hash, outcome, activation, ordinal, at }: StepColumns): JournalRow => ({
+  path,
+  kind,
+  requestHash: request_hash,
+  outcome: decode(outcome) as unknown as Outcome,
+  activation,
+  ordinal,
+  at,
+});
+
+interface SessionColumns {
+  readonly id: string;
+  readonly side: SessionRow["side"];
+  readonly flow_id: string;
+  readonly counterparty: string;
+  readonly protocol: Protocol;
+  readonly version: number | null;
+  readonly status: SessionStatus;
+  readonly failure: Failure | null;
+  readonly sent: number;
+  readonly consumed: number;
+  readonly timeout_ms: number;
+  readonly expires_at: number;
+}
+
+const sessionOf = (row: SessionColumns): SessionRow => ({
+  id: row.id,
+  flowId: row.flow_id,
+  side: row.side,
+  counterparty: row.counterparty as X500Name,
+  protocol: row.protocol,
+  version: row.version,
+  status: row.status,
+  failure: row.failure,
+  sent: row.sent,
+  consumed: row.consumed,
+  timeoutMs: row.timeout_ms,
+  expiresAt: row.expires_at,
+});
+
+interface InboxColumns {
+  readonly message: Uint8Array;
+}
+
+const messageOf = ({ message }: InboxColumns): SessionMessage => decodeMessage(message);

@@ -22,5 +22,5 @@ export type {
   SyscallClass,
   SyscallContext,
 } from "./ports.ts";
-export { clientStart } from "./start.ts";
+export { clientStart } from "./rows.ts";
 export { createFlowWorker } from "./worker.ts";

@@ -1,102 +1,147 @@
-// The engine's rows as PostgreSQL gives them, and what they mean.
+// What a flow's rows hold: those with which it begins, and its journal, which is how it is replayed. Pure.
+//
+// Same code and same journal give the same state, because all that a step brings into a flow is in its row: results are
+// made canonical before a flow sees them, so that it sees the same value live and replayed, to the order of keys.
 
-import { type Data, decode, encode, type SecureHash, type X500Name } from "@bowline/base";
-import type { Failure, Outcome, Protocol } from "@bowline/sdk";
-import { decodeMessage } from "./messages.ts";
-import type { FlowOrigin, FlowRow, FlowStatus, JournalRow, SessionMessage, SessionRow, SessionStatus, Waiting } from "./ports.ts";
+import { concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
+import type { FlowIdentity, Outcome, StepPath, Syscall } from "@bowline/sdk";
+import type { Bundle } from "./flow-state.ts";
+import { LEASE_MS } from "./limits.ts";
+import type { Digest } from "./messages.ts";
+import type { FlowOrigin, FlowRow, FlowStart, JournalRow, Responder, SessionMessage, SessionRow } from "./ports.ts";
+import { openedSession } from "./sessions.ts";
 
-export interface FlowColumns {
+// --- The first rows ---
+
+/** A flow that a client starts. If whoever wakes it dies, its lease runs out and another finds it. */
+export const clientStart = (flow: {
   readonly id: string;
-  readonly bundle: string;
-  readonly flow_name: string;
-  readonly me: string;
-  readonly group_id: string;
-  readonly origin: Uint8Array;
+  /** 32 unpredictable bytes. */
   readonly seed: Uint8Array;
-  readonly status: FlowStatus;
+  readonly bundle: Bundle;
+  readonly flowName: string;
+  readonly identity: Omit<FlowIdentity, "flowId">;
+  readonly clientRequestId: string;
+  readonly startedBy: string;
+  readonly input: Data;
+  readonly now: Instant;
+}): FlowStart => ({
+  row: {
+    id: flow.id,
+    bundle: flow.bundle,
+    flowName: flow.flowName,
+    identity: { ...flow.identity, flowId: flow.id },
+    origin: { kind: "client", clientRequestId: flow.clientRequestId, startedBy: flow.startedBy, input: flow.input },
+    seed: flow.seed,
+    wakeAt: flow.now + LEASE_MS,
+    createdAt: flow.now,
+  },
+});
+
+/** A flow that a counterparty's first message starts, with its side of the session. Its first commit inserts both. */
+export function responderStart(start: {
+  readonly opening: SessionMessage;
+  readonly responder: Responder;
   readonly version: number;
-  readonly commit_id: string;
-  readonly kill: boolean;
-  readonly wake_at: number | null;
-  readonly waiting: readonly Waiting[];
-  readonly outcome: Uint8Array | null;
-  readonly created_at: number;
-  readonly updated_at: number;
+  readonly flowId: string;
+  readonly seed: Uint8Array;
+  readonly now: Instant;
+}): { readonly row: FlowRow; readonly session: SessionRow } {
+  const { opening, responder, version, flowId, seed, now } = start;
+  const { session: id, source: counterparty, destination: me, groupId, init } = opening;
+  const origin: FlowOrigin = { kind: "session", session: id, counterparty, version };
+  const timeoutMs = Math.max(1, init?.timeoutMs ?? opening.expiresAt - now);
+  const begun: FlowStart["row"] = {
+    id: flowId,
+    bundle: responder.bundle,
+    flowName: responder.flowName,
+    identity: { flowId, me, groupId },
+    origin,
+    seed,
+    wakeAt: null,
+    createdAt: now,
+  };
+  return {
+    row: startedRow({ row: begun }),
+    session: openedSession({
+      id,
+      flowId,
+      side: "responder",
+      counterparty,
+      protocol: init?.protocol ?? responder.protocol,
+      version,
+      timeoutMs,
+      now,
+    }),
+  };
 }
 
-export const flowOf = (row: FlowColumns): FlowRow => ({
-  id: row.id,
-  bundle: row.bundle as SecureHash | "platform",
-  flowName: row.flow_name,
-  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id },
-  origin: decode(row.origin) as unknown as FlowOrigin,
-  seed: row.seed,
-  status: row.status,
-  version: row.version,
-  commitId: row.commit_id,
-  kill: row.kill,
-  wakeAt: row.wake_at,
-  waiting: row.waiting,
-  outcome: row.outcome === null ? null : (decode(row.outcome) as unknown as Outcome),
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
+/** The row as it is when nothing has happened yet. */
+export const startedRow = ({ row }: FlowStart): FlowRow => ({
+  ...row,
+  status: "START_REQUESTED",
+  version: 0,
+  commitId: "",
+  kill: false,
+  waiting: [],
+  outcome: null,
+  updatedAt: row.createdAt,
 });
 
-export const originBytes = ({ origin }: FlowRow): Uint8Array => encode(origin as unknown as Data);
+// --- The journal ---
 
-export interface StepColumns {
-  readonly flow_id: string;
-  readonly path: string;
-  readonly kind: JournalRow["kind"];
-  readonly request_hash: Uint8Array;
-  readonly outcome: Uint8Array;
-  readonly activation: number;
-  readonly ordinal: number;
-  readonly at: number;
+/** What a step asked, as bytes, with their hash. */
+export interface Request {
+  readonly hash: Uint8Array;
+  readonly size: number;
 }
 
-export const stepOf = ({ path, kind, request_hash, outcome, activation, ordinal, at }: StepColumns): JournalRow => ({
-  path,
-  kind,
-  requestHash: request_hash,
-  outcome: decode(outcome) as unknown as Outcome,
-  activation,
-  ordinal,
-  at,
-});
-
-export interface SessionColumns {
-  readonly id: string;
-  readonly side: SessionRow["side"];
-  readonly flow_id: string;
-  readonly counterparty: string;
-  readonly protocol: Protocol;
-  readonly version: number | null;
-  readonly status: SessionStatus;
-  readonly failure: Failure | null;
-  readonly sent: number;
-  readonly consumed: number;
-  readonly timeout_ms: number;
-  readonly expires_at: number;
+export function requestOf(call: Syscall, digest: Digest): Request {
+  const bytes = encode(call as unknown as Data);
+  return { hash: digest(bytes), size: bytes.length };
 }
 
-export const sessionOf = (row: SessionColumns): SessionRow => ({
-  id: row.id,
-  flowId: row.flow_id,
-  side: row.side,
-  counterparty: row.counterparty as X500Name,
-  protocol: row.protocol,
-  version: row.version,
-  status: row.status,
-  failure: row.failure,
-  sent: row.sent,
-  consumed: row.consumed,
-  timeoutMs: row.timeout_ms,
-  expiresAt: row.expires_at,
-});
+const encodedOutcomes = new WeakMap<Outcome, Uint8Array>();
 
-export interface InboxColumns {
-  readonly message: Uint8Array;
+/** The same value as it will be read back, and its bytes kept for the store. Throws `codec.unsupported`. */
+export function canonical(outcome: Outcome): Outcome {
+  const bytes = encode(outcome as unknown as Data);
+  const value = decode(bytes) as unknown as Outcome;
+  encodedOutcomes.set(value, bytes);
+  return value;
 }
 
-export const messageOf = ({ message }: InboxColumns): SessionMessage => decodeMessage(message);
+/** Canonical bytes of an outcome, made at most once. */
+export function encodeOutcome(outcome: Outcome): Uint8Array {
+  let bytes = encodedOutcomes.get(outcome);
+  if (bytes === undefined) {
+    bytes = encode(outcome as unknown as Data);
+    encodedOutcomes.set(outcome, bytes);
+  }
+  return bytes;
+}
+
+/** Rows that were settled together, oldest first, each group in its order. */
+export function replayGroups(rows: readonly JournalRow[]): JournalRow[][] {
+  const groups: JournalRow[][] = [];
+  let activation: number | undefined;
+  for (const row of [...rows].sort((a, b) => a.activation - b.activation || a.ordinal - b.ordinal)) {
+    if (row.activation !== activation) groups.push([]);
+    activation = row.activation;
+    groups.at(-1)?.push(row);
+  }
+  return groups;
+}
+
+/** Whether `path` is a step of the child that step `parent` runs. */
+export const isBelow = (path: StepPath, parent: StepPath): boolean => path.startsWith(`${parent}.`);
+
+/** `length` bytes that only who knows `seed` can tell: the same for one step, whoever replays it. */
+export function deriveRandom(seed: Uint8Array, path: StepPath, length: number, digest: Digest): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let block = 0; block * 32 < length; block++) {
+    const part = digest(concat(seed, u32(block), utf8(path)));
+    bytes.set(part.subarray(0, Math.min(32, length - block * 32)), block * 32);
+  }
+  return bytes;
+}

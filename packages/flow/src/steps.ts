@@ -4,7 +4,6 @@ import { BowlineError, decoder, type Env, type Instant, parseName, type X500Name
 import type { Failure, FiberStart, Outcome, SessionId, Syscall } from "@bowline/sdk";
 import * as Type from "typebox";
 import type { Asked, Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
-import { canonical, deriveRandom } from "./journal.ts";
 import {
   FAILURE_MESSAGE_MAX,
   FAILURE_TYPE_MAX,
@@ -18,6 +17,7 @@ import {
 } from "./limits.ts";
 import { opposite, sessionIdOf } from "./messages.ts";
 import type { SessionMessage } from "./ports.ts";
+import { canonical, deriveRandom } from "./rows.ts";
 import { consume, deliverable, end, expiry, loadedSession, openedSession, overOf, type SessionState, say, wasHeardOf } from "./sessions.ts";
 
 /**

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from "node:test";
 import { BowlineError, type Data, parseName, unavailable } from "@bowline/base";
 import { RESEND_FIRST_MS } from "./limits.ts";
 import type { FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
-import { clientStart, responderStart } from "./start.ts";
+import { clientStart, responderStart } from "./rows.ts";
 
 /** An empty store. Its vault takes any write but these: `{ refuse: code }` is refused so, `{ down: true }` finds the world down. */
 export type OpenFlowStore = (test: TestContext) => Promise<{ readonly store: FlowStore; vault(): Promise<readonly Data[]> }>;

@@ -24,7 +24,7 @@ import type { Bundle } from "./flow-state.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { wakeRecord } from "./messages.ts";
 import type { Fibers, FlowPersistence, FlowRow, FlowStore, Services, SyscallContext } from "./ports.ts";
-import { clientStart } from "./start.ts";
+import { clientStart } from "./rows.ts";
 import { createFlowWorker, type FlowWorker } from "./worker.ts";
 
 export const digest = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(bytes).digest());

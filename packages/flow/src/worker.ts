@@ -21,7 +21,7 @@ import {
   type Wake,
 } from "./messages.ts";
 import type { Fibers, FlowDirectory, FlowPersistence, FlowSnapshot, FlowStart, Services, SessionMessage, StepCommit } from "./ports.ts";
-import { responderStart } from "./start.ts";
+import { responderStart } from "./rows.ts";
 
 export interface FlowWorkerOptions {
   readonly clock: Clock;
