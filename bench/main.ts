@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { type Measured, measure } from "./measure.ts";
-import { type BenchNetwork, startBenchNetwork } from "./network.ts";
+import { type BenchNetwork, type Embedded, startBenchNetwork } from "./network.ts";
 
 interface Result {
   readonly metric: string;
@@ -26,6 +26,7 @@ const COMMITS = { empty: 2, pingpong: 4, obligation: 9 } as const;
 const FULL_MS = 10_000;
 const QUICK_MS = 3_000;
 const WAIT_MS = 30_000;
+const IN_FLIGHT = 32;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -67,18 +68,45 @@ async function measureNetwork(
   const watch = setInterval(() => {
     peakMb = Math.max(peakMb, network.pssMb());
   }, 1_000);
-  const run = async (metric: string, inFlight: number, commitsEach: number, operation: (index: number) => Promise<void>) => {
-    say(`Measuring ${metric}, ${inFlight} in flight …`);
-    const measured = await measure({ durationMs, inFlight }, operation);
-    results.push(rate(metric, measured, commits / commitsEach));
+  const run = (what: string, inFlight: number, operation: (index: number) => Promise<void>): Promise<Measured> => {
+    say(`Measuring ${what}, ${inFlight} in flight …`);
+    return measure({ durationMs, inFlight }, operation);
   };
-  await run("flow.empty.latency", 1, COMMITS.empty, () => runFlow(network, ping, "bench.Empty", {}));
-  await run("flow.empty", 32, COMMITS.empty, () => runFlow(network, ping, "bench.Empty", {}));
-  await run("flow.pingpong", 32, COMMITS.pingpong, () => runFlow(network, ping, "bench.PingPong", { peer }));
-  await run("tx.obligation", 32, COMMITS.obligation, (index) => issue(network, index));
+  const empty = () => runFlow(network, ping, "bench.Empty", {});
+  const alone = await run("flow.empty", 1, empty);
+  const many = await run("flow.empty", IN_FLIGHT, empty);
+  // How many with many in flight, and how long one takes alone.
+  results.push(rate("flow.empty", { ...alone, perSecond: many.perSecond }, commits / COMMITS.empty));
+  const pingPong = await run("flow.pingpong", IN_FLIGHT, () => runFlow(network, ping, "bench.PingPong", { peer }));
+  results.push(rate("flow.pingpong", pingPong, commits / COMMITS.pingpong));
+  const obligations = await run("tx.obligation", IN_FLIGHT, (index) => issue(network, index));
+  results.push(rate("tx.obligation", obligations, commits / COMMITS.obligation));
   clearInterval(watch);
   results.push({ metric: "network.pss_mb", value: round(Math.max(peakMb, network.pssMb())), unit: "MB" });
+  const embedded = await network.embed();
+  try {
+    const local = await run("flow.empty.local", 1, await emptyFlowOf(embedded, ping));
+    results.push(rate("flow.empty.local", local, commits / COMMITS.empty));
+  } finally {
+    await embedded.stop();
+  }
   return results;
+}
+
+/** The same flow without HTTP: asked of the roles as REST asks them. */
+async function emptyFlowOf({ services }: Embedded, shortHash: string): Promise<() => Promise<void>> {
+  const node = (await services.db.virtualNodes(null)).find(({ holdingIdentity }) => holdingIdentity.shortHash === shortHash);
+  const cpi = (await services.db.cpis(null)).find(({ cpiFileFullChecksum }) => cpiFileFullChecksum === node?.cpi.fileChecksum);
+  const cpk = cpi?.cpks.find(({ manifest }) => manifest.flows.some(({ name }) => name === "bench.Empty"));
+  if (node === undefined || cpk === undefined) throw new Error("the benchmark's own CPI is not there");
+  const { x500Name: me, groupId, shortHash: vnode } = node.holdingIdentity;
+  return async () => {
+    const clientRequestId = randomUUID();
+    const start = { vnode, identity: { me, groupId }, clientRequestId, flowName: "bench.Empty", bundle: cpk.fileChecksum };
+    await services.persistence.startFlow({ ...start, startedBy: "bench", input: {} });
+    const row = await services.persistence.flowStatus({ vnode, clientRequestId, waitMs: WAIT_MS });
+    if (row?.status !== "COMPLETED") throw new Error(`bench.Empty ${row?.status}`);
+  };
 }
 
 function issue(network: BenchNetwork, index: number): Promise<void> {

@@ -15,6 +15,8 @@ import { treePssMb } from "../packages/cli/src/memory.ts";
 import { developmentSigner, packCpi, packProject, stopBundler } from "../packages/cli/src/package-files.ts";
 import { requestVirtualNode, virtualNodeReady } from "../packages/cli/src/vnode.ts";
 import { startWorker, type Worker } from "../packages/cli/src/worker.ts";
+import { compose, type Worker as EmbeddedWorker, ROLES_HERE } from "../packages/host/src/compose.ts";
+import { createLog } from "../packages/host/src/log.ts";
 
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);
@@ -28,8 +30,12 @@ export interface BenchNetwork {
   readonly parties: readonly NamedNode[];
   readonly companies: readonly NamedNode[];
   pssMb(): number;
+  /** Stops the worker process and runs its roles, all but rest, in this one. */
+  embed(): Promise<Embedded>;
   close(): Promise<void>;
 }
+
+export type Embedded = Pick<EmbeddedWorker, "services" | "stop">;
 
 export async function startBenchNetwork(environment: Readonly<Record<string, string | undefined>> = process.env): Promise<BenchNetwork> {
   const folder = await mkdtemp(join(tmpdir(), "bowline-bench-"));
@@ -53,8 +59,28 @@ export async function startBenchNetwork(environment: Readonly<Record<string, str
     parties: named(PARTIES),
     companies: nodes.filter(({ x500Name }) => /O=(Alice|Bob|Charlie),/.test(x500Name)),
     pssMb: () => treePssMb(worker.pid, home) ?? Number.NaN,
+    async embed() {
+      await worker.stop();
+      return embedWorker(home);
+    },
     close: () => closeAll(connection, worker, folder),
   };
+}
+
+function embedWorker(home: string): Promise<EmbeddedWorker> {
+  const broken = (what: string) => () => {
+    throw new Error(what);
+  };
+  return compose({
+    roles: ROLES_HERE.filter((role) => role !== "rest"),
+    home,
+    listen: { host: "127.0.0.1" },
+    environment: process.env,
+    log: createLog({ level: "error" }),
+    progress: () => {},
+    onUnstoppable: broken("an isolate cannot be stopped"),
+    onDatabaseLost: broken("the database has ended"),
+  });
 }
 
 async function addParties(connection: Connection, home: string): Promise<void> {

@@ -8,6 +8,7 @@ import { administratorConnection } from "./adapters/administrator.ts";
 import { createMemoryBus } from "./adapters/memory-bus.ts";
 import { systemClock } from "./adapters/system-clock.ts";
 import { LocalCalls } from "./calls.ts";
+import type { Granted } from "./grants.ts";
 import { Home } from "./home.ts";
 import { chooseListenPort } from "./listen-port.ts";
 import { createRestRole } from "./rest/server.ts";
@@ -28,6 +29,8 @@ export interface Worker {
   /** What signs the certificate that REST shows. */
   readonly caFile: string;
   readonly user: string;
+  /** What the rest role may call, for a program that runs a worker inside itself. */
+  readonly services: Granted<"rest">;
   /** Finishes what is in hand, and leaves nothing running. */
   stop(): Promise<void>;
 }
@@ -89,11 +92,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   await resume?.();
 
   // Verdicts lie in journals, so their MAC key outlives the process.
-  const verdictKey = () =>
-    Buffer.from(
-      home.secret("verdict-key", () => Buffer.from(random(VERDICT_KEY_BYTES)).toString("base64")),
-      "base64",
-    );
+  const verdictKey = () => home.secretKey("verdict-key", VERDICT_KEY_BYTES);
   if (runs("persistence")) {
     const persistence = createPersistenceRole({
       db: calls.for("persistence").db,
@@ -122,7 +121,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log, onUnstoppable });
     stopping.push(() => flow.close());
   }
-  return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN };
+  return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN, services: calls.for("rest") };
 }
 
 /** The only role that is handed the administrator's connection, and so the one whose process runs the embedded server. */
