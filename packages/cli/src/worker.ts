@@ -41,7 +41,7 @@ export function startWorker(options: {
 }): Worker {
   const child = spawnWorker(options);
   let failure: string | undefined;
-  const ended = new Promise<string | undefined>((end) => child.once("close", () => end(failure)));
+  const ended = new Promise<string | undefined>((end) => child.once("close", (_, signal) => end(failure ?? killedBy(signal))));
   const ready = new Promise<WorkerReady>((resolve, reject) => {
     createInterface({ input: child.stdout as NonNullable<ChildProcess["stdout"]> }).on("line", (text) => {
       const line = readLine(text);
@@ -73,6 +73,9 @@ function spawnWorker({ home, port, environment }: Parameters<typeof startWorker>
     closeSync(log);
   }
 }
+
+const killedBy = (signal: string | null): string | undefined =>
+  signal === null ? undefined : `The worker was ended by ${signal}. Start again: nothing is lost.`;
 
 async function stopWorker(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;

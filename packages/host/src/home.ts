@@ -89,7 +89,31 @@ export class Home {
       return decodeRoot({ passphrase, salt });
     }
     const made = () => JSON.stringify({ passphrase: randomBytes(32).toString("base64"), salt: randomBytes(32).toString("base64") });
-    return decodeRoot(JSON.parse(this.secret(`${name}.json`, made)));
+    const file = `${name}.json`;
+    const text = this.secret(file, made);
+    try {
+      return decodeRoot(JSON.parse(text));
+    } catch {
+      throw this.#damaged(file); // Whose message is of its own: another's would quote the secret.
+    }
+  }
+
+  /** A secret of `length` random bytes, as base64 in its file. */
+  secretKey(name: string, length: number): Uint8Array {
+    const key = Buffer.from(
+      this.secret(name, () => randomBytes(length).toString("base64")),
+      "base64",
+    );
+    if (key.length !== length) throw this.#damaged(name);
+    return new Uint8Array(key);
+  }
+
+  #damaged(name: string): BowlineError {
+    return new BowlineError(
+      "unavailable",
+      "home.secretDamaged",
+      `${this.file("secrets", name)} does not hold what it held when it was made. Restore it from a backup, or run \`bowline reset\` to begin anew.`,
+    );
   }
 
   /** Claims this home for the process, which may then serve it. Throws `folder.inUse` where another live process does. */

@@ -128,7 +128,7 @@ async function ensureData(options: EmbeddedPostgresOptions, place: PostgresPlace
 async function checkData({ data, version }: PostgresPlace): Promise<void> {
   const major = version.split(".")[0];
   const found = (await readFile(join(data, "PG_VERSION"), "utf8").catch(() => "")).trim();
-  if (found === "") throw damaged(data, "its file PG_VERSION is missing");
+  if (!/^\d+(\.\d+)?$/.test(found)) throw damaged(data, `its file PG_VERSION ${found === "" ? "is missing" : "names no version"}`);
   if (found !== major) throw otherVersion(data, `it was made by PostgreSQL ${found}, and this is ${major}`);
 }
 
@@ -167,7 +167,7 @@ async function launch(
   for (let attempt = 1; ; attempt++) {
     for (const name of [`.s.PGSQL.${PORT}`, `.s.PGSQL.${PORT}.lock`]) await rm(join(place.sockets, name), { force: true });
     const started = await startOnce(options, place, logFile, connection);
-    if (started.kind === "ready") return accompany(options, place, started.child, connection, claim);
+    if (started.kind === "ready") return accompany(options, started, connection, claim);
     if (attempt === START_ATTEMPTS_MAX || !isLingering(started.output)) {
       throw explainFailure({ output: started.output, dataFolder: place.data, logFile });
     }
@@ -177,7 +177,12 @@ async function launch(
   }
 }
 
-type Started = { readonly kind: "ready"; readonly child: ChildProcess } | { readonly kind: "failed"; readonly output: string };
+interface Running {
+  readonly child: ChildProcess;
+  readonly watcher: ChildProcess;
+}
+
+type Started = (Running & { readonly kind: "ready" }) | { readonly kind: "failed"; readonly output: string };
 
 async function startOnce(
   options: EmbeddedPostgresOptions,
@@ -201,8 +206,18 @@ async function startOnce(
       throw doesNotRun(error.message);
     },
   );
-  if (await ready(options, connection, ended)) return { kind: "ready", child };
-  await stopServer(child);
+  // From the first moment on: we may die while it recovers.
+  const watcher = watch(child.pid ?? 0, place.data, options.temporary ? [options.home, place.root] : []);
+  let isReady = false;
+  try {
+    isReady = await ready(options, { data: place.data, connection, ended });
+    if (isReady) return { kind: "ready", child, watcher };
+  } finally {
+    if (!isReady) {
+      await stopServer(child);
+      watcher.kill("SIGKILL"); // What it would remove is needed for the next attempt.
+    }
+  }
   const output = (await readFile(logFile)).subarray(before).toString("utf8");
   return { kind: "failed", output };
 }
@@ -210,11 +225,10 @@ async function startOnce(
 /** False when the server ended first. */
 async function ready(
   options: EmbeddedPostgresOptions,
-  connection: EmbeddedPostgres["connection"],
-  ended: Promise<boolean>,
+  server: { readonly data: string; readonly connection: EmbeddedPostgres["connection"]; readonly ended: Promise<boolean> },
 ): Promise<boolean> {
   let over = false;
-  const watched = ended.then(() => {
+  const watched = server.ended.then(() => {
     over = true;
   });
   const giveUpAt = performance.now() + RECOVERY_TIMEOUT_MS;
@@ -222,7 +236,7 @@ async function ready(
   let said = false;
   while (performance.now() < giveUpAt) {
     if (over) return false;
-    if (await answers(connection)) return true;
+    if (await answers(server.connection, server.data)) return true;
     if (!said && performance.now() > sayAt) {
       options.progress?.("the database is recovering after an unclean end");
       said = true;
@@ -232,8 +246,11 @@ async function ready(
   return false;
 }
 
+/** A database without its folder, a file that is gone, a page or an index that is wrong: waiting mends none of them. */
+const MISSING_OR_CORRUPT = /^(3D000|58P01|XX001|XX002)$/;
+
 /** Whether the server takes connections; also makes our database, which the first start does not have. */
-async function answers(connection: EmbeddedPostgres["connection"]): Promise<boolean> {
+async function answers(connection: EmbeddedPostgres["connection"], data: string): Promise<boolean> {
   const client = new pg.Client({ ...connection, database: "postgres" });
   client.on("error", () => undefined);
   try {
@@ -253,6 +270,7 @@ async function answers(connection: EmbeddedPostgres["connection"]): Promise<bool
     }
     if (error instanceof pg.DatabaseError && error.code === "53100")
       throw explainFileError(Object.assign(error, { code: "ENOSPC" }), connection.host);
+    if (error instanceof pg.DatabaseError && MISSING_OR_CORRUPT.test(error.code ?? "")) throw damaged(data, error.message);
     return false;
   } finally {
     await client.end().catch(() => undefined);
@@ -261,12 +279,10 @@ async function answers(connection: EmbeddedPostgres["connection"]): Promise<bool
 
 function accompany(
   options: EmbeddedPostgresOptions,
-  place: PostgresPlace,
-  child: ChildProcess,
+  { child, watcher }: Running,
   connection: EmbeddedPostgres["connection"],
   claim: FolderClaim,
 ): EmbeddedPostgres {
-  const watcher = watch(child.pid as number, place.data, options.temporary ? [options.home, place.root] : []);
   // Neither keeps this process alive: whoever uses the database does.
   child.unref();
   let stopping: Promise<void> | undefined;
