@@ -3,7 +3,7 @@
 // stamped by the transport, never said by the caller. All values are plain data.
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
-import type { Acknowledgement, CommitOutcome, FlowRow, FlowSnapshot, FlowStatus, SessionMessage, StepCommit } from "@bowline/flow";
+import type { FlowPersistence, FlowRow, FlowStatus } from "@bowline/flow";
 import type { CpkIdentity, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
 import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
@@ -51,20 +51,10 @@ export interface StartFlowRequest {
   readonly input: Data;
 }
 
-/** Owns the vaults. */
-export interface PersistenceService {
+/** Owns the vaults. What the engine needs of it is the engine's to say. */
+export interface PersistenceService extends FlowPersistence {
   /** Wakes the flow role over the bus when the row is new. */
   startFlow(request: StartFlowRequest): Promise<{ readonly kind: "started" | "known" | "conflict"; readonly row: FlowRow }>;
-  load(request: { readonly vnode: ShortHash; readonly flowIds: readonly string[] }): Promise<readonly FlowSnapshot[]>;
-  /** Joins the virtual node's next group commit. */
-  commit(request: { readonly vnode: ShortHash; readonly commit: StepCommit }): Promise<CommitOutcome>;
-  /** What peers have need not be sent again. */
-  acknowledge(request: { readonly vnode: ShortHash; readonly acknowledgements: readonly Acknowledgement[] }): Promise<null>;
-  /** Over all virtual nodes that may have work: flows that are due, leased to the caller, and messages to send again. */
-  due(request: { readonly now: Instant; readonly leaseUntil: Instant; readonly limit: number }): Promise<{
-    readonly flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[];
-    readonly messages: readonly SessionMessage[];
-  }>;
   read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
   /** With `waitMs` the answer comes as soon as the flow is over, and after that time in any case. */
   flowStatus(request: { readonly vnode: ShortHash; readonly clientRequestId: string; readonly waitMs?: number }): Promise<FlowRow | null>;
