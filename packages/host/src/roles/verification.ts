@@ -20,9 +20,9 @@ import type { CordappManifest } from "@bowline/sdk";
 import Type from "typebox";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
+import { fromWire } from "../sandbox/answers.ts";
 import { limitHit } from "../sandbox/isolate.ts";
 import { createIsolatePool, type IsolatePool } from "../sandbox/isolate-pool.ts";
-import { fromWire } from "../sandbox/wire.ts";
 import type { VerificationService } from "../services.ts";
 
 export function createVerificationRole(options: {

@@ -8,10 +8,10 @@
 import { BowlineError, type Log } from "@bowline/base";
 import type { Fibers } from "@bowline/flow";
 import type { Delivery, FiberReport, FiberStart } from "@bowline/sdk";
+import { checkReports } from "./answers.ts";
 import { type BundleIsolate, gone } from "./isolate.ts";
+import type { Warm } from "./isolate-pool.ts";
 import { QUARANTINE_ISOLATES_MAX } from "./limits.ts";
-import { checkReports } from "./reports.ts";
-import type { Warm } from "./warm-pool.ts";
 
 export interface BundleFibersOptions {
   /** How the bundle is called in messages: its checksum. */

@@ -133,7 +133,7 @@ describe("limits", () => {
 });
 
 test("plain data crosses both ways unchanged", async () => {
-  const { fromWire } = await import("./wire.ts");
+  const { fromWire } = await import("./answers.ts");
   const data = {
     text: "ä\u{1F600}\0",
     bytes: Uint8Array.from({ length: 256 }, (_, i) => i),

@@ -11,11 +11,11 @@ import { dirname, join } from "node:path";
 import { BowlineError, type Data, type Log } from "@bowline/base";
 import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
 import ivm from "isolated-vm";
+import { parseAnswer, WIRE_DEPTH_MAX } from "./answers.ts";
 import { answersWithin, type Inside, inside } from "./inside.ts";
+import type { Warm } from "./isolate-pool.ts";
 import { ANSWER_CHARS_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
 import { boundNativeLoops, datesInUtc } from "./tame.ts";
-import type { Warm } from "./warm-pool.ts";
-import { parseAnswer, WIRE_DEPTH_MAX } from "./wire.ts";
 
 /** A bundle as its package holds it. */
 export interface BundleSource {
