@@ -23,6 +23,10 @@ interface Result {
 
 /** Commits of step transactions that one operation needs, as the protocol is drawn; what `share` is measured in. */
 const COMMITS = { empty: 2, pingpong: 4, obligation: 9 } as const;
+/** What one obligation costs in signatures: its two parties', and one of the notary's, which a batch shares. */
+const SIGNATURES = 3;
+/** Both parties verify both signatures, and the notary's word. */
+const VERIFICATIONS = 6;
 const FULL_MS = 10_000;
 const QUICK_MS = 3_000;
 const WAIT_MS = 30_000;
@@ -81,6 +85,8 @@ async function measureNetwork(
   results.push(rate("flow.pingpong", pingPong, commits / COMMITS.pingpong));
   const obligations = await run("tx.obligation", IN_FLIGHT, (index) => issue(network, index));
   results.push(rate("tx.obligation", obligations, commits / COMMITS.obligation));
+  results.push(used("tx.obligation.signatures", obligations.perSecond * SIGNATURES, ceilings.signaturesPerSecond));
+  results.push(used("tx.obligation.verifications", obligations.perSecond * VERIFICATIONS, ceilings.verificationsPerSecond));
   clearInterval(watch);
   results.push({ metric: "network.pss_mb", value: round(Math.max(peakMb, network.pssMb())), unit: "MB" });
   const embedded = await network.embed();
@@ -139,12 +145,20 @@ const rate = (metric: string, { perSecond, p50Ms, p99Ms }: Measured, ceiling: nu
   share: round(perSecond / ceiling),
 });
 
+const used = (metric: string, perSecond: number, ceiling: number): Result => ({
+  metric,
+  value: round(perSecond),
+  unit: "1/s",
+  ceiling: round(ceiling),
+  share: round(perSecond / ceiling),
+});
+
 const round = (value: number): number => Math.round(value * 100) / 100;
 
 function line({ metric, value, unit, p50_ms, p99_ms, ceiling, share }: Result): string {
   const latency = p50_ms === undefined ? "" : `   p50 ${p50_ms} ms, p99 ${p99_ms} ms`;
-  const of = share === undefined ? "" : `   ${Math.round(share * 100)} % of what the database's commits allow (${ceiling}/s)`;
-  return `${metric.padEnd(24)}${String(value).padStart(10)} ${unit}${latency}${of}`;
+  const of = share === undefined ? "" : `   ${Math.round(share * 100)} % of what the machine allows (${ceiling}/s)`;
+  return `${metric.padEnd(30)}${String(value).padStart(10)} ${unit}${latency}${of}`;
 }
 
 await main();

@@ -78,6 +78,10 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   const claim = await home.claim();
   stopping.push(() => claim.release());
 
+  // An escape from the sandbox would find the key root in its own process.
+  if (runs("flow") && runs("crypto"))
+    log.warn("author code and the key root share this process: good for development and small installations");
+
   const bus = createMemoryBus(clock);
   stopping.push(() => bus.close());
   const calls = new LocalCalls(environment["BOWLINE_CALLS"] === "bytes" ? "bytes" : "frozen");
