@@ -1,10 +1,53 @@
-// Users, roles and permissions, in the rbac database. Every change and its audit row are one transaction.
+// Users, roles and permissions, in the rbac database: who may log in, and what for. Every change and its audit row are one
+// transaction.
 
 import type { Database, Instant, Sql } from "@bowline/base";
-import type { Permission } from "./access.ts";
+import { type AccessDecision, accessDecision, type Permission } from "./access.ts";
 import { BUILT_IN_ROLES, SYSTEM_ADMIN_FULL_NAME, SYSTEM_ADMIN_ROLE } from "./built-in-roles.ts";
+import { checkPassword, NOBODYS_PASSWORD } from "./password.ts";
 
-export interface StoredUser {
+/** How long a decision stands on permissions that may have changed since. */
+const PERMISSIONS_KEPT_MS = 2_000;
+const USERS_KEPT_MAX = 1_000;
+
+export interface Access {
+  /** Null says only that login and password do not match. */
+  authenticate(credentials: { readonly login: string; readonly password: string }): Promise<{ readonly login: string } | null>;
+  authorise(asked: { readonly login: string; readonly permission: string }): Promise<boolean>;
+}
+
+export function createAccess(rbac: Sql, now: () => Instant): Access {
+  const decisions = new Map<string, { readonly at: Instant; readonly decide: Promise<AccessDecision> }>();
+
+  async function read(login: string): Promise<AccessDecision> {
+    const user = await loadUser(rbac, login);
+    if (user === undefined || !user.enabled) return () => false;
+    const decide = accessDecision(user.permissions);
+    return (action) => (user.passwordExpiry === null || now() < user.passwordExpiry) && decide(action);
+  }
+
+  function decisionFor(login: string): Promise<AccessDecision> {
+    const known = decisions.get(login);
+    if (known !== undefined && now() - known.at < PERMISSIONS_KEPT_MS) return known.decide;
+    if (decisions.size >= USERS_KEPT_MAX) decisions.clear();
+    const decide = read(login);
+    decisions.set(login, { at: now(), decide });
+    decide.catch(() => decisions.delete(login));
+    return decide;
+  }
+
+  return {
+    // A disabled user is told so by being allowed nothing, as in the original; an unknown one takes as long as a known one.
+    async authenticate({ login, password }) {
+      const user = await loadUser(rbac, login);
+      const matches = await checkPassword(password, user?.hashedPassword ?? NOBODYS_PASSWORD);
+      return matches && user !== undefined ? { login: user.login } : null;
+    },
+    authorise: async ({ login, permission }) => (await decisionFor(login.toLowerCase()))(permission),
+  };
+}
+
+interface StoredUser {
   readonly login: string;
   readonly enabled: boolean;
   /** PHC string. */

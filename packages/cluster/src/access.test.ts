@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  accessDecision,
-  BUILT_IN_ROLES,
-  checkPassword,
-  flowExecutorRole,
-  hashPassword,
-  NOBODYS_PASSWORD,
-  type Permission,
-} from "./index.ts";
+import { accessDecision, type Permission } from "./access.ts";
+import { BUILT_IN_ROLES, flowExecutorRole } from "./built-in-roles.ts";
+import { checkPassword, hashPassword, NOBODYS_PASSWORD } from "./password.ts";
 
 const allow = (pattern: string): Permission => ({ type: "ALLOW", pattern });
 const deny = (pattern: string): Permission => ({ type: "DENY", pattern });

@@ -1,5 +1,4 @@
-export { ensureBuiltInRoles, ensureFirstAdmin, loadUser, type StoredUser } from "./access.store.ts";
-export { type AccessDecision, accessDecision, type Permission } from "./access.ts";
+export { createAccess, ensureBuiltInRoles, ensureFirstAdmin, loadUser } from "./access.store.ts";
 export { BUILT_IN_ROLES, flowExecutorRole, type RoleTemplate } from "./built-in-roles.ts";
 export { loadCertificates, saveCertificate } from "./certificates.store.ts";
 export { type CertificateUsage, checkAlias, parseUsage } from "./certificates.ts";
@@ -44,7 +43,7 @@ export {
   readCpi,
 } from "./package.ts";
 export { decodeManifest } from "./package-manifest.ts";
-export { checkPassword, hashPassword, NOBODYS_PASSWORD, SALT_LENGTH } from "./password.ts";
+export { hashPassword, SALT_LENGTH } from "./password.ts";
 export {
   loadIdentity,
   loadOperation,

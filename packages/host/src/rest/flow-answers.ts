@@ -8,7 +8,7 @@ import type { CordappManifest } from "@bowline/sdk";
 import { Check, Errors, type XSchema } from "typebox/schema";
 import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
-import { requireVirtualNode } from "./virtual-node.ts";
+import { requireVirtualNode } from "./input.ts";
 
 type FlowOperations = "startFlow" | "listFlows" | "getFlow" | "getFlowResult" | "listFlowClasses" | "listVaultStates";
 

@@ -1,4 +1,4 @@
-// What arrives in a request, decoded by its route: path, query, JSON and multipart.
+// What arrives in a request, decoded by its route: path, query, JSON and multipart; and the virtual node that a path names.
 
 import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
@@ -6,9 +6,10 @@ import { unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Route, RouteBody } from "@bowline/api";
-import { BowlineError, badRequest, type Decoder, decoder } from "@bowline/base";
+import { BowlineError, badRequest, type Decoder, decoder, parseShortHash, type ShortHash } from "@bowline/base";
 import type { FastifyRequest } from "fastify";
-import type { UploadedFile } from "./answers.ts";
+import type { VirtualNodeInfo } from "../services.ts";
+import type { RestShell, UploadedFile } from "./answers.ts";
 
 /** Of a whole multipart body, and of its text parts. */
 export const UPLOAD_BYTES_MAX = 200_000_000;
@@ -86,6 +87,21 @@ function coerce(value: unknown, type: unknown): unknown {
   if (type === "boolean") return text.toLowerCase() === "true";
   if (type === "integer") return /^-?[0-9]{1,15}$/.test(text) ? Number(text) : text;
   return text;
+}
+
+/** Throws `input.shortHash` on anything but twelve hexadecimal digits. */
+function shortHashOf(text: string): ShortHash {
+  const hash = parseShortHash(text);
+  if (hash !== undefined) return hash;
+  throw badRequest("input.shortHash", `"${text}" is no short hash: it has twelve hexadecimal digits.`, { holdingIdentityShortHash: text });
+}
+
+/** Throws `input.shortHash` or `vnode.unknown`. */
+export async function requireVirtualNode({ directory }: RestShell, text: string): Promise<VirtualNodeInfo> {
+  const id = shortHashOf(text);
+  const node = await directory.virtualNode(id);
+  if (node !== undefined) return node;
+  throw new BowlineError("notFound", "vnode.unknown", `There is no virtual node ${id}.`, { id });
 }
 
 /** Files go to disk as they arrive, so that memory does not grow with them. */

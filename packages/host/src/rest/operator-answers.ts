@@ -5,7 +5,7 @@ import { BowlineError, badRequest, parseShortHash, type SecureHash, type ShortHa
 import { decodeParameters, flatParameters, selectMembers } from "@bowline/membership";
 import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell, UploadedFile } from "./answers.ts";
-import { requireVirtualNode } from "./virtual-node.ts";
+import { requireVirtualNode } from "./input.ts";
 
 export const helloAnswers: Pick<Answers, "hello"> = {
   hello: async ({ query, login }) => ({ body: `Hello, ${query.addressee}! (from ${login})` }),

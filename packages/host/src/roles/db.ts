@@ -5,6 +5,7 @@ import { BowlineError, type Log, type ShortHash } from "@bowline/base";
 import {
   CRYPTO_DATABASE,
   checkAlias,
+  createAccess,
   loadBundle,
   loadCertificates,
   loadCpis,
@@ -24,7 +25,6 @@ import type { ConnectionDetails, CpiInfo, CryptoService, DbService, LogicalDatab
 import { bootstrap, type ClusterDatabases } from "./db-bootstrap.ts";
 import { type ConnectionBook, createConnectionBook } from "./db-connections.ts";
 import { createUploads } from "./db-uploads.ts";
-import { createUsers } from "./db-users.ts";
 import { createVirtualNodes } from "./db-virtual-nodes.ts";
 import { entitlement } from "./entitlements.ts";
 import { loadMigrationSets } from "./migrations.ts";
@@ -66,7 +66,7 @@ export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
     service: {
       ...uploads.service,
       ...virtualNodes.service,
-      ...createUsers(databases.rbac, now),
+      ...createAccess(databases.rbac.sql, now),
       ...certificates(databases),
       ...facts(databases),
       connection: async ({ database, sealTo }, caller) => {

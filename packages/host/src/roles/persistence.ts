@@ -22,7 +22,6 @@ import {
 } from "@bowline/flow";
 import { type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
-import { createEndings } from "../endings.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases } from "../role-databases.ts";
 import type { PersistenceService } from "../services.ts";
@@ -133,4 +132,50 @@ function flowIdOf(bytes: Uint8Array): string {
   marked[8] = ((marked[8] as number) & 0x3f) | 0x80;
   const digits = Buffer.from(marked).toString("hex");
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join("-");
+}
+
+const LOOK_FIRST_MS = 250;
+const LOOK_MAX_MS = 2_000;
+
+/**
+ * Who waits for a flow to end. Endings that this process commits are told at once; those of other processes are found by
+ * looking again, ever less often.
+ */
+interface Endings {
+  over(flowId: string): void;
+  /** Resolves when the flow is over, or after `waitMs`. */
+  wait(flowId: string, waitMs: number, isOver: () => Promise<boolean>): Promise<void>;
+}
+
+function createEndings(clock: Clock): Endings {
+  const waiting = new Map<string, Set<() => void>>();
+  return {
+    over(flowId) {
+      for (const resume of waiting.get(flowId) ?? []) resume();
+    },
+    async wait(flowId, waitMs, isOver) {
+      const giveUpAt = clock.now() + waitMs;
+      for (let pause = LOOK_FIRST_MS; clock.now() < giveUpAt; pause = Math.min(pause * 2, LOOK_MAX_MS)) {
+        const told = listen(flowId, Math.min(pause, giveUpAt - clock.now()));
+        // Looked at after the wait is set up: an ending in between is not missed.
+        if ((await isOver()) || (await told)) return;
+      }
+    },
+  };
+
+  /** True when it was told, false when the time was up. */
+  function listen(flowId: string, durationMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const waiters = waiting.get(flowId) ?? new Set();
+      const end = (told: boolean) => {
+        cancel();
+        waiters.delete(tell);
+        if (waiters.size === 0) waiting.delete(flowId);
+        resolve(told);
+      };
+      const tell = () => end(true);
+      const cancel = clock.after(durationMs, () => end(false));
+      waiting.set(flowId, waiters.add(tell));
+    });
+  }
 }
