@@ -1,7 +1,7 @@
+export { createGroupCommit, createGroupStart } from "./batches.ts";
 export { inProcessFibers } from "./fibers.ts";
 export { createMemoryFlowStore } from "./flow.memory.ts";
 export { createFlowStore } from "./flow.store.ts";
-export { createGroupCommit, createGroupStart } from "./group-commit.ts";
 export { wakeRecord } from "./messages.ts";
 export type {
   Acknowledgement,

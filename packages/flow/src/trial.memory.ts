@@ -18,10 +18,10 @@ import {
   type X500Name,
 } from "@bowline/base";
 import { type CordappBundle, type CordappDefinition, cordapp, type Outcome, type Syscall } from "@bowline/sdk";
+import { createGroupCommit } from "./batches.ts";
 import { inProcessFibers } from "./fibers.ts";
 import { createMemoryFlowStore } from "./flow.memory.ts";
 import type { Bundle } from "./flow-state.ts";
-import { createGroupCommit } from "./group-commit.ts";
 import { wakeRecord } from "./messages.ts";
 import type { Fibers, FlowPersistence, FlowRow, FlowStore, Services, SyscallContext } from "./ports.ts";
 import { clientStart } from "./rows.ts";

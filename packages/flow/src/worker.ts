@@ -4,7 +4,7 @@
 // their senders' outboxes. So it never waits for anything before it takes the next event of another flow.
 
 import { BowlineError, type Bus, type BusRecord, type Clock, type Env, type Log, type ShortHash, type Subscription } from "@bowline/base";
-import { Activations } from "./activations.ts";
+import { Activations } from "./batches.ts";
 import { Courier } from "./courier.ts";
 import { begin, isResting, step } from "./engine.ts";
 import { type Bundle, type Carry, type Effect, type FlowEvent, type FlowState, NOTHING_CARRIED, type Rules } from "./flow-state.ts";

@@ -1,13 +1,17 @@
-// Activations of many flows, a few calls into their bundles: what is asked while a bundle runs is its next batch.
+// Many flows, few calls: what is asked while one call is under way is the next batch. No timer: who is idle is served at
+// once, who is busy in batches.
 //
-// Guarantees: one batch per bundle at a time; a fiber that its instance no longer has is reported lost, never activated;
+// Activations by bundle: one batch at a time; a fiber that its instance no longer has is reported lost, never activated;
 // when a batch breaks its instance every flow of it may try again, alone, so that only the culprit is blamed.
+// Commits and starts by virtual node: one transaction in flight, and the next group behind it.
 
-import { BowlineError } from "@bowline/base";
+import { BowlineError, invariant } from "@bowline/base";
 import type { Delivery, Failure, FiberReport, FiberStart } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
-import { ACTIVATION_FLOWS_MAX } from "./limits.ts";
-import type { Fibers } from "./ports.ts";
+import { ACTIVATION_FLOWS_MAX, GROUP_COMMITS_MAX } from "./limits.ts";
+import type { CommitOutcome, Fibers, FlowStart, FlowStore, StartOutcome, StepCommit } from "./ports.ts";
+
+// --- Activations ---
 
 export interface ActivationRequest {
   readonly starts: readonly FiberStart[];
@@ -22,13 +26,13 @@ export type ActivationReply =
   | { readonly kind: "lost"; readonly suspect: boolean; readonly down: boolean }
   | { readonly kind: "failed"; readonly failure: Failure };
 
-interface Queued {
+interface QueuedActivation {
   readonly request: ActivationRequest;
   readonly answer: (reply: ActivationReply) => void;
 }
 
 interface Lane {
-  readonly queue: Queued[];
+  readonly queue: QueuedActivation[];
   running: boolean;
   instance: Fibers | undefined;
   readonly fibers: Set<string>;
@@ -68,8 +72,8 @@ export class Activations {
     lane.running = false;
   }
 
-  async #batch(bundle: Bundle, lane: Lane, batch: readonly Queued[]): Promise<void> {
-    let runnable: readonly Queued[] = batch;
+  async #batch(bundle: Bundle, lane: Lane, batch: readonly QueuedActivation[]): Promise<void> {
+    let runnable: readonly QueuedActivation[] = batch;
     try {
       const instance = await this.#source(bundle);
       if (instance !== lane.instance) {
@@ -95,7 +99,7 @@ export class Activations {
     }
   }
 
-  #hasFibers(lane: Lane, { request, answer }: Queued): boolean {
+  #hasFibers(lane: Lane, { request, answer }: QueuedActivation): boolean {
     const starting = new Set(request.starts.map(({ fiber }) => fiber));
     if (request.deliveries.every(({ fiber }) => lane.fibers.has(fiber) || starting.has(fiber))) return true;
     answer({ kind: "lost", suspect: false, down: false });
@@ -103,12 +107,12 @@ export class Activations {
   }
 }
 
-function take(queue: Queued[]): readonly Queued[] {
+function take(queue: QueuedActivation[]): readonly QueuedActivation[] {
   const alone = queue.findIndex(({ request }) => request.alone);
   return queue.splice(0, alone === 0 ? 1 : Math.min(alone < 0 ? queue.length : alone, ACTIVATION_FLOWS_MAX));
 }
 
-function share(batch: readonly Queued[], reports: readonly FiberReport[]): void {
+function share(batch: readonly QueuedActivation[], reports: readonly FiberReport[]): void {
   const byFiber = new Map(reports.map((report) => [report.fiber, report]));
   for (const { request, answer } of batch) {
     const fibers = new Set([...request.starts, ...request.deliveries].map(({ fiber }) => fiber));
@@ -119,4 +123,67 @@ function share(batch: readonly Queued[], reports: readonly FiberReport[]): void 
 function failureOf(cause: unknown): Failure {
   if (cause instanceof BowlineError) return { type: cause.code, message: cause.message };
   return { type: "flow.activationFailed", message: cause instanceof Error ? cause.message : String(cause) };
+}
+
+// --- Commits and starts ---
+
+/** A store that is down rejects the whole group; whoever asked asks again with the same commit id. */
+export const createGroupCommit = (store: Pick<FlowStore, "commit">): ((commit: StepCommit) => Promise<CommitOutcome>) =>
+  joined(
+    (commits) => store.commit(commits),
+    (commit) => commit.flowId,
+  );
+
+export const createGroupStart = (store: Pick<FlowStore, "start">): ((start: FlowStart) => Promise<StartOutcome>) =>
+  joined(
+    (starts) => store.start(starts),
+    (start) => start.row.id,
+  );
+
+interface Queued<T, R> {
+  readonly item: T;
+  readonly resolve: (result: R) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/** At most one item of each key in a group: two of one flow are a repeat, or two owners, and follow one another. */
+function joined<T, R>(run: (group: readonly T[]) => Promise<readonly R[]>, keyOf: (item: T) => string): (item: T) => Promise<R> {
+  const queue: Queued<T, R>[] = [];
+  let running = false;
+
+  async function serve(): Promise<void> {
+    running = true;
+    // What is asked in this same turn of the loop belongs to the first group.
+    await Promise.resolve();
+    while (queue.length > 0) await runGroup(run, takeGroup(queue, keyOf));
+    running = false;
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      queue.push({ item, resolve, reject });
+      if (!running) void serve();
+    });
+}
+
+async function runGroup<T, R>(run: (group: readonly T[]) => Promise<readonly R[]>, group: readonly Queued<T, R>[]): Promise<void> {
+  try {
+    const results = await run(group.map(({ item }) => item));
+    invariant(results.length === group.length, "a store answers every member of a group");
+    group.forEach(({ resolve }, index) => {
+      resolve(results[index] as R);
+    });
+  } catch (cause) {
+    for (const { reject } of group) reject(cause);
+  }
+}
+
+function takeGroup<T, R>(queue: Queued<T, R>[], keyOf: (item: T) => string): readonly Queued<T, R>[] {
+  const keys = new Set<string>();
+  while (keys.size < Math.min(queue.length, GROUP_COMMITS_MAX)) {
+    const next = queue[keys.size];
+    if (next === undefined || keys.has(keyOf(next.item))) break;
+    keys.add(keyOf(next.item));
+  }
+  return queue.splice(0, keys.size);
 }
