@@ -6,7 +6,7 @@ import type { Log } from "@bowline/base";
 import { generateBootKey } from "@bowline/crypto";
 import { administratorConnection } from "./adapters/administrator.ts";
 import { createMemoryBus } from "./adapters/memory-bus.ts";
-import { systemClock } from "./adapters/system-clock.ts";
+import { systemClock, systemRandom } from "./adapters/system.ts";
 import { LocalCalls } from "./calls.ts";
 import type { Granted } from "./grants.ts";
 import { Home } from "./home.ts";
@@ -73,7 +73,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   const { log, environment, progress, onUnstoppable } = options;
   const runs = (role: RoleName) => options.roles.includes(role);
   const clock = systemClock;
-  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  const random = systemRandom;
   const home = Home.open(options.home);
   const claim = await home.claim();
   stopping.push(() => claim.release());
@@ -86,7 +86,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   stopping.push(() => bus.close());
   const calls = new LocalCalls(environment["BOWLINE_CALLS"] === "bytes" ? "bytes" : "frozen");
 
-  const resume = runs("db") ? await startDb(options, { home, calls, random, stopping }) : undefined;
+  const resume = runs("db") ? await startDb(options, { home, calls, stopping }) : undefined;
   if (runs("crypto")) {
     const keyRoot = home.rootSecret("key-root", environment);
     const crypto = await createCryptoRole({ keyRoot, db: calls.for("crypto").db, bootKey: generateBootKey(), clock, random, log });
@@ -129,10 +129,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
 }
 
 /** The only role that is handed the administrator's connection, and so the one whose process runs the embedded server. */
-async function startDb(
-  options: Parameters<typeof compose>[0],
-  { home, calls, random, stopping }: Ground & { readonly random: (length: number) => Uint8Array },
-): Promise<() => Promise<void>> {
+async function startDb(options: Parameters<typeof compose>[0], { home, calls, stopping }: Ground): Promise<() => Promise<void>> {
   const { environment, log, progress, onDatabaseLost } = options;
   const secretsRoot = home.rootSecret("secrets-root", environment);
   const password = home.secret("admin-password", () => randomBytes(18).toString("base64url"));
@@ -145,7 +142,7 @@ async function startDb(
     secretsRoot,
     crypto: calls.for("db").crypto,
     firstAdmin: { login: FIRST_ADMIN, password },
-    env: { now: systemClock.now, random },
+    env: { now: systemClock.now, random: systemRandom },
     log,
   });
   stopping.push(() => db.close());

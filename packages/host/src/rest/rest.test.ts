@@ -11,7 +11,7 @@ import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
 import type { FlowRow } from "@bowline/flow";
 import { openDatabase } from "../adapters/postgres.ts";
-import { systemClock } from "../adapters/system-clock.ts";
+import { systemClock } from "../adapters/system.ts";
 import type { Answering } from "../calls.ts";
 import { ADMIN, ALICE, buildTestCpi, NOTARY, SERVICE, startTestCluster, type TestCluster } from "../roles/test-cluster.ts";
 import type { PersistenceService, StartFlowRequest } from "../services.ts";

@@ -11,7 +11,7 @@ import { buildCpb, buildCpi, buildCpk, type JarSigner, packageFileName } from "@
 import { createSelfSigned, generateBootKey } from "@bowline/crypto";
 import type { CordappManifest } from "@bowline/sdk";
 import { openDatabase } from "../adapters/postgres.ts";
-import { systemClock } from "../adapters/system-clock.ts";
+import { systemClock, systemRandom } from "../adapters/system.ts";
 import { testServer } from "../adapters/test-postgres.ts";
 import { LocalCalls } from "../calls.ts";
 import type { ConnectionDetails, CryptoService, RoleName } from "../services.ts";
@@ -25,7 +25,7 @@ export const NOTARY = "O=Notary, L=London, C=GB";
 export const SECRETS = { passphrase: "a passphrase of tests", salt: "a salt for all the tests" };
 export const SERVICE = "O=Notary Service, L=London, C=GB";
 
-const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+const random = systemRandom;
 export const quietLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
 export interface TestCluster {

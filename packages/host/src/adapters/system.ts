@@ -1,6 +1,9 @@
+// This machine's clock and randomness.
+
+import { randomBytes } from "node:crypto";
 import type { Clock } from "@bowline/base";
 
-/** The clock of this machine. Its timers keep no process alive. */
+/** Its timers keep no process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, work) {
@@ -9,3 +12,5 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+export const systemRandom = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
