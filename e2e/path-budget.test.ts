@@ -1,5 +1,8 @@
 // How much of the house one empty flow walks through: the files of `packages/` in which any function runs between the POST
 // and the result, as V8 counts them in a real worker. The number may only fall.
+//
+// Measured a few times, because now and then a sweep or a copy that is refreshed falls into the same moment: the fewest
+// files are the flow's own.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -9,6 +12,7 @@ import { test } from "node:test";
 import { type BenchNetwork, startBenchNetwork } from "../bench/network.ts";
 
 const FILES_MAX = 30;
+const MEASUREMENTS = 5;
 const TIMEOUT_MS = 180_000;
 const WAIT_MS = 30_000;
 
@@ -20,11 +24,16 @@ test(`an empty flow executes code in at most ${FILES_MAX} of our files`, { timeo
     await profiler.call("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
     await runEmptyFlow(network); // Loads what is loaded once.
     await profiler.executedFiles();
-    await runEmptyFlow(network);
-    const files = await profiler.executedFiles();
+    const measured: (readonly string[])[] = [];
+    for (let time = 0; time < MEASUREMENTS; time++) {
+      await runEmptyFlow(network);
+      measured.push(await profiler.executedFiles());
+    }
     profiler.close();
-    process.stdout.write(`An empty flow executes ${files.length} files:\n${files.map((file) => `  ${file}\n`).join("")}`);
-    assert.ok(files.length <= FILES_MAX, `${files.length} files`);
+    const [files = []] = measured.sort((a, b) => a.length - b.length);
+    const list = `An empty flow executes ${files.length} files:\n${files.map((file) => `  ${file}\n`).join("")}`;
+    process.stdout.write(list);
+    assert.ok(files.length > 0 && files.length <= FILES_MAX, list);
   } finally {
     await network.close();
   }
