@@ -8,8 +8,17 @@ export function createLog(options: { readonly level: string; readonly file?: str
   const destination = pino.destination(
     options.file === undefined ? { dest: 2, sync: true } : { dest: options.file, sync: false, mkdir: true },
   );
+  // A line that cannot be written (the disk is full) must not end the process whose line it is.
+  destination.on("error", () => undefined);
   const logger = pino({ level: options.level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   const line = (level: "error" | "warn" | "info" | "debug") => (message: string, facts?: Readonly<Record<string, unknown>>) =>
     facts === undefined ? logger[level](message) : logger[level](facts, message);
-  return { error: line("error"), warn: line("warn"), info: line("info"), debug: line("debug"), flush: () => destination.flushSync() };
+  const flush = (): void => {
+    try {
+      destination.flushSync();
+    } catch {
+      // What cannot be written now is lost.
+    }
+  };
+  return { error: line("error"), warn: line("warn"), info: line("info"), debug: line("debug"), flush };
 }

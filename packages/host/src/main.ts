@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     onDatabaseLost: () =>
       stop.afterFailure(
         "postgres.ended",
-        `PostgreSQL has ended unexpectedly; ${join(values.home, "logs", "postgres.log")} may say why. Start again: nothing is lost.`,
+        `PostgreSQL has ended unexpectedly; ${join(values.home, "logs", "postgres.log")} may say why: a full disk is the usual reason. Start again: nothing is lost.`,
       ),
   });
   stop.arm(worker);

@@ -51,6 +51,16 @@ test("a transaction is committed when it returns, and rolled back when it throws
   assert.deepEqual(await database.sql.query("SELECT n FROM t"), [{ n: 1 }]);
 });
 
+test("a failed transaction says what failed first, not what followed from it", async (t) => {
+  const database = await testDatabase(t);
+  await database.sql.query("CREATE TABLE t (n int PRIMARY KEY)");
+  const failing = database.transaction(async (sql) => {
+    sql.query("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$");
+    await sql.query(INSERT, [1]);
+  });
+  await assert.rejects(failing, { code: "database.diskFull", kind: "unavailable" });
+});
+
 test("statements that nobody awaits are committed in their order", async (t) => {
   const database = await testDatabase(t);
   await database.sql.query("CREATE TABLE t (n int); CREATE TABLE u (at serial, n int)");

@@ -77,7 +77,7 @@ class PostgresDatabase implements Database {
     } catch (error) {
       const usable = await scope.rollback();
       client.release(!usable);
-      throw error;
+      throw scope.causeOf(error);
     }
     client.release();
     return result;
@@ -147,6 +147,12 @@ class Transaction implements Sql {
     invariant(command === "COMMIT", `COMMIT was answered by ${command}`);
   }
 
+  /** After one statement has failed, PostgreSQL refuses all that follow it in words that say nothing. */
+  causeOf(error: unknown): unknown {
+    const follows = error instanceof pg.DatabaseError && error.code === IN_FAILED_TRANSACTION;
+    return follows && this.#failure !== undefined ? this.#failure.error : error;
+  }
+
   /** Whether the connection can be used again. */
   async rollback(): Promise<boolean> {
     this.#open = false;
@@ -183,6 +189,8 @@ function send(client: pg.PoolClient, statement: Statement | string, values: read
   if (name === undefined) return values.length === 0 ? client.query(text) : client.query(text, [...values]);
   return client.query({ name, text, values: [...values] });
 }
+
+const IN_FAILED_TRANSACTION = "25P02";
 
 /** SQLSTATE to what it means for us. The first prefix that fits wins. */
 const MEANINGS: readonly (readonly [prefix: string, code: string, what: string])[] = [
