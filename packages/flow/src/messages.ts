@@ -71,6 +71,7 @@ const Message = Type.Object(
       Type.Object({ protocol: Protocol, initiatingFlow: Type.String(), timeoutMs: Positive }, { additionalProperties: false }),
     ),
     version: Type.Optional(Positive),
+    again: Type.Optional(Type.Literal(true)),
     expiresAt: Type.Integer({ minimum: 0 }),
   },
   { additionalProperties: false },

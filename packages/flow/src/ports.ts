@@ -112,6 +112,8 @@ export interface SessionMessage {
   readonly init?: { readonly protocol: Protocol; readonly initiatingFlow: string; readonly timeoutMs: number };
   /** In the responder's messages: the version it chose. */
   readonly version?: number;
+  /** It comes from an outbox: the flow it is for may have had it before. */
+  readonly again?: true;
   /** Absolute: past it the sender gives up and the session fails. */
   readonly expiresAt: Instant;
 }

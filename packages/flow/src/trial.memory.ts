@@ -94,8 +94,10 @@ export class Trial {
   readonly vault: { readonly flowId: string; readonly write: Data }[] = [];
   /** Counted, so that a test can crash at each of them. */
   commits = 0;
-  published = 0;
+  loads = 0;
   activations = 0;
+  /** All that workers have published. */
+  readonly published: BusRecord[] = [];
   onCommit: ((count: number) => void) | undefined;
   faults: Faults;
   readonly #options: TrialOptions;
@@ -137,7 +139,7 @@ export class Trial {
     const bus: Bus = {
       publish: async (records) => {
         if (alive) await this.#bus.publish(records);
-        if (alive) this.published += records.length;
+        if (alive) this.published.push(...records);
       },
       subscribe: (topic, group, consumer) => {
         mine.add(consumer);
@@ -197,6 +199,11 @@ export class Trial {
     if (outcome === undefined) throw new Error(`no store of ${vnode}`);
     if (outcome.kind === "started") await this.#bus.publish([wakeRecord(vnode, outcome.row)]);
     return outcome.row.id;
+  }
+
+  /** What the network may do at any time: bring again what it brought before. */
+  async repeat(record: BusRecord): Promise<void> {
+    await this.#bus.publish([record]);
   }
 
   async wake(flowId: string, me: X500Name = ALICE): Promise<void> {
@@ -291,7 +298,10 @@ export class Trial {
       return found;
     };
     return {
-      load: async ({ vnode, flowIds }) => this.#answerTo(isAlive, await store(vnode).load(flowIds)),
+      load: async ({ vnode, flowIds }) => {
+        this.loads++;
+        return this.#answerTo(isAlive, await store(vnode).load(flowIds));
+      },
       commit: async ({ vnode, commit }) => {
         if (!isAlive()) return never();
         if (this.#happens(this.faults.commitUnavailable)) throw unavailable("trial.down", "The database is away.");

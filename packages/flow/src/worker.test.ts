@@ -4,7 +4,7 @@ import type { Data } from "@bowline/base";
 import { unavailable } from "@bowline/base";
 import { type CordappDefinition, FlowError, flow, responder } from "@bowline/sdk";
 import * as Type from "typebox";
-import { responderFlowId } from "./messages.ts";
+import { responderFlowId, SESSION_TOPIC } from "./messages.ts";
 import { BOB, digest, Trial } from "./trial.memory.ts";
 
 const PING = { name: "ping", versions: [1, 2] };
@@ -37,6 +37,16 @@ const Pong = responder({
   },
 });
 
+const Noting = responder({
+  name: "Noting",
+  answers: PING,
+  async call(ctx, session) {
+    await session.send((await session.receive(Type.Integer())) + 1);
+    await ctx.syscall(service("mark.note"));
+    await session.receive(Type.Integer());
+  },
+});
+
 describe("a flow worker", () => {
   test("runs an empty flow in one commit", async () => {
     const trial = new Trial({ cordapp: app(Empty) });
@@ -52,9 +62,43 @@ describe("a flow worker", () => {
     assert.deepEqual((await trial.finished(id)).outcome, { ok: [12, 22, 32] });
     const answering = responderFlowId(`${id}:1`, digest);
     assert.equal((await trial.finished(answering, BOB)).status, "COMPLETED");
-    assert.equal(trial.commits, 4 + 4);
+    assert.deepEqual([trial.commits, trial.loads], [4 + 4, 0]);
     await trial.run(1_000);
     for (const store of Object.values(trial.stores)) assert.deepEqual(await store.unacknowledged(trial.now + 60_000, 100), []);
+  });
+
+  test("a first message that comes twice begins one flow, even when that is over", async () => {
+    const trial = new Trial({ cordapp: app(Ping, Noting) });
+    await trial.worker();
+    const id = await trial.start("Ping", { rounds: 1 });
+    await trial.finished(id);
+    const noting = responderFlowId(`${id}:1`, digest);
+    const before = await trial.finished(noting, BOB);
+    const [first] = trial.published.filter(({ topic, key }) => topic === SESSION_TOPIC && key === noting);
+    assert.ok(first);
+    await trial.repeat(first);
+    await trial.run(1_000);
+    assert.deepEqual([await trial.row(noting, BOB), trial.loads], [before, 1]);
+    assert.deepEqual(
+      trial.calls.map(({ service }) => service),
+      ["mark.note"],
+    );
+  });
+
+  test("a parked flow does not run again because its counterparty sends again", async () => {
+    const bug = () => {
+      throw new TypeError("a bug");
+    };
+    const Broken = responder({ name: "Broken", answers: PING, call: async (ctx) => void (await ctx.syscall(service("pure.broken"))) });
+    const trial = new Trial({ cordapp: app(Ping, Broken), services: { "pure.broken": bug } });
+    await trial.worker();
+    const broken = responderFlowId(`${await trial.start("Ping", { rounds: 1 })}:1`, digest);
+    await trial.until(() => trial.logs.some(({ message }) => message === "flow parked"));
+    await trial.run(20_000);
+    assert.equal((await trial.row(broken, BOB)).status, "PARKED");
+    const sent = trial.published.filter(({ topic, key }) => topic === SESSION_TOPIC && key === broken);
+    assert.ok(sent.length > 1, "the message came again");
+    assert.equal(trial.calls.length, 1);
   });
 
   test("a client's input that does not fit fails the flow and names the member", async () => {

@@ -20,7 +20,17 @@ import {
   WAKE_TOPIC,
   type Wake,
 } from "./messages.ts";
-import type { Fibers, FlowDirectory, FlowPersistence, FlowSnapshot, FlowStart, Services, SessionMessage, StepCommit } from "./ports.ts";
+import type {
+  Fibers,
+  FlowDirectory,
+  FlowPersistence,
+  FlowSnapshot,
+  FlowStart,
+  Responder,
+  Services,
+  SessionMessage,
+  StepCommit,
+} from "./ports.ts";
 import { responderStart } from "./rows.ts";
 
 export interface FlowWorkerOptions {
@@ -133,6 +143,14 @@ class Worker implements FlowWorker {
       this.#courier.acknowledged(hosted.vnode, [{ session, from: opposite(from), sequence: acknowledged }]);
       return;
     }
+    const opened = this.#slots.has(record.key) ? undefined : openedBy(message, hosted.responders);
+    if (opened !== undefined) {
+      // It was sent just now, so that nobody looks for a row: where there is one all the same (a bus may repeat) the first
+      // commit meets its fence, and the flow is loaded.
+      const slot = this.#remember(hosted.vnode, record.key);
+      if (slot !== undefined) this.#open(slot, opened, [message]);
+      return;
+    }
     const slot = this.#slotOf(hosted.vnode, record.key);
     if (slot === undefined) return;
     if (slot.state === undefined) slot.arrived.push(message);
@@ -160,7 +178,7 @@ class Worker implements FlowWorker {
       const { flows, messages } = await persistence.due({ now, leaseUntil: now + LEASE_MS, limit: SWEEP_MAX });
       if (this.#stopped) return;
       for (const { vnode, flowId } of flows) this.#due(vnode, flowId);
-      if (messages.length > 0) this.#courier.publish(messages);
+      if (messages.length > 0) this.#courier.publish(messages.map((message) => ({ ...message, again: true })));
       full = flows.length + messages.length >= SWEEP_MAX;
     } catch (cause) {
       log.warn("sweep failed", factsOf(cause));
@@ -273,7 +291,7 @@ class Worker implements FlowWorker {
 
   /** No such flow: what arrived for it starts one, or is answered that there is none. */
   async #meet(slot: Slot): Promise<void> {
-    const { directory, clock, random } = this.#options;
+    const { directory } = this.#options;
     const messages = [...slot.carry.messages, ...slot.arrived];
     const opening = messages.find(({ from, init }) => from === "initiator" && init !== undefined);
     const hosted = opening === undefined ? undefined : await directory.hosted(opening.destination, opening.groupId);
@@ -285,13 +303,17 @@ class Worker implements FlowWorker {
     }
     const { protocol } = opening.init;
     const chosen = chooseResponder(hosted.responders, protocol);
-    if (chosen === undefined) {
-      this.#drop(slot);
-      const text = `${opening.destination} answers no version of ${protocol.name} among ${protocol.versions.join(", ")}.`;
-      for (const message of messages) this.#answer(message, "session.protocolUnknown", text);
-      return;
-    }
-    const { row, session } = responderStart({ opening, ...chosen, flowId: slot.flowId, seed: random(32), now: clock.now() });
+    if (chosen !== undefined) return this.#open(slot, { opening, ...chosen });
+    this.#drop(slot);
+    const text = `${opening.destination} answers no version of ${protocol.name} among ${protocol.versions.join(", ")}.`;
+    for (const message of messages) this.#answer(message, "session.protocolUnknown", text);
+  }
+
+  /** Begins the flow that answers; its first commit inserts it. */
+  #open(slot: Slot, opened: Opened, arrived: readonly SessionMessage[] = []): void {
+    const { clock, random } = this.#options;
+    slot.arrived.push(...arrived);
+    const { row, session } = responderStart({ ...opened, flowId: slot.flowId, seed: random(32), now: clock.now() });
     const { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt } = row;
     const start: FlowStart = { row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }, session };
     this.#begin(slot, { row, journal: [], sessions: [session], inbox: [] }, start);
@@ -471,6 +493,23 @@ const DRAIN_STEP_MS = 10;
 const EVICTION_LOOKS_MAX = 64;
 
 type Answer = (event: FlowEvent) => void;
+
+/** A session's first message, and who answers it here. */
+interface Opened {
+  readonly opening: SessionMessage;
+  readonly responder: Responder;
+  readonly version: number;
+}
+
+/**
+ * Undefined where it is a later message, or one that was sent before (its flow may have broken its isolate, and be parked),
+ * or where nobody here answers: what the database holds then decides.
+ */
+function openedBy(message: SessionMessage, responders: readonly Responder[]): Opened | undefined {
+  if (message.from !== "initiator" || message.sequence !== 1 || message.init === undefined || message.again) return undefined;
+  const chosen = chooseResponder(responders, message.init.protocol);
+  return chosen === undefined ? undefined : { opening: message, ...chosen };
+}
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
