@@ -15,8 +15,8 @@ import { treePssMb } from "../packages/cli/src/memory.ts";
 import { developmentSigner, packCpi, packProject, stopBundler } from "../packages/cli/src/package-files.ts";
 import { requestVirtualNode, virtualNodeReady } from "../packages/cli/src/vnode.ts";
 import { startWorker, type Worker } from "../packages/cli/src/worker.ts";
+import { createLog } from "../packages/host/src/adapters/system.ts";
 import { compose, type Worker as EmbeddedWorker, ROLES_HERE } from "../packages/host/src/compose.ts";
-import { createLog } from "../packages/host/src/log.ts";
 
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);

@@ -4,8 +4,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { BowlineError } from "@bowline/base";
+import { createLog } from "./adapters/system.ts";
 import { compose, ROLES_HERE, type Worker } from "./compose.ts";
-import { createLog } from "./log.ts";
 import type { RoleName } from "./services.ts";
 
 const say = (line: Readonly<Record<string, unknown>>): void => {

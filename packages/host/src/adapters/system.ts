@@ -1,9 +1,10 @@
-// This machine's clock and randomness.
+// What a process has of its own: clock, randomness and log.
 
 import { randomBytes } from "node:crypto";
-import type { Clock } from "@bowline/base";
+import type { Clock, Log } from "@bowline/base";
+import pino from "pino";
 
-/** Its timers keep no process alive. */
+/** The clock of this machine. Its timers keep no process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, work) {
@@ -14,3 +15,23 @@ export const systemClock: Clock = {
 };
 
 export const systemRandom = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+
+/** One JSON line each: constant message, facts as fields. To `file`, or to standard error where none is given. */
+export function createLog(options: { readonly level: string; readonly file?: string }): Log & { flush(): void } {
+  const destination = pino.destination(
+    options.file === undefined ? { dest: 2, sync: true } : { dest: options.file, sync: false, mkdir: true },
+  );
+  // A line that cannot be written (the disk is full) must not end the process whose line it is.
+  destination.on("error", () => undefined);
+  const logger = pino({ level: options.level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const line = (level: "error" | "warn" | "info" | "debug") => (message: string, facts?: Readonly<Record<string, unknown>>) =>
+    facts === undefined ? logger[level](message) : logger[level](facts, message);
+  const flush = (): void => {
+    try {
+      destination.flushSync();
+    } catch {
+      // What cannot be written now is lost.
+    }
+  };
+  return { error: line("error"), warn: line("warn"), info: line("info"), debug: line("debug"), flush };
+}
