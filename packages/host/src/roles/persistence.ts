@@ -50,6 +50,8 @@ export function createPersistenceRole(options: {
   readonly random: (length: number) => Uint8Array;
   /** Shared with the verification role: only what it has passed is written as verified. */
   readonly verdictKey: Uint8Array;
+  /** No other process can hold a lease on a flow: whoever does is dead, and its flows are taken over at once. */
+  readonly soleOwner: boolean;
   readonly log: Log;
 }): PersistenceRole {
   const { bus, clock } = options;
@@ -57,6 +59,7 @@ export function createPersistenceRole(options: {
   const vaults = new Map<ShortHash, Promise<Vault>>();
   const endings = createEndings(clock);
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
+  const inheritedFrom = new Set<ShortHash>();
   let sweptAll = Number.NEGATIVE_INFINITY;
 
   function vaultOf(vnode: ShortHash): Promise<Vault> {
@@ -77,8 +80,10 @@ export function createPersistenceRole(options: {
 
   async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
     const { flows } = await vaultOf(vnode);
+    const inherited = options.soleOwner && !inheritedFrom.has(vnode) ? await inherit(flows, leaseUntil, limit) : [];
+    inheritedFrom.add(vnode);
     const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
-    return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
+    return { flows: [...inherited, ...due].map((flowId) => ({ vnode, flowId })), messages };
   }
 
   const service: Answering<PersistenceService> = {
@@ -121,6 +126,18 @@ export function createPersistenceRole(options: {
     flowStatuses: async ({ vnode, status }) => (await vaultOf(vnode)).flows.list(status === null ? {} : { status }),
   };
   return { service, close: () => databases.close() };
+}
+
+/** Flows whose lease a dead process still holds: all that would be due before a lease that is given now ends. */
+async function inherit(flows: FlowStore, leaseUntil: number, limit: number): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let more = true; more; ) {
+    // What is found is leased until then, and so not found again.
+    const some = await flows.due(leaseUntil - 1, leaseUntil, limit);
+    found.push(...some);
+    more = some.length === limit;
+  }
+  return found;
 }
 
 const isOver = (row: FlowRow | undefined): boolean => row === undefined || row.outcome !== null || row.status === "KILLED";
