@@ -73,12 +73,23 @@ interface Failure {
   readonly refusal: boolean;
 }
 
+/** What the machine itself refuses, and what to do about it. */
+const MACHINE: Readonly<Record<string, string>> = {
+  ENOSPC: "The disk is full: free some room, and run this again",
+  EDQUOT: "This user's share of the disk is used up: free some room, and run this again",
+  EROFS: "The disk cannot be written: choose a folder on another one with --home",
+  EACCES: "A file may not be read or written by this user: change its owner, or choose another folder with --home",
+  EMFILE: "Too many files are open: raise the limit (ulimit -n), and run this again",
+};
+
 function describeFailure(thrown: unknown): Failure {
   if (thrown instanceof UsageError) return { code: thrown.code, message: thrown.message, details: thrown.details, refusal: false };
   if (isBowlineError(thrown)) {
     const { code, message, details, kind } = thrown;
     return { code, message, details, refusal: !["unauthenticated", "unavailable", "internal", "tooMany"].includes(kind) };
   }
+  if (thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" && thrown.code in MACHINE)
+    return { code: "cli.machine", message: `${MACHINE[thrown.code]} (${thrown.message}).`, details: {}, refusal: false };
   return {
     code: "cli.unexpected",
     message: `Unexpected: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
