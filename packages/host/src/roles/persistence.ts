@@ -23,7 +23,7 @@ import {
 import { type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
-import { createRoleDatabases } from "../role-databases.ts";
+import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
 import type { PersistenceService } from "../services.ts";
 
 /** One writer in flight, and readers beside it. */
@@ -42,7 +42,7 @@ interface Vault {
   commit(commit: StepCommit): Promise<CommitOutcome>;
 }
 
-export function createPersistenceRole(options: {
+interface PersistenceRoleOptions {
   readonly db: Granted<"persistence">["db"];
   readonly bootKey: BootKey;
   readonly bus: Bus;
@@ -53,79 +53,96 @@ export function createPersistenceRole(options: {
   /** No other process can hold a lease on a flow: whoever does is dead, and its flows are taken over at once. */
   readonly soleOwner: boolean;
   readonly log: Log;
-}): PersistenceRole {
-  const { bus, clock } = options;
+}
+
+export function createPersistenceRole(options: PersistenceRoleOptions): PersistenceRole {
+  const { bus, clock, random } = options;
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
-  const vaults = new Map<ShortHash, Promise<Vault>>();
-  const endings = createEndings(clock);
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
-  const inheritedFrom = new Set<ShortHash>();
-  let sweptAll = Number.NEGATIVE_INFINITY;
-
-  function vaultOf(vnode: ShortHash): Promise<Vault> {
-    let vault = vaults.get(vnode);
-    if (vault === undefined) {
-      vault = open(vnode);
-      vaults.set(vnode, vault);
-      vault.catch(() => vaults.delete(vnode));
-    }
-    return vault;
-  }
-
-  async function open(vnode: ShortHash): Promise<Vault> {
-    const database = await databases.get({ kind: "vault", vnode });
-    const flows = createFlowStore(database, { applyVaultWrites: (sql, members) => states.applyVaultWrites(sql, members) });
-    return { database, flows, start: createGroupStart(flows), commit: createGroupCommit(flows) };
-  }
-
-  async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
-    const { flows } = await vaultOf(vnode);
-    const inherited = options.soleOwner && !inheritedFrom.has(vnode) ? await inherit(flows, leaseUntil, limit) : [];
-    inheritedFrom.add(vnode);
-    const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
-    return { flows: [...inherited, ...due].map((flowId) => ({ vnode, flowId })), messages };
-  }
-
+  const vaults = createVaults(databases, states);
+  const endings = createEndings(clock);
   const service: Answering<PersistenceService> = {
     async startFlow(request) {
       const { vnode, ...flow } = request;
-      const { start } = await vaultOf(vnode);
-      const outcome = await start(clientStart({ ...flow, id: flowIdOf(options.random(16)), seed: options.random(32), now: clock.now() }));
+      const { start } = await vaults.of(vnode);
+      const outcome = await start(clientStart({ ...flow, id: flowIdOf(random(16)), seed: random(32), now: clock.now() }));
       if (outcome.kind === "started") await bus.publish([wakeRecord(vnode, outcome.row)]);
       return outcome;
     },
-    load: async ({ vnode, flowIds }) => (await vaultOf(vnode)).flows.load(flowIds),
+    load: async ({ vnode, flowIds }) => (await vaults.of(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {
-      const outcome = await (await vaultOf(vnode)).commit(commit);
+      const outcome = await (await vaults.of(vnode)).commit(commit);
       if (outcome.kind === "committed" && commit.outcome !== null) endings.over(commit.flowId);
       return outcome;
     },
     async acknowledge({ vnode, acknowledgements }) {
-      await (await vaultOf(vnode)).flows.acknowledge(acknowledgements);
+      await (await vaults.of(vnode)).flows.acknowledge(acknowledgements);
       return null;
     },
-    async due({ now, leaseUntil, limit }) {
-      if (now - sweptAll >= SWEEP_ALL_MS) {
-        for (const { holdingIdentity } of await options.db.virtualNodes(null)) vaultOf(holdingIdentity.shortHash).catch(() => undefined);
-        sweptAll = now;
-      }
-      const swept = await Promise.allSettled([...vaults.keys()].map((vnode) => sweep(vnode, now, leaseUntil, limit)));
-      const found = swept.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-      for (const result of swept)
-        if (result.status === "rejected") options.log.warn("a virtual node could not be swept", { cause: String(result.reason) });
-      return { flows: found.flatMap(({ flows }) => flows), messages: found.flatMap(({ messages }) => messages) };
-    },
-    read: async ({ vnode, read }) => states.readVault((await vaultOf(vnode)).database.sql, read),
+    due: createSweep(options, vaults),
+    read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
     async flowStatus({ vnode, clientRequestId, waitMs }) {
-      const { flows } = await vaultOf(vnode);
+      const { flows } = await vaults.of(vnode);
       const row = await flows.byClientRequest(clientRequestId);
       if (row === undefined || isOver(row) || waitMs === undefined) return row ?? null;
       await endings.wait(row.id, waitMs, async () => isOver(await flows.byClientRequest(clientRequestId)));
       return (await flows.byClientRequest(clientRequestId)) ?? null;
     },
-    flowStatuses: async ({ vnode, status }) => (await vaultOf(vnode)).flows.list(status === null ? {} : { status }),
+    flowStatuses: async ({ vnode, status }) => (await vaults.of(vnode)).flows.list(status === null ? {} : { status }),
   };
   return { service, close: () => databases.close() };
+}
+
+interface Vaults {
+  of(vnode: ShortHash): Promise<Vault>;
+  /** Those that were used here. */
+  known(): readonly ShortHash[];
+}
+
+function createVaults(databases: RoleDatabases, states: VaultStore): Vaults {
+  const vaults = new Map<ShortHash, Promise<Vault>>();
+  const open = async (vnode: ShortHash): Promise<Vault> => {
+    const database = await databases.get({ kind: "vault", vnode });
+    const flows = createFlowStore(database, { applyVaultWrites: (sql, members) => states.applyVaultWrites(sql, members) });
+    return { database, flows, start: createGroupStart(flows), commit: createGroupCommit(flows) };
+  };
+  return {
+    of(vnode) {
+      let vault = vaults.get(vnode);
+      if (vault === undefined) {
+        vault = open(vnode);
+        vaults.set(vnode, vault);
+        vault.catch(() => vaults.delete(vnode));
+      }
+      return vault;
+    },
+    known: () => [...vaults.keys()],
+  };
+}
+
+function createSweep({ db, soleOwner, log }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
+  const inheritedFrom = new Set<ShortHash>();
+  let sweptAll = Number.NEGATIVE_INFINITY;
+
+  async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
+    const { flows } = await vaults.of(vnode);
+    const inherited = soleOwner && !inheritedFrom.has(vnode) ? await inherit(flows, leaseUntil, limit) : [];
+    inheritedFrom.add(vnode);
+    const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
+    return { flows: [...inherited, ...due].map((flowId) => ({ vnode, flowId })), messages };
+  }
+
+  return async ({ now, leaseUntil, limit }) => {
+    if (now - sweptAll >= SWEEP_ALL_MS) {
+      for (const { holdingIdentity } of await db.virtualNodes(null)) vaults.of(holdingIdentity.shortHash).catch(() => undefined);
+      sweptAll = now;
+    }
+    const swept = await Promise.allSettled(vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit)));
+    const found = swept.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    for (const result of swept)
+      if (result.status === "rejected") log.warn("a virtual node could not be swept", { cause: String(result.reason) });
+    return { flows: found.flatMap(({ flows }) => flows), messages: found.flatMap(({ messages }) => messages) };
+  };
 }
 
 /** Flows whose lease a dead process still holds: all that would be due before a lease that is given now ends. */
