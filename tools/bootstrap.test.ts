@@ -24,8 +24,8 @@ const NPM = `
   mkdirSync("node_modules", { recursive: true });`;
 
 const PROGRAM = `
-  console.log(JSON.stringify({ args: process.argv.slice(2), flags: process.execArgv }));
   process.once("SIGTERM", () => process.exit(9));
+  console.log(JSON.stringify({ args: process.argv.slice(2), flags: process.execArgv }));
   if (process.argv.includes("wait")) setInterval(() => undefined, 1000);
   else process.exitCode = 7;`;
 
