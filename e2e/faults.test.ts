@@ -21,6 +21,7 @@ test("whoever is killed in the middle of the import, the command says so and end
     const home = await temporaryHome(t);
     const run = startProduct(["--once", "--json", "--home", home]);
     while (!/\d\d of \d+/.test(run.text()) && run.process.exitCode === null) await pause();
+    assert.equal(run.process.exitCode, null, run.text());
     process.kill(await pidOf(home), "SIGKILL");
     await assertRefused(run, sentence, who);
     await assertGone(home, who);

@@ -10,7 +10,6 @@ import { systemClock, systemRandom } from "./adapters/system.ts";
 import { LocalCalls } from "./calls.ts";
 import type { Granted } from "./grants.ts";
 import { Home } from "./home.ts";
-import { chooseListenPort } from "./listen-port.ts";
 import { createRestRole } from "./rest/server.ts";
 import { createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
@@ -36,6 +35,7 @@ export interface Worker {
 }
 
 const FIRST_ADMIN = "admin";
+const PREFERRED_PORT = 8888;
 const VERDICT_KEY_BYTES = 32;
 
 export async function compose(options: {
@@ -162,12 +162,13 @@ async function startRest(
     services: calls.for("rest"),
     bootKey: generateBootKey(),
     caFile,
-    listen: { host, port: await chooseListenPort(host, port, home.file("port")) },
+    listen: { host, ports: port === undefined ? home.ports(PREFERRED_PORT) : [port] },
     uploads: home.file("uploads"),
     clock: systemClock,
     log: options.log,
   });
   stopping.push(() => rest.close());
+  if (port === undefined) home.rememberPort(rest.port);
   const url = `https://localhost:${rest.port}`;
   const network = home.file("network.json");
   writeFileSync(network, JSON.stringify({ url, caFile, user: FIRST_ADMIN, pid: process.pid, startedAt: new Date().toISOString() }), {

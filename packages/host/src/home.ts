@@ -17,6 +17,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
@@ -114,6 +115,17 @@ export class Home {
       "home.secretDamaged",
       `${this.file("secrets", name)} does not hold what it held when it was made. Restore it from a backup, or run \`bowline reset\` to begin anew.`,
     );
+  }
+
+  /** Where REST may listen, best first: the port used last time, so that addresses stay; else the preferred one; else any. */
+  ports(preferred: number): readonly number[] {
+    const remembered = Number(existsSync(this.file("port")) ? readFileSync(this.file("port"), "utf8") : "");
+    const known = Number.isInteger(remembered) && remembered > 0 && remembered < 65_536 ? [remembered] : [];
+    return [...new Set([...known, preferred, 0])];
+  }
+
+  rememberPort(port: number): void {
+    writeFileSync(this.file("port"), String(port), { mode: 0o600 });
   }
 
   /** Claims this home for the process, which may then serve it. Throws `folder.inUse` where another live process does. */

@@ -43,7 +43,7 @@ describe("REST", () => {
       services,
       bootKey: generateBootKey(),
       caFile,
-      listen: { host: "127.0.0.1", port: 0 },
+      listen: { host: "127.0.0.1", ports: [0] },
       uploads,
       clock: systemClock,
       log,

@@ -35,7 +35,8 @@ export interface RestRoleOptions {
   readonly bootKey: BootKey;
   /** Where the certificate authority that signed our certificate is written, for clients to trust. */
   readonly caFile: string;
-  readonly listen: { readonly host: string; readonly port: number };
+  /** The first of these ports that is free; 0 is any. */
+  readonly listen: { readonly host: string; readonly ports: readonly number[] };
   /** A folder for uploads in progress; what lies in it at the start is a dead process's. */
   readonly uploads: string;
   readonly clock: Clock;
@@ -68,7 +69,7 @@ export async function createRestRole(options: RestRoleOptions): Promise<RestRole
   serve(app, shell, createAuthentication(services.db, clock.now), uploads);
   await listenOn(app, listen);
   const address = app.server.address();
-  const port = typeof address === "object" && address !== null ? address.port : listen.port;
+  const port = typeof address === "object" && address !== null ? address.port : 0;
   log.info("REST is listening", { host: listen.host, port });
   return { port, close: () => drain(app, clock) };
 }
@@ -80,17 +81,18 @@ async function drain(app: FastifyInstance, clock: Clock): Promise<void> {
   cancel();
 }
 
-async function listenOn(app: FastifyInstance, listen: RestRoleOptions["listen"]): Promise<void> {
-  try {
-    await app.listen(listen);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw new BowlineError(
-      "conflict",
-      "port.taken",
-      `Port ${listen.port} is taken. Stop what listens there, or choose another with --port.`,
-    );
+/** Trying to listen is the only question whose answer still holds when it is used: another process may be as quick. */
+async function listenOn(app: FastifyInstance, { host, ports }: RestRoleOptions["listen"]): Promise<void> {
+  for (const port of ports) {
+    try {
+      await app.listen({ host, port });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
   }
+  const taken = ports.length === 1 ? `Port ${ports[0]} is taken` : `The ports ${ports.join(", ")} are taken`;
+  throw new BowlineError("conflict", "port.taken", `${taken}. Stop what listens there, or choose another with --port.`);
 }
 
 /** The last certificate of the chain; a self-signed one is its own. */
