@@ -75,6 +75,9 @@ export class BundleIsolate implements Warm {
   readonly #isolate: ivm.Isolate;
   readonly #calls: Readonly<Record<keyof Inside, Call>>;
   #running = 0;
+  #isDismissed = false;
+  /** Why it ended, once it has. isolated-vm ends one by itself only where its heap has outgrown its limit. */
+  #reason: BowlineError | undefined;
   /** Rejects when no answer can come any more. */
   readonly #ended: Promise<never>;
 
@@ -142,7 +145,9 @@ export class BundleIsolate implements Warm {
   }
 
   dispose(): void {
-    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+    if (this.#isolate.isDisposed) return;
+    this.#isDismissed = true;
+    this.#isolate.dispose();
   }
 
   async #run(method: keyof Inside, values: never, charsMax = ANSWER_CHARS_MAX) {
@@ -156,8 +161,11 @@ export class BundleIsolate implements Warm {
     } catch (cause) {
       call.catch(() => {});
       const cpuMs = this.isAlive ? Number(this.#isolate.cpuTime - before) / 1e6 : 0;
+      // Of calls that were queued together, any may be told of the end first, and only one is told why.
+      const endedByItself = !this.isAlive && !this.#isDismissed;
+      this.#reason ??= endedByItself ? limitHit(name, "memory") : reasonOf(name, cause, cpuMs);
       this.dispose();
-      throw reasonOf(name, cause, cpuMs);
+      throw this.#reason;
     } finally {
       this.#running--;
     }
