@@ -76,11 +76,9 @@ function wakeAt(state: FlowState, now: Instant): Instant | null {
 }
 
 const waitingOf = (state: FlowState): readonly Waiting[] =>
-  [...state.asked.values()].map(({ path, call, phase, until }) => ({
-    path,
-    kind: call.kind,
-    until: phase === "waiting" ? (until ?? null) : null,
-  }));
+  [...state.asked.values()].flatMap(({ path, call, phase, until }) =>
+    phase === "sealed" ? [] : [{ path, kind: call.kind, until: phase === "waiting" ? (until ?? null) : null }],
+  );
 
 // --- The answer ---
 

@@ -37,6 +37,7 @@ export function begin(
     starting: [],
     draft: emptyDraft(),
     pending: undefined,
+    sealed: [],
     activating: 0,
     activation: snapshot.journal.reduce((highest, { activation }) => Math.max(highest, activation), 0) + 1,
     steps: 0,
@@ -124,6 +125,10 @@ function advance(rules: Rules, state: FlowState, env: Env, out: Effect[]): void 
 
 function goOn(rules: Rules, state: FlowState, env: Env, out: Effect[]): void {
   state.caughtUp = true;
+  if (state.sealed.length > 0) {
+    activate(state, state.sealed.splice(0), out);
+    return;
+  }
   let blocked = false;
   for (const asked of state.asked.values()) {
     if (asked.phase === "new" && asked.outcome === undefined) blocked = takeUp(rules, state, asked, env, out) || blocked;
@@ -184,17 +189,10 @@ function repeatDelayed(state: FlowState, now: number, out: Effect[]): void {
 
 /** Settles all steps that can be, each fiber's as one activation. False when there are none. */
 function activateSettled(state: FlowState, env: Env, out: Effect[]): boolean {
-  const rounds = new Map<FiberState, { readonly activation: number; ordinal: number }>();
+  const rounds: Rounds = new Map();
   const rows: JournalRow[] = [];
   for (const asked of state.asked.values()) {
-    if (asked.outcome === undefined) continue;
-    let round = rounds.get(asked.fiber);
-    if (round === undefined) {
-      round = { activation: state.activation++, ordinal: 0 };
-      rounds.set(asked.fiber, round);
-    }
-    rows.push(rowOf(asked, asked.outcome, round.activation, round.ordinal++, env.now));
-    state.journalBytes += encodeOutcome(asked.outcome).length;
+    if (asked.outcome !== undefined) rows.push(settledRow(state, asked, asked.outcome, rounds, env.now));
   }
   if (rows.length === 0 && state.starting.length === 0) return false;
   if (state.journalBytes > JOURNAL_BYTES_MAX) {
@@ -205,15 +203,18 @@ function activateSettled(state: FlowState, env: Env, out: Effect[]): boolean {
   return true;
 }
 
-const rowOf = ({ path, call, hash }: Asked, outcome: Outcome, activation: number, ordinal: number, at: number): JournalRow => ({
-  path,
-  kind: call.kind,
-  requestHash: hash,
-  outcome,
-  activation,
-  ordinal,
-  at,
-});
+/** The activation that settles steps of a fiber, and how many it settles. */
+type Rounds = Map<FiberState, { readonly activation: number; ordinal: number }>;
+
+function settledRow(state: FlowState, { path, fiber, call, hash }: Asked, outcome: Outcome, rounds: Rounds, at: number): JournalRow {
+  let round = rounds.get(fiber);
+  if (round === undefined) {
+    round = { activation: state.activation++, ordinal: 0 };
+    rounds.set(fiber, round);
+  }
+  state.journalBytes += encodeOutcome(outcome).length;
+  return { path, kind: call.kind, requestHash: hash, outcome, activation: round.activation, ordinal: round.ordinal++, at };
+}
 
 /** One round: fibers that start and fibers whose steps are settled, by bundle. */
 function activate(state: FlowState, rows: readonly JournalRow[], out: Effect[]): void {
@@ -260,6 +261,7 @@ function rest(state: FlowState, blocked: boolean, env: Env, out: Effect[]): void
     ? (waiting && state.draft.outbox.length > 0) || (state.row.wakeAt !== null && state.row.wakeAt - env.now < LEASE_MS / 2)
     : isChanged(state, steps);
   if (blocked || due) {
+    seal(state, env.now);
     commit(state, "RUNNING", null, env, out);
     return;
   }
@@ -267,6 +269,19 @@ function rest(state: FlowState, blocked: boolean, env: Env, out: Effect[]): void
   const at = Math.min(...steps.map((asked) => untilOf(state, asked) ?? Number.POSITIVE_INFINITY));
   if (Number.isFinite(at)) out.push({ kind: "wakeAt", at });
 }
+
+/** Checkpoints are rows of the commit that they ask for: who replays finds them settled exactly if it is in the database. */
+function seal(state: FlowState, now: number): void {
+  const rounds: Rounds = new Map();
+  for (const asked of state.asked.values()) {
+    if (asked.call.kind !== "checkpoint" || asked.phase !== "new") continue;
+    asked.phase = "sealed";
+    state.sealed.push(settledRow(state, asked, SEALED, rounds, now));
+  }
+  state.draft.rows.push(...state.sealed);
+}
+
+const SEALED: Outcome = { ok: null };
 
 function isChanged(state: FlowState, steps: readonly Asked[]): boolean {
   const { draft, row } = state;

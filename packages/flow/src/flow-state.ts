@@ -46,9 +46,9 @@ export interface Asked {
   readonly size: number;
   /**
    * new -> calling <-> delayed -> settled.  new -> waiting|child -> settled.  recorded: the journal settles it.
-   * A step that must wait for a commit stays new.
+   * A step that must wait for a commit stays new; new -> sealed: a checkpoint whose commit is in flight settles with it.
    */
-  phase: "new" | "recorded" | "calling" | "delayed" | "waiting" | "child";
+  phase: "new" | "sealed" | "recorded" | "calling" | "delayed" | "waiting" | "child";
   /** Settles it with the next activation. */
   outcome: Outcome | undefined;
   /** When a sleep ends, or a delayed call is made again. */
@@ -102,6 +102,8 @@ export interface FlowState {
   readonly starting: FiberStart[];
   draft: Draft;
   pending: Pending | undefined;
+  /** Checkpoints of the commit in flight, or of the last: settled in the database, and not yet told to their fibers. */
+  sealed: JournalRow[];
   /** Activations in flight. */
   activating: number;
   /** The number of the next activation. */

@@ -33,6 +33,8 @@ export function takeUp(rules: Rules, state: FlowState, asked: Asked, env: Env, o
       return settle(asked, { ok: env.now });
     case "clock.sleep":
       return takeUpSleep(state, asked, call.durationMs, env.now);
+    case "checkpoint":
+      return true;
     case "random":
       return settle(asked, { ok: deriveRandom(state.row.seed, asked.path, call.length, rules.digest) });
     case "session.open":

@@ -33,6 +33,7 @@ const Talker = flow({
       const [sum, echo] = await ctx.receiveAll([one, other], Type.Integer());
       heard.push(sum ?? -1, echo ?? -1);
       if (pauseMs > 0) await ctx.sleep(pauseMs);
+      await Promise.all([ctx.checkpoint(), ctx.now(), ctx.checkpoint()]);
       await ctx.syscall({ kind: "platform", flow: sign, input: { burst, sum: sum ?? -1 } });
     }
     const [all] = await Promise.all([one.sendAndReceive("end", Type.Array(Type.Integer())), ctx.sleep(1)]);
@@ -78,6 +79,7 @@ const Noting = flow({
   input: Type.Object({ burst: Type.Integer(), sum: Type.Integer() }),
   async call(ctx, input) {
     await ctx.syscall({ kind: "vault.write", writes: [input] });
+    await ctx.checkpoint();
     await ctx.syscall({ kind: "service", service: "mark.note", request: input });
     return input;
   },

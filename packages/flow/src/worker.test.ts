@@ -55,6 +55,34 @@ describe("a flow worker", () => {
     assert.deepEqual([row.status, row.outcome, trial.commits], ["COMPLETED", { ok: "done" }, 1]);
   });
 
+  test("a checkpoint is one commit, and no crash repeats what came before it", async () => {
+    const Dear = flow({
+      name: "Dear",
+      startable: true,
+      input: Type.Object({}),
+      async call(ctx) {
+        for (const step of [1, 2, 3]) {
+          await ctx.syscall(service("pure.dear", step));
+          await ctx.checkpoint();
+        }
+        return ctx.now();
+      },
+    });
+    const trial = new Trial({ cordapp: app(Dear) });
+    const first = await trial.worker();
+    let crashed = false;
+    trial.onCommit = (count) => {
+      if (count !== 2) return;
+      crashed = true;
+      first.crash();
+      void trial.worker("next");
+    };
+    const row = await trial.finished(await trial.start("Dear", {}));
+    assert.deepEqual([row.status, crashed, trial.commits], ["COMPLETED", true, 4]);
+    const asked = trial.calls.map(({ request }) => request);
+    assert.deepEqual(asked, [1, 2, 3]);
+  });
+
   test("a conversation costs one commit for each wait, and leaves nothing behind", async () => {
     const trial = new Trial({ cordapp: app(Ping, Pong) });
     await trial.worker();

@@ -97,6 +97,7 @@ async function authorService(
     case "session.close":
     case "clock.now":
     case "clock.sleep":
+    case "checkpoint":
     case "random":
       return invariant(false, `the engine answers ${call.kind} itself`) as never;
     default:

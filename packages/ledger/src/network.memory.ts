@@ -194,6 +194,8 @@ export class MemoryNetwork {
       case "clock.sleep":
         this.#timers.push({ at: this.now + call.durationMs, fiber, path });
         return;
+      case "checkpoint":
+        return this.#deliver(fiber, path, { ok: null });
       case "random":
         return this.#deliver(fiber, path, { ok: sha256(utf8(`${flow.id} ${path}`)).slice(0, call.length) });
       case "platform": {

@@ -62,6 +62,11 @@ export interface FlowContext {
   /** Milliseconds since 1970, journaled. */
   now(): Promise<number>;
   sleep(durationMs: number): Promise<void>;
+  /**
+   * Resolves when everything up to here is on disk: no crash makes the flow do or ask any of it again. A flow that waits is
+   * committed anyway, so this is for work between two waits that is too dear to repeat.
+   */
+  checkpoint(): Promise<void>;
   uuid(): Promise<string>;
   random(length: number): Promise<Uint8Array>;
   /** Does not repeat on replay. */

@@ -64,6 +64,9 @@ export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | und
     async sleep(durationMs) {
       await ask({ kind: "clock.sleep", durationMs: plain(durationMs, "the duration") as number });
     },
+    async checkpoint() {
+      await ask({ kind: "checkpoint" });
+    },
     uuid: async () => uuidOf((await ask({ kind: "random", length: 16 })) as Uint8Array),
     random: async (length) => (await ask({ kind: "random", length: plain(length, "the length") as number })) as Uint8Array,
     log: logOf(fiber),

@@ -31,6 +31,8 @@ export type AuthorSyscall =
   | { readonly kind: "clock.now" } // -> number, milliseconds since 1970
   | { readonly kind: "clock.sleep"; readonly durationMs: number } // -> null
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array
+  /** Settled by the commit that contains it, and of all before it. -> null */
+  | { readonly kind: "checkpoint" }
   | { readonly kind: "members.find"; readonly name?: X500Name } // -> MemberInfo[]
   | { readonly kind: "notaries.find"; readonly name?: X500Name } // -> NotaryInfo[]
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }

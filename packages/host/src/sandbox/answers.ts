@@ -159,6 +159,7 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   "session.close": exactly({ kind: Type.Literal("session.close"), sessions: Type.Array(Type.String()) }),
   "clock.now": exactly({ kind: Type.Literal("clock.now") }),
   "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
+  checkpoint: exactly({ kind: Type.Literal("checkpoint") }),
   random: exactly({ kind: Type.Literal("random"), length: Type.Integer({ minimum: 0, maximum: 65_536 }) }),
   "members.find": exactly({ kind: Type.Literal("members.find"), name: Type.Optional(Name) }),
   "notaries.find": exactly({ kind: Type.Literal("notaries.find"), name: Type.Optional(Name) }),
