@@ -1,25 +1,14 @@
-// `npm run bench [-- main] [--quick] [--json]`: what the product does per second on this machine, and beside it, from the same
-// run, what the machine could do at best.
+// `npm run bench [-- NAME] [--quick] [--json]`. `main`: what the product does per second on this machine, and beside it, from the
+// same run, what the machine could do at best. `flows`: durable flows beside two other systems that run them.
 
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
+import { benchFlows } from "./flows.ts";
 import { type Measured, measure } from "./measure.ts";
 import { type BenchNetwork, type Embedded, startBenchNetwork } from "./network.ts";
-
-interface Result {
-  readonly metric: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly p50_ms?: number;
-  readonly p99_ms?: number;
-  readonly pss_mb?: number;
-  /** The most that the machine allows of what this metric rests on. */
-  readonly ceiling?: number;
-  /** Of the ceiling, what this metric uses. */
-  readonly share?: number;
-}
+import { line, type Result, round } from "./result.ts";
 
 /** Commits of step transactions that one operation needs, as the protocol is drawn; what `share` is measured in. */
 const COMMITS = { empty: 2, pingpong: 4, obligation: 9 } as const;
@@ -38,17 +27,25 @@ async function main(): Promise<void> {
     options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
   });
   const [name = "main"] = positionals;
-  if (name !== "main") throw new Error(`There is no benchmark "${name}". There is: main.`);
-  const durationMs = values.quick ? QUICK_MS : FULL_MS;
   const say = (text: string) => process.stderr.write(`${text}\n`);
+  const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
+    main: () => benchMain(values.quick ? QUICK_MS : FULL_MS, say),
+    flows: () => benchFlows({ quick: values.quick, say }),
+  };
+  const bench = benches[name];
+  if (bench === undefined) throw new Error(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(", ")}.`);
+  const results = await bench();
+  if (values.json) process.stdout.write(`${JSON.stringify({ name, node: process.version, cores: availableParallelism(), results })}\n`);
+  else for (const result of results) process.stdout.write(`${line(result)}\n`);
+}
+
+async function benchMain(durationMs: number, say: (text: string) => void): Promise<Result[]> {
   say("Measuring what the machine can do …");
   const ceilings = await measureCeilings(durationMs / 3);
   say("Starting a network …");
   const network = await startBenchNetwork();
   try {
-    const results = await measureNetwork(network, ceilings, durationMs, say);
-    if (values.json) process.stdout.write(`${JSON.stringify({ name, node: process.version, cores: availableParallelism(), results })}\n`);
-    else for (const result of results) process.stdout.write(`${line(result)}\n`);
+    return await measureNetwork(network, ceilings, durationMs, say);
   } finally {
     await network.close();
   }
@@ -152,13 +149,5 @@ const used = (metric: string, perSecond: number, ceiling: number): Result => ({
   ceiling: round(ceiling),
   share: round(perSecond / ceiling),
 });
-
-const round = (value: number): number => Math.round(value * 100) / 100;
-
-function line({ metric, value, unit, p50_ms, p99_ms, ceiling, share }: Result): string {
-  const latency = p50_ms === undefined ? "" : `   p50 ${p50_ms} ms, p99 ${p99_ms} ms`;
-  const of = share === undefined ? "" : `   ${Math.round(share * 100)} % of what the machine allows (${ceiling}/s)`;
-  return `${metric.padEnd(30)}${String(value).padStart(10)} ${unit}${latency}${of}`;
-}
 
 await main();

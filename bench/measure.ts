@@ -9,7 +9,7 @@ export interface Measured {
 /** Runs `operation` for `durationMs`, `inFlight` at a time, after a tenth of that time to warm up. */
 export async function measure(
   { durationMs, inFlight }: { readonly durationMs: number; readonly inFlight: number },
-  operation: (index: number) => Promise<void>,
+  operation: (index: number) => Promise<unknown>,
 ): Promise<Measured> {
   let index = 0;
   const run = async (untilMs: number): Promise<number[]> => {

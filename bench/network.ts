@@ -1,4 +1,4 @@
-// The network that is measured: the one of `npm start`, and beside it two virtual nodes that run the benchmark's own flows.
+// The network that is measured by `main`: the one of `npm start`, and beside it two virtual nodes that run the benchmark's own flows.
 
 import { randomUUID } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { startProduct } from "../e2e/product.ts";
 import { parseName } from "../packages/base/src/index.ts";
 import { type Connection, connectTo } from "../packages/cli/src/connection.ts";
 import { cpiStored, uploadCpi } from "../packages/cli/src/cpi.ts";
+import { trustSigner } from "../packages/cli/src/dev-network.ts";
 import { staticGroupPolicy } from "../packages/cli/src/group-policy.ts";
 import type { NamedNode } from "../packages/cli/src/identity.ts";
 import { treePssMb } from "../packages/cli/src/memory.ts";
@@ -19,7 +20,7 @@ import { createLog } from "../packages/host/src/adapters/system.ts";
 import { compose, type Worker as EmbeddedWorker, ROLES_HERE } from "../packages/host/src/compose.ts";
 
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
-const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);
+export const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);
 
 export interface BenchNetwork {
   readonly connection: Connection;
@@ -83,8 +84,9 @@ function embedWorker(home: string): Promise<EmbeddedWorker> {
   });
 }
 
-async function addParties(connection: Connection, home: string): Promise<void> {
+export async function addParties(connection: Connection, home: string): Promise<void> {
   const signer = await developmentSigner(home);
+  await trustSigner(connection, signer);
   const notary = { name: parseName("O=Bench Notary, L=Zurich, C=CH"), serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
   const policy = staticGroupPolicy({ groupId: randomUUID(), members: PARTIES, notary, endpoint: "https://localhost:1080" });
   const { name, version, cpb } = await packProject(CORDAPP, signer);

@@ -1,4 +1,5 @@
-// What the benchmark measures beside the obligation example: a flow that does nothing, and one exchange between two parties.
+// What the benchmark measures beside the obligation example: a flow that does nothing, one of five
+// durable steps, and one exchange between two parties.
 
 import { cordapp, flow, responder } from "@bowline/sdk";
 import { Integer, Object as Struct, String as Text } from "typebox";
@@ -9,6 +10,24 @@ export const Empty = flow({
   input: Struct({}),
   output: Text(),
   call: async () => "done",
+});
+
+const STEPS = 5;
+
+/** Each step's result is on disk before the next begins. */
+export const Steps5 = flow({
+  name: "bench.Steps5",
+  startable: true,
+  input: Struct({}),
+  output: Integer(),
+  async call(context) {
+    let last = 0;
+    for (let step = 1; step <= STEPS; step++) {
+      last = await context.now();
+      await context.checkpoint();
+    }
+    return last;
+  },
 });
 
 const protocol = { name: "bench.ping", versions: [1] };
@@ -35,6 +54,6 @@ export const Pong = responder({
   },
 });
 
-const bundle = cordapp({ flows: [Empty, PingPong, Pong], states: [], contracts: [] });
+const bundle = cordapp({ flows: [Empty, Steps5, PingPong, Pong], states: [], contracts: [] });
 
 export { bundle as cordapp };

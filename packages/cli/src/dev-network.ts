@@ -82,7 +82,7 @@ export async function prepareNetwork(connection: Connection, packages: DevPackag
   });
 }
 
-async function trustSigner(connection: Connection, signer: JarSigner): Promise<void> {
+export async function trustSigner(connection: Connection, signer: JarSigner): Promise<void> {
   const aliases = await connection.call("listClusterCertificates", { params: { usage: "code-signer" } });
   if (!aliases.includes(signer.alias)) await trustCertificate(connection, signer.alias, certificatePem(signer));
 }
