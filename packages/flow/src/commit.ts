@@ -76,8 +76,8 @@ function wakeAt(state: FlowState, now: Instant): Instant | null {
 }
 
 const waitingOf = (state: FlowState): readonly Waiting[] =>
-  [...state.asked.values()].flatMap(({ path, call, phase, until }) =>
-    phase === "sealed" ? [] : [{ path, kind: call.kind, until: phase === "waiting" ? (until ?? null) : null }],
+  [...state.asked.values()].flatMap(({ path, call, phase, until, askedAt }) =>
+    phase === "sealed" ? [] : [{ path, kind: call.kind, until: phase === "waiting" ? (until ?? null) : null, since: askedAt }],
   );
 
 // --- The answer ---

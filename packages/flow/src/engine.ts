@@ -11,7 +11,7 @@ import { committed, compose, emptyDraft, reload } from "./commit.ts";
 import type { Asked, Bundle, Carry, Effect, FiberState, FlowEvent, FlowState, Rules } from "./flow-state.ts";
 import { absorb, canonicalSafely, exceed, heed, restore, take } from "./incoming.ts";
 import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
-import type { FlowSnapshot, FlowStart, JournalRow, SessionMessage } from "./ports.ts";
+import type { FlowSnapshot, FlowStart, JournalRow, RecordedStep, SessionMessage } from "./ports.ts";
 import { encodeOutcome, replayGroups } from "./rows.ts";
 import { loadedSession, received } from "./sessions.ts";
 import { endSession, performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
@@ -71,7 +71,7 @@ export function step(rules: Rules, state: FlowState, event: FlowEvent, env: Env)
   switch (event.kind) {
     case "activated":
       state.activating--;
-      for (const report of event.reports) absorb(rules, state, report, out);
+      for (const report of event.reports) absorb(rules, state, report, env.now, out);
       break;
     case "activationFailed":
       state.activating--;
@@ -206,18 +206,20 @@ function activateSettled(state: FlowState, env: Env, out: Effect[]): boolean {
 /** The activation that settles steps of a fiber, and how many it settles. */
 type Rounds = Map<FiberState, { readonly activation: number; ordinal: number }>;
 
-function settledRow(state: FlowState, { path, fiber, call, hash }: Asked, outcome: Outcome, rounds: Rounds, at: number): JournalRow {
-  let round = rounds.get(fiber);
+function settledRow(state: FlowState, asked: Asked, outcome: Outcome, rounds: Rounds, at: number): JournalRow {
+  const { path, call, hash, request, askedAt } = asked;
+  let round = rounds.get(asked.fiber);
   if (round === undefined) {
     round = { activation: state.activation++, ordinal: 0 };
-    rounds.set(fiber, round);
+    rounds.set(asked.fiber, round);
   }
   state.journalBytes += encodeOutcome(outcome).length;
-  return { path, kind: call.kind, requestHash: hash, outcome, activation: round.activation, ordinal: round.ordinal++, at };
+  const { activation } = round;
+  return { path, kind: call.kind, requestHash: hash, request, outcome, activation, ordinal: round.ordinal++, askedAt, at };
 }
 
 /** One round: fibers that start and fibers whose steps are settled, by bundle. */
-function activate(state: FlowState, rows: readonly JournalRow[], out: Effect[]): void {
+function activate(state: FlowState, rows: readonly RecordedStep[], out: Effect[]): void {
   const byBundle = new Map<Bundle, { readonly starts: FiberStart[]; readonly deliveries: Delivery[] }>();
   const of = ({ bundle }: FiberState) => {
     const known = byBundle.get(bundle);

@@ -10,6 +10,7 @@ import type {
   FlowStart,
   InboxKey,
   JournalRow,
+  RecordedStep,
   Services,
   SessionMessage,
   StepCommit,
@@ -42,8 +43,10 @@ export interface Asked {
   readonly fiber: FiberState;
   readonly call: Syscall;
   readonly hash: Uint8Array;
-  /** Canonical bytes of the call. */
+  /** How many canonical bytes the call has, and the bytes themselves where the journal keeps them. */
   readonly size: number;
+  readonly request: Uint8Array | null;
+  readonly askedAt: Instant;
   /**
    * new -> calling <-> delayed -> settled.  new -> waiting|child -> settled.  recorded: the journal settles it.
    * A step that must wait for a commit stays new; new -> sealed: a checkpoint whose commit is in flight settles with it.
@@ -94,8 +97,8 @@ export interface FlowState {
   readonly asked: Map<StepPath, Asked>;
   readonly sessions: Map<SessionId, SessionState>;
   /** Committed rows that are still to be replayed, by path and in groups. */
-  readonly recorded: Map<StepPath, JournalRow>;
-  readonly replay: JournalRow[][];
+  readonly recorded: Map<StepPath, RecordedStep>;
+  readonly replay: RecordedStep[][];
   /** Paths of committed rows, so that a child that ends knows whether it has any. */
   readonly committedPaths: Set<StepPath>;
   /** Fibers to be started with the next activation. */

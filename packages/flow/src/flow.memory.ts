@@ -1,9 +1,13 @@
 // The engine's tables in memory: for tests, for simulations, and as the plainest statement of what the store promises.
 
 import { BowlineError, compareBytes, type Data, encode, type Instant } from "@bowline/base";
+import { pageOf, pageStart, troubleOf } from "./inspection.ts";
 import type {
   Acknowledgement,
   CommitOutcome,
+  FlowFilter,
+  FlowInspection,
+  FlowPage,
   FlowRow,
   FlowSnapshot,
   FlowStart,
@@ -71,10 +75,8 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
         version: (flows.get(flowId)?.version ?? 0) + 1,
       }),
     byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
-    list: async ({ status }) =>
-      [...flows.values()]
-        .filter((row) => status === undefined || status.includes(row.status))
-        .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)),
+    list: async (filter) => listFlows(tables, filter),
+    inspect: async (flowId) => inspectFlow(tables, flowId),
   };
 }
 
@@ -103,13 +105,40 @@ function snapshotOf({ flows, journal, sessions, inbox }: Tables, flowId: string)
   if (row === undefined) return undefined;
   return {
     row,
-    journal: [...(journal.get(flowId)?.values() ?? [])],
+    journal: [...(journal.get(flowId)?.values() ?? [])].map(({ request: _, ...step }) => step),
     sessions: [...sessions.values()].filter((session) => session.flowId === flowId),
     inbox: [...inbox.values()]
       .filter((kept) => kept.flowId === flowId)
       .map(({ message }) => message)
       .sort((a, b) => (a.session === b.session ? a.sequence - b.sequence : a.session < b.session ? -1 : 1)),
   };
+}
+
+function listFlows({ flows }: Tables, filter: FlowFilter): FlowPage {
+  const start = pageStart(filter);
+  const { status, flowName, startedAfter, startedBefore, limit } = filter;
+  const found = [...flows.values()].filter(
+    (row) =>
+      (status === undefined || status.includes(row.status)) &&
+      (flowName === undefined || row.flowName === flowName) &&
+      row.createdAt >= (startedAfter ?? 0) &&
+      row.createdAt <= (startedBefore ?? Number.POSITIVE_INFINITY) &&
+      (start === undefined || byStart(row, start) > 0),
+  );
+  return pageOf(found.sort(byStart), limit);
+}
+
+type Started = Pick<FlowRow, "createdAt" | "id">;
+const byStart = (a: Started, b: Started): number => a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+function inspectFlow(tables: Tables, flowId: string): FlowInspection | undefined {
+  const snapshot = snapshotOf(tables, flowId);
+  if (snapshot === undefined) return undefined;
+  const { row, sessions, inbox } = snapshot;
+  const journal = [...(tables.journal.get(flowId)?.values() ?? [])].sort((a, b) => a.activation - b.activation || a.ordinal - b.ordinal);
+  const mine = new Set(sessions.map(({ id, side }) => `${side} ${id}`));
+  const outbox = [...tables.outbox.values()].filter(({ message }) => mine.has(`${message.from} ${message.session}`)).length;
+  return { row, journal, sessions, inbox: inbox.length, outbox, ...troubleOf(row) };
 }
 
 function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStoreOptions): CommitOutcome {

@@ -5,39 +5,39 @@
 // every statement after the fence joins on the flows that passed it, so that a fenced member writes nothing. When a
 // group fails its members are committed one by one, and only what fails alone is refused.
 
-import {
-  BowlineError,
-  compareBytes,
-  type Data,
-  type Database,
-  decode,
-  encode,
-  type SecureHash,
-  type Sql,
-  type X500Name,
-} from "@bowline/base";
-import type { Failure, Outcome, Protocol } from "@bowline/sdk";
+import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
+import { inspectFlow, listFlows } from "./inspection.store.ts";
 import { RESEND_FIRST_MS, RESEND_MAX_MS } from "./limits.ts";
-import { decodeMessage, encodeMessage } from "./messages.ts";
 import type {
   CommitOutcome,
-  FlowOrigin,
   FlowRow,
   FlowSnapshot,
   FlowStart,
-  FlowStatus,
   FlowStore,
   JournalRow,
-  SessionMessage,
   SessionRow,
-  SessionStatus,
   StartOutcome,
   StepCommit,
-  Waiting,
 } from "./ports.ts";
 import { resendAt } from "./resend.ts";
 import { encodeOutcome, startedRow } from "./rows.ts";
-import { SQL } from "./statements.ts";
+import {
+  columns,
+  type FlowColumns,
+  flowColumns,
+  flowOf,
+  type InboxColumns,
+  messageColumns,
+  messageOf,
+  requestIdOf,
+  type SessionColumns,
+  SQL,
+  type StepColumns,
+  sessionColumns,
+  sessionOf,
+  stepColumns,
+  stepOf,
+} from "./statements.ts";
 
 /** Writes vault rows in the transaction of the step commits that ask for them. What it throws fails them all. */
 export interface VaultHook {
@@ -78,10 +78,8 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
       return row === undefined ? undefined : flowOf(row);
     },
 
-    async list({ status }) {
-      const rows = await database.sql.query<FlowColumns>(SQL.list, [status ?? null]);
-      return rows.map(flowOf);
-    },
+    list: (filter) => listFlows(database, filter),
+    inspect: (flowId) => inspectFlow(database, flowId),
   };
 }
 
@@ -113,7 +111,6 @@ async function meetKnown(sql: Sql, asked: FlowRow): Promise<StartOutcome> {
 
 /** Who asks does not matter: what is asked does. */
 const requestBytes = ({ origin }: FlowRow): Uint8Array => encode(origin.kind === "client" ? origin.input : origin.session);
-const requestIdOf = ({ origin }: FlowRow): string | null => (origin.kind === "client" ? origin.clientRequestId : null);
 
 async function loadFlows(database: Database, flowIds: readonly string[]): Promise<readonly FlowSnapshot[]> {
   // The flow's row is read first: where a commit comes between, the fence refuses what is decided on the rest.
@@ -255,135 +252,3 @@ function sessionsOf({ start, sessions }: StepCommit): readonly SessionRow[] {
   const first = start?.session;
   return first === undefined || sessions.some(({ id, side }) => id === first.id && side === first.side) ? sessions : [first, ...sessions];
 }
-
-// --- Columns, as `unnest` takes them ---
-
-const columns = <T, K extends keyof T>(rows: readonly T[], keys: readonly K[]): T[K][][] => keys.map((key) => rows.map((row) => row[key]));
-
-const flowColumns = (rows: readonly FlowRow[]): readonly unknown[][] => [
-  ...columns(rows, ["id", "bundle", "flowName"]),
-  rows.map(({ identity }) => identity.me),
-  rows.map(({ identity }) => identity.groupId),
-  rows.map(requestIdOf),
-  rows.map(originBytes),
-  ...columns(rows, ["seed", "wakeAt", "createdAt"]),
-];
-
-const stepColumns = (rows: readonly (JournalRow & Member)[]): readonly unknown[][] => [
-  ...columns(rows, ["flowId", "commitId", "path", "kind", "requestHash"]),
-  rows.map(({ outcome }) => encodeOutcome(outcome)),
-  ...columns(rows, ["activation", "ordinal", "at"]),
-];
-
-const sessionColumns = (rows: readonly SessionRow[]): readonly unknown[][] => [
-  ...columns(rows, ["id", "side", "flowId", "counterparty"]),
-  rows.map(({ protocol }) => JSON.stringify(protocol)),
-  ...columns(rows, ["version", "status"]),
-  rows.map(({ failure }) => (failure === null ? null : JSON.stringify(failure))),
-  ...columns(rows, ["sent", "consumed", "timeoutMs", "expiresAt"]),
-];
-
-const messageColumns = (rows: readonly { readonly message: SessionMessage }[]): readonly unknown[][] => [
-  rows.map(({ message }) => message.session),
-  rows.map(({ message }) => message.from),
-  rows.map(({ message }) => message.sequence),
-  rows.map(({ message }) => encodeMessage(message)),
-];
-
-// --- Rows as PostgreSQL gives them ---
-
-interface FlowColumns {
-  readonly id: string;
-  readonly bundle: string;
-  readonly flow_name: string;
-  readonly me: string;
-  readonly group_id: string;
-  readonly origin: Uint8Array;
-  readonly seed: Uint8Array;
-  readonly status: FlowStatus;
-  readonly version: number;
-  readonly commit_id: string;
-  readonly kill: boolean;
-  readonly wake_at: number | null;
-  readonly waiting: readonly Waiting[];
-  readonly outcome: Uint8Array | null;
-  readonly created_at: number;
-  readonly updated_at: number;
-}
-
-const flowOf = (row: FlowColumns): FlowRow => ({
-  id: row.id,
-  bundle: row.bundle as SecureHash | "platform",
-  flowName: row.flow_name,
-  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id },
-  origin: decode(row.origin) as unknown as FlowOrigin,
-  seed: row.seed,
-  status: row.status,
-  version: row.version,
-  commitId: row.commit_id,
-  kill: row.kill,
-  wakeAt: row.wake_at,
-  waiting: row.waiting,
-  outcome: row.outcome === null ? null : (decode(row.outcome) as unknown as Outcome),
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-});
-
-const originBytes = ({ origin }: FlowRow): Uint8Array => encode(origin as unknown as Data);
-
-interface StepColumns {
-  readonly flow_id: string;
-  readonly path: string;
-  readonly kind: JournalRow["kind"];
-  readonly request_hash: Uint8Array;
-  readonly outcome: Uint8Array;
-  readonly activation: number;
-  readonly ordinal: number;
-  readonly at: number;
-}
-
-const stepOf = ({ path, kind, request_hash, outcome, activation, ordinal, at }: StepColumns): JournalRow => ({
-  path,
-  kind,
-  requestHash: request_hash,
-  outcome: decode(outcome) as unknown as Outcome,
-  activation,
-  ordinal,
-  at,
-});
-
-interface SessionColumns {
-  readonly id: string;
-  readonly side: SessionRow["side"];
-  readonly flow_id: string;
-  readonly counterparty: string;
-  readonly protocol: Protocol;
-  readonly version: number | null;
-  readonly status: SessionStatus;
-  readonly failure: Failure | null;
-  readonly sent: number;
-  readonly consumed: number;
-  readonly timeout_ms: number;
-  readonly expires_at: number;
-}
-
-const sessionOf = (row: SessionColumns): SessionRow => ({
-  id: row.id,
-  flowId: row.flow_id,
-  side: row.side,
-  counterparty: row.counterparty as X500Name,
-  protocol: row.protocol,
-  version: row.version,
-  status: row.status,
-  failure: row.failure,
-  sent: row.sent,
-  consumed: row.consumed,
-  timeoutMs: row.timeout_ms,
-  expiresAt: row.expires_at,
-});
-
-interface InboxColumns {
-  readonly message: Uint8Array;
-}
-
-const messageOf = ({ message }: InboxColumns): SessionMessage => decodeMessage(message);

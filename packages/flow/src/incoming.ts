@@ -1,32 +1,39 @@
 // What comes in for a flow: the steps that its fibers ask and how children end, messages that counterparties sent, and what
 // both sides say they have. Pure; changes the state it is given.
 
-import { BowlineError, type Env } from "@bowline/base";
-import type { Failure, FiberReport, Outcome, Syscall } from "@bowline/sdk";
+import { BowlineError, type Env, type Instant } from "@bowline/base";
+import type { Failure, FiberReport, Outcome, StepPath, Syscall } from "@bowline/sdk";
 import type { Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
-import { STEPS_MAX } from "./limits.ts";
+import { REQUEST_KEPT_BYTES_MAX, STEPS_MAX } from "./limits.ts";
 import { opposite } from "./messages.ts";
 import type { SessionMessage } from "./ports.ts";
-import { canonical, isBelow, requestOf } from "./rows.ts";
+import { canonical, isBelow, type Request, requestOf } from "./rows.ts";
 import { arrive, received, type SessionState } from "./sessions.ts";
 import { discard } from "./steps.ts";
 
 // --- Reports of fibers ---
 
 /** One fiber's news. */
-export function absorb(rules: Rules, state: FlowState, report: FiberReport, out: Effect[]): void {
+export function absorb(rules: Rules, state: FlowState, report: FiberReport, now: Instant, out: Effect[]): void {
   const fiber = state.fibers.get(report.fiber);
   if (fiber === undefined) return;
   // What a replay says was said before.
   if (state.caughtUp) {
     for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
   }
-  for (const { path, call } of report.syscalls) ask(rules, state, fiber, path, call);
+  for (const { path, call } of report.syscalls) ask(rules, state, { fiber, path, call, now });
   fiber.finished ??= report.finished;
   if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
 }
 
-function ask(rules: Rules, state: FlowState, fiber: FiberState, path: string, call: Syscall): void {
+interface Question {
+  readonly fiber: FiberState;
+  readonly path: StepPath;
+  readonly call: Syscall;
+  readonly now: Instant;
+}
+
+function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Question): void {
   const request = requestSafely(rules, call);
   const recorded = state.recorded.get(path);
   if (recorded !== undefined && (recorded.kind !== call.kind || !sameHash(recorded.requestHash, request.hash))) {
@@ -34,22 +41,26 @@ function ask(rules: Rules, state: FlowState, fiber: FiberState, path: string, ca
     state.parking ??= { type: "flow.nonDeterminism", message: `Run again, this flow asked otherwise at step ${path}: ${how}.` };
   }
   if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
-  state.journalBytes += request.size;
+  const { hash, bytes, refusal } = request;
+  state.journalBytes += bytes.length;
   state.asked.set(path, {
     path,
     fiber,
     call,
-    hash: request.hash,
-    size: request.size,
+    hash,
+    size: bytes.length,
+    request: bytes.length <= REQUEST_KEPT_BYTES_MAX ? bytes : null,
+    // A step that waited when its flow was taken over was asked before.
+    askedAt: state.row.waiting.find((waiting) => waiting.path === path)?.since ?? now,
     phase: recorded === undefined ? "new" : "recorded",
-    outcome: request.refusal,
+    outcome: refusal,
     until: undefined,
     attempts: 0,
   });
 }
 
 /** A call that canonical bytes cannot say fails its step; it fails the same way whenever it is replayed. */
-function requestSafely(rules: Rules, call: Syscall): { hash: Uint8Array; size: number; refusal: Outcome | undefined } {
+function requestSafely(rules: Rules, call: Syscall): Request & { readonly refusal: Outcome | undefined } {
   try {
     return { ...requestOf(call, rules.digest), refusal: undefined };
   } catch (cause) {

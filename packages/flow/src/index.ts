@@ -4,19 +4,19 @@ export { createMemoryFlowStore } from "./flow.memory.ts";
 export { createFlowStore } from "./flow.store.ts";
 export { wakeRecord } from "./messages.ts";
 export type {
-  Acknowledgement,
   CommitOutcome,
   Fibers,
   FlowDirectory,
+  FlowFilter,
+  FlowInspection,
+  FlowPage,
   FlowPersistence,
   FlowRow,
-  FlowSnapshot,
   FlowStart,
   FlowStatus,
   FlowStore,
   Responder,
   Services,
-  SessionMessage,
   StartOutcome,
   StepCommit,
   SyscallClass,

@@ -49,3 +49,7 @@ export const ACTIVATION_FLOWS_MAX = 64;
 export const GROUP_COMMITS_MAX = 64;
 /** How long a worker that stops waits for calls and commits in flight. */
 export const DRAIN_MS = 5_000;
+/** Canonical bytes of what a step asked, beyond which its journal row keeps their hash alone. */
+export const REQUEST_KEPT_BYTES_MAX = 8_192;
+/** Flows on one page of a list: `flow.filterInvalid` past it. */
+export const FLOWS_PAGE_MAX = 1_000;

@@ -30,6 +30,8 @@ export interface Waiting {
   readonly kind: Syscall["kind"];
   /** When a sleep ends. */
   readonly until: Instant | null;
+  /** When it was asked. Rows that are older than this member lack it. */
+  readonly since?: Instant;
 }
 
 /** The flow row: identity, status, deduplication and mutex in one. */
@@ -56,8 +58,8 @@ export interface FlowRow {
   readonly updatedAt: Instant;
 }
 
-/** One settled step. A committed row never changes. */
-export interface JournalRow {
+/** One settled step, as a replay needs it. A committed row never changes. */
+export interface RecordedStep {
   readonly path: StepPath;
   readonly kind: Syscall["kind"];
   /** SHA-256 of the canonical bytes of the syscall: the same step of a replay must ask the same. */
@@ -66,7 +68,15 @@ export interface JournalRow {
   /** Steps of one activation were settled together, in `ordinal` order: replay settles them so again. */
   readonly activation: number;
   readonly ordinal: number;
+  /** When it was asked, and when it was settled. */
+  readonly askedAt: Instant;
   readonly at: Instant;
+}
+
+/** A step with what it asked, for whoever reads the journal. */
+export interface JournalRow extends RecordedStep {
+  /** Canonical bytes of the syscall; null where they are many (`REQUEST_KEPT_BYTES_MAX`). */
+  readonly request: Uint8Array | null;
 }
 
 export type SessionStatus = "open" | "closed" | "failed";
@@ -121,10 +131,54 @@ export interface SessionMessage {
 /** All of a flow that a worker needs to run it. */
 export interface FlowSnapshot {
   readonly row: FlowRow;
-  readonly journal: readonly JournalRow[];
+  readonly journal: readonly RecordedStep[];
   readonly sessions: readonly SessionRow[];
   /** Arrived and not consumed, in order of session and sequence. */
   readonly inbox: readonly SessionMessage[];
+}
+
+/** All of a flow that an operator may want to see, running or over. */
+export interface FlowInspection {
+  readonly row: FlowRow;
+  /** In the order in which its steps were settled. */
+  readonly journal: readonly JournalRow[];
+  readonly sessions: readonly SessionRow[];
+  /** Messages that arrived and are not consumed, and messages that are not acknowledged. */
+  readonly inbox: number;
+  readonly outbox: number;
+  /** Why it is parked, or what keeps it from going on; null where nothing does. */
+  readonly lastError: FlowTrouble | null;
+  /** How often what fails now was tried. */
+  readonly attempts: number;
+}
+
+export interface FlowTrouble {
+  readonly type: string;
+  readonly message: string;
+  /** Of the author's code, where it was that code. */
+  readonly stack?: string;
+  /** The step that fails, where it is one. */
+  readonly step: StepPath | null;
+  readonly since: Instant;
+}
+
+export interface FlowFilter {
+  readonly status?: readonly FlowStatus[];
+  readonly flowName?: string;
+  /** Moments of the start, both included. */
+  readonly startedAfter?: Instant;
+  readonly startedBefore?: Instant;
+  /** At most so many: 1 to `FLOWS_PAGE_MAX`. */
+  readonly limit: number;
+  /** Where the page before ended. */
+  readonly after?: string;
+}
+
+/** In the order of their starts. */
+export interface FlowPage {
+  readonly rows: readonly FlowRow[];
+  /** What the next page is after; null where there is none. */
+  readonly next: string | null;
 }
 
 /** A message in an inbox, by who sent it. */
@@ -212,7 +266,9 @@ export interface FlowStore {
   /** A parked flow runs again from its last commit. False when it is not parked. The caller wakes it. */
   requestRetry(flowId: string, now: Instant): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
-  list(filter: { readonly status?: readonly FlowStatus[] }): Promise<readonly FlowRow[]>;
+  /** Throws `flow.filterInvalid`. */
+  list(filter: FlowFilter): Promise<FlowPage>;
+  inspect(flowId: string): Promise<FlowInspection | undefined>;
 }
 
 /** The persistence role as the engine sees it: the stores of all virtual nodes. Throws `unavailable` where a retry may help. */

@@ -8,7 +8,7 @@ import type { FlowIdentity, Outcome, StepPath, Syscall } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
 import { LEASE_MS } from "./limits.ts";
 import type { Digest } from "./messages.ts";
-import type { FlowOrigin, FlowRow, FlowStart, JournalRow, Responder, SessionMessage, SessionRow } from "./ports.ts";
+import type { FlowOrigin, FlowRow, FlowStart, RecordedStep, Responder, SessionMessage, SessionRow } from "./ports.ts";
 import { openedSession } from "./sessions.ts";
 
 // --- The first rows ---
@@ -90,15 +90,15 @@ export const startedRow = ({ row }: FlowStart): FlowRow => ({
 
 // --- The journal ---
 
-/** What a step asked, as bytes, with their hash. */
+/** What a step asked, as canonical bytes, with their hash. */
 export interface Request {
   readonly hash: Uint8Array;
-  readonly size: number;
+  readonly bytes: Uint8Array;
 }
 
 export function requestOf(call: Syscall, digest: Digest): Request {
   const bytes = encode(call as unknown as Data);
-  return { hash: digest(bytes), size: bytes.length };
+  return { hash: digest(bytes), bytes };
 }
 
 const encodedOutcomes = new WeakMap<Outcome, Uint8Array>();
@@ -122,8 +122,8 @@ export function encodeOutcome(outcome: Outcome): Uint8Array {
 }
 
 /** Rows that were settled together, oldest first, each group in its order. */
-export function replayGroups(rows: readonly JournalRow[]): JournalRow[][] {
-  const groups: JournalRow[][] = [];
+export function replayGroups(rows: readonly RecordedStep[]): RecordedStep[][] {
+  const groups: RecordedStep[][] = [];
   let activation: number | undefined;
   for (const row of [...rows].sort((a, b) => a.activation - b.activation || a.ordinal - b.ordinal)) {
     if (row.activation !== activation) groups.push([]);

@@ -1,6 +1,21 @@
-// The statements of the flow store. Each is prepared once per connection, and takes any number of rows as arrays.
+// The statements of the flow store, and its rows as PostgreSQL takes and gives them. Each statement is prepared once per
+// connection, and takes any number of rows as arrays.
 
-import type { Statement } from "@bowline/base";
+import { type Data, decode, encode, type SecureHash, type Statement, type X500Name } from "@bowline/base";
+import type { Failure, Outcome, Protocol } from "@bowline/sdk";
+import { decodeMessage, encodeMessage } from "./messages.ts";
+import type {
+  FlowOrigin,
+  FlowRow,
+  FlowStatus,
+  JournalRow,
+  RecordedStep,
+  SessionMessage,
+  SessionRow,
+  SessionStatus,
+  Waiting,
+} from "./ports.ts";
+import { encodeOutcome } from "./rows.ts";
 
 const FLOW =
   "id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, outcome, created_at, updated_at";
@@ -30,7 +45,7 @@ export const SQL = named({
 
   loadFlows: `SELECT ${FLOW} FROM flow WHERE id = ANY($1::text[])`,
   loadSteps: `
-    SELECT flow_id, path, kind, request_hash, outcome, activation, ordinal, at FROM flow_step
+    SELECT flow_id, path, kind, request_hash, outcome, activation, ordinal, asked_at, at FROM flow_step
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, activation, ordinal`,
   loadSessions: `
     SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at FROM flow_session
@@ -57,10 +72,10 @@ export const SQL = named({
       AND s.path > c.path || '.' COLLATE "C" AND s.path < c.path || '/' COLLATE "C"`,
 
   insertSteps: `
-    INSERT INTO flow_step (flow_id, path, kind, request_hash, outcome, activation, ordinal, at)
-    SELECT n.flow_id, n.path, n.kind, n.request_hash, n.outcome, n.activation, n.ordinal, n.at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::int[], $8::int[], $9::bigint[])
-      AS n(flow_id, commit_id, path, kind, request_hash, outcome, activation, ordinal, at)
+    INSERT INTO flow_step (flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
+    SELECT n.flow_id, n.path, n.kind, n.request_hash, n.request, n.outcome, n.activation, n.ordinal, n.asked_at, n.at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::int[], $9::int[], $10::bigint[], $11::bigint[])
+      AS n(flow_id, commit_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
     JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
     ON CONFLICT DO NOTHING`,
 
@@ -116,5 +131,154 @@ export const SQL = named({
     UPDATE flow SET status = 'RUNNING', outcome = NULL, version = version + 1, wake_at = $2 WHERE id = $1 AND status = 'PARKED' RETURNING id`,
 
   byClientRequest: `SELECT ${FLOW} FROM flow WHERE client_request_id = $1`,
-  list: `SELECT ${FLOW} FROM flow WHERE $1::text[] IS NULL OR status = ANY($1::text[]) ORDER BY created_at, id`,
+  list: `
+    SELECT ${FLOW} FROM flow
+    WHERE ($1::text[] IS NULL OR status = ANY($1::text[])) AND ($2::text IS NULL OR flow_name = $2)
+      AND ($3::bigint IS NULL OR created_at >= $3) AND ($4::bigint IS NULL OR created_at <= $4)
+      AND ($5::bigint IS NULL OR (created_at, id) > ($5, $6::text))
+    ORDER BY created_at, id LIMIT $7`,
+  readSteps: `
+    SELECT flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at FROM flow_step
+    WHERE flow_id = $1 ORDER BY activation, ordinal`,
+  countMessages: `
+    SELECT (SELECT count(*) FROM flow_inbox WHERE flow_id = $1)::int AS inbox,
+      (SELECT count(*) FROM flow_outbox o JOIN flow_session s ON o.session = s.id AND o.sender = s.side WHERE s.flow_id = $1)::int AS outbox`,
 });
+
+// --- Columns, as `unnest` takes them ---
+
+export const columns = <T, K extends keyof T>(rows: readonly T[], keys: readonly K[]): T[K][][] =>
+  keys.map((key) => rows.map((row) => row[key]));
+
+export const flowColumns = (rows: readonly FlowRow[]): readonly unknown[][] => [
+  ...columns(rows, ["id", "bundle", "flowName"]),
+  rows.map(({ identity }) => identity.me),
+  rows.map(({ identity }) => identity.groupId),
+  rows.map(requestIdOf),
+  rows.map(originBytes),
+  ...columns(rows, ["seed", "wakeAt", "createdAt"]),
+];
+
+export const stepColumns = (
+  rows: readonly (JournalRow & { readonly flowId: string; readonly commitId: string })[],
+): readonly unknown[][] => [
+  ...columns(rows, ["flowId", "commitId", "path", "kind", "requestHash", "request"]),
+  rows.map(({ outcome }) => encodeOutcome(outcome)),
+  ...columns(rows, ["activation", "ordinal", "askedAt", "at"]),
+];
+
+export const sessionColumns = (rows: readonly SessionRow[]): readonly unknown[][] => [
+  ...columns(rows, ["id", "side", "flowId", "counterparty"]),
+  rows.map(({ protocol }) => JSON.stringify(protocol)),
+  ...columns(rows, ["version", "status"]),
+  rows.map(({ failure }) => (failure === null ? null : JSON.stringify(failure))),
+  ...columns(rows, ["sent", "consumed", "timeoutMs", "expiresAt"]),
+];
+
+export const messageColumns = (rows: readonly { readonly message: SessionMessage }[]): readonly unknown[][] => [
+  rows.map(({ message }) => message.session),
+  rows.map(({ message }) => message.from),
+  rows.map(({ message }) => message.sequence),
+  rows.map(({ message }) => encodeMessage(message)),
+];
+
+// --- Rows as PostgreSQL gives them ---
+
+export interface FlowColumns {
+  readonly id: string;
+  readonly bundle: string;
+  readonly flow_name: string;
+  readonly me: string;
+  readonly group_id: string;
+  readonly origin: Uint8Array;
+  readonly seed: Uint8Array;
+  readonly status: FlowStatus;
+  readonly version: number;
+  readonly commit_id: string;
+  readonly kill: boolean;
+  readonly wake_at: number | null;
+  readonly waiting: readonly Waiting[];
+  readonly outcome: Uint8Array | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
+export const flowOf = (row: FlowColumns): FlowRow => ({
+  id: row.id,
+  bundle: row.bundle as SecureHash | "platform",
+  flowName: row.flow_name,
+  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id },
+  origin: decode(row.origin) as unknown as FlowOrigin,
+  seed: row.seed,
+  status: row.status,
+  version: row.version,
+  commitId: row.commit_id,
+  kill: row.kill,
+  wakeAt: row.wake_at,
+  waiting: row.waiting,
+  outcome: row.outcome === null ? null : (decode(row.outcome) as unknown as Outcome),
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+export const requestIdOf = ({ origin }: FlowRow): string | null => (origin.kind === "client" ? origin.clientRequestId : null);
+const originBytes = ({ origin }: FlowRow): Uint8Array => encode(origin as unknown as Data);
+
+export interface StepColumns {
+  readonly flow_id: string;
+  readonly path: string;
+  readonly kind: JournalRow["kind"];
+  readonly request_hash: Uint8Array;
+  readonly outcome: Uint8Array;
+  readonly activation: number;
+  readonly ordinal: number;
+  readonly asked_at: number | null;
+  readonly at: number;
+}
+
+export const stepOf = ({ path, kind, request_hash, outcome, activation, ordinal, asked_at, at }: StepColumns): RecordedStep => ({
+  path,
+  kind,
+  requestHash: request_hash,
+  outcome: decode(outcome) as unknown as Outcome,
+  activation,
+  ordinal,
+  askedAt: asked_at ?? at,
+  at,
+});
+
+export interface SessionColumns {
+  readonly id: string;
+  readonly side: SessionRow["side"];
+  readonly flow_id: string;
+  readonly counterparty: string;
+  readonly protocol: Protocol;
+  readonly version: number | null;
+  readonly status: SessionStatus;
+  readonly failure: Failure | null;
+  readonly sent: number;
+  readonly consumed: number;
+  readonly timeout_ms: number;
+  readonly expires_at: number;
+}
+
+export const sessionOf = (row: SessionColumns): SessionRow => ({
+  id: row.id,
+  flowId: row.flow_id,
+  side: row.side,
+  counterparty: row.counterparty as X500Name,
+  protocol: row.protocol,
+  version: row.version,
+  status: row.status,
+  failure: row.failure,
+  sent: row.sent,
+  consumed: row.consumed,
+  timeoutMs: row.timeout_ms,
+  expiresAt: row.expires_at,
+});
+
+export interface InboxColumns {
+  readonly message: Uint8Array;
+}
+
+export const messageOf = ({ message }: InboxColumns): SessionMessage => decodeMessage(message);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { BowlineError, type Data, parseName, unavailable } from "@bowline/base";
 import { RESEND_FIRST_MS } from "./limits.ts";
-import type { FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
+import type { FlowFilter, FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
 import { clientStart, responderStart } from "./rows.ts";
 
 /** An empty store. Its vault takes any write but these: `{ refuse: code }` is refused so, `{ down: true }` finds the world down. */
@@ -77,7 +77,10 @@ function starts(open: OpenFlowStore): void {
     assert.deepEqual(row.origin, client("1").row.origin);
     assert.deepEqual(row.identity, { flowId: "1", me: ALICE, groupId: GROUP });
     assert.deepEqual([...row.seed], [...CLIENT.seed]);
-    assert.deepEqual(snapshot.journal, commit.journal);
+    assert.deepEqual(
+      snapshot.journal,
+      commit.journal.map(({ request: _, ...recorded }) => recorded),
+    );
     assert.deepEqual(snapshot.sessions, commit.sessions);
     assert.deepEqual(snapshot.inbox, commit.inboxAdded);
     const other = await only(store, "2");
@@ -286,17 +289,71 @@ function operators(open: OpenFlowStore): void {
     const { store } = await open(t);
     await store.start([clientStart({ ...CLIENT, id: "later", clientRequestId: "l", now: NOW + 1 }), client("1")]);
     await store.commit([step("1", { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null })]);
-    assert.deepEqual(
-      (await store.list({})).map(({ id }) => id),
-      ["1", "later"],
+    assert.deepEqual(await listed(store, {}), ["1", "later"]);
+    assert.deepEqual(await listed(store, { status: ["COMPLETED"] }), ["1"]);
+    assert.deepEqual(await listed(store, { status: ["KILLED"] }), []);
+    assert.deepEqual(await listed(store, { status: ["COMPLETED", "START_REQUESTED"] }), ["1", "later"]);
+  });
+
+  test("flows are listed by name and by the time of their start", async (t) => {
+    const { store } = await open(t);
+    const starts = [0, 10, 20].map((after) =>
+      clientStart({ ...CLIENT, id: `${after}`, clientRequestId: `${after}`, flowName: `Flow${after % 20}`, now: NOW + after }),
     );
-    assert.deepEqual(
-      (await store.list({ status: ["COMPLETED"] })).map(({ id }) => id),
-      ["1"],
-    );
-    assert.deepEqual(await store.list({ status: ["KILLED"] }), []);
+    await store.start(starts);
+    assert.deepEqual(await listed(store, { flowName: "Flow0" }), ["0", "20"]);
+    assert.deepEqual(await listed(store, { flowName: "Flow" }), []);
+    assert.deepEqual(await listed(store, { startedAfter: NOW + 10 }), ["10", "20"]);
+    assert.deepEqual(await listed(store, { startedBefore: NOW + 10 }), ["0", "10"]);
+    assert.deepEqual(await listed(store, { startedAfter: NOW + 1, startedBefore: NOW + 19 }), ["10"]);
+  });
+
+  test("pages follow one another without gap or repetition, though flows start at one moment and start meanwhile", async (t) => {
+    const { store } = await open(t);
+    await store.start(["a", "b", "c", "d", "e"].map(client));
+    const seen: string[] = [];
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await store.list({ limit: 2, ...(after === undefined ? {} : { after }) });
+      assert.ok(page.rows.length <= 2);
+      seen.push(...page.rows.map(({ id }) => id));
+      after = page.next;
+      if (seen.length === 2) await store.start([client("bb")]);
+    }
+    assert.deepEqual(seen, ["a", "b", "bb", "c", "d", "e"]);
+    for (const wrong of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { limit: 1, after: "nonsense" }]) {
+      await assert.rejects(
+        store.list(wrong).then(() => undefined),
+        { code: "flow.filterInvalid" },
+      );
+    }
+  });
+
+  test("an operator sees every step with what it asked, the sessions, and what waits to come and go", async (t) => {
+    const { store } = await open(t);
+    assert.equal(await store.inspect("1"), undefined);
+    await store.start([client("1"), client("2")]);
+    const commit = full("1");
+    await store.commit([commit, full("2")]);
+    const seen = await store.inspect("1");
+    assert.deepEqual(seen, {
+      row: (await only(store, "1")).row,
+      journal: commit.journal,
+      sessions: commit.sessions,
+      inbox: 2,
+      outbox: 3,
+      lastError: null,
+      attempts: 0,
+    });
+    const failure = { type: "flow.nonDeterminism", message: "Why." };
+    await store.commit([
+      step("1", { at: NOW + 9, expectedVersion: 1, commitId: "parks", status: "PARKED", outcome: { error: failure }, wakeAt: null }),
+    ]);
+    assert.deepEqual((await store.inspect("1"))?.lastError, { ...failure, step: null, since: NOW + 9 });
   });
 }
+
+const listed = async (store: FlowStore, filter: Omit<FlowFilter, "limit">): Promise<readonly string[]> =>
+  (await store.list({ ...filter, limit: 100 })).rows.map(({ id }) => id);
 
 // --- Rows ---
 
@@ -364,10 +421,12 @@ const journalRow = (path: string, ordinal: number): JournalRow => ({
   path,
   kind: "service",
   requestHash: Uint8Array.from([1, 2, ordinal]),
+  request: ordinal % 2 === 0 ? Uint8Array.from([3, ordinal]) : null,
   outcome:
     ordinal % 2 === 0 ? { ok: { at: path, bytes: Uint8Array.from([255]) } } : { error: { type: "t", message: path, details: { a: "b" } } },
   activation: 1,
   ordinal,
+  askedAt: NOW - 1,
   at: NOW,
 });
 

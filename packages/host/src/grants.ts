@@ -23,7 +23,7 @@ export const GRANTS = {
       "certificates",
       "certificate",
     ],
-    persistence: ["startFlow", "flowStatus", "flowStatuses", "read"],
+    persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read"],
     crypto: ["releaseTls"],
   },
   flow: {

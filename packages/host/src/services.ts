@@ -3,7 +3,7 @@
 // stamped by the transport, never said by the caller. All values are plain data.
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
-import type { FlowPersistence, FlowRow, FlowStatus } from "@bowline/flow";
+import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
 import type { CpkIdentity, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
 import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
@@ -51,14 +51,36 @@ export interface StartFlowRequest {
   readonly input: Data;
 }
 
+/** `row` is the flow as it is then; null where there is no such flow. */
+export interface FlowRequestOutcome {
+  readonly done: boolean;
+  readonly row: FlowRow | null;
+}
+
 /** Owns the vaults. What the engine needs of it is the engine's to say. */
 export interface PersistenceService extends FlowPersistence {
   /** Wakes the flow role over the bus when the row is new. */
   startFlow(request: StartFlowRequest): Promise<{ readonly kind: "started" | "known" | "conflict"; readonly row: FlowRow }>;
   read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
-  /** With `waitMs` the answer comes as soon as the flow is over, and after that time in any case. */
-  flowStatus(request: { readonly vnode: ShortHash; readonly clientRequestId: string; readonly waitMs?: number }): Promise<FlowRow | null>;
-  flowStatuses(request: { readonly vnode: ShortHash; readonly status: readonly FlowStatus[] | null }): Promise<readonly FlowRow[]>;
+  /**
+   * With `waitMs` the answer comes as soon as the flow is over, with `afterVersion` too as soon as its row has a higher
+   * version, and after that time in any case.
+   */
+  flowStatus(request: {
+    readonly vnode: ShortHash;
+    readonly clientRequestId: string;
+    readonly waitMs?: number;
+    readonly afterVersion?: number;
+  }): Promise<FlowRow | null>;
+  flowStatuses(request: { readonly vnode: ShortHash } & FlowFilter): Promise<FlowPage>;
+  /** Null where there is no such flow. */
+  flowInspect(
+    request: { readonly vnode: ShortHash } & ({ readonly clientRequestId: string } | { readonly flowId: string }),
+  ): Promise<FlowInspection | null>;
+  /** Ends the flow, and its sessions with an error, at once: whatever it waits for, and parked too. Not done to one that is over. */
+  flowKill(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
+  /** A parked flow runs again from its last commit. Not done to one that is not parked. */
+  flowRetry(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
 }
 
 export interface VerificationService {

@@ -10,6 +10,9 @@ import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
 import { requireVirtualNode } from "./input.ts";
 
+/** The original lists all flows in one answer; they are read in pages. */
+const FLOWS_AT_ONCE = 1_000;
+
 type FlowOperations = "startFlow" | "listFlows" | "getFlow" | "getFlowResult" | "listFlowClasses" | "listVaultStates";
 
 export function flowAnswers(shell: RestShell): Pick<Answers, FlowOperations> {
@@ -21,8 +24,14 @@ export function flowAnswers(shell: RestShell): Pick<Answers, FlowOperations> {
     },
     async listFlows({ params, query }) {
       const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
-      const status = query.status === undefined ? null : rowStatuses(query.status);
-      const rows = await persistence.flowStatuses({ vnode: node.holdingIdentity.shortHash, status });
+      const filter = query.status === undefined ? {} : { status: rowStatuses(query.status) };
+      const rows: FlowRow[] = [];
+      for (let after: string | null | undefined; after !== null; ) {
+        const from = after === undefined ? {} : { after };
+        const page = await persistence.flowStatuses({ vnode: node.holdingIdentity.shortHash, ...filter, limit: FLOWS_AT_ONCE, ...from });
+        rows.push(...page.rows);
+        after = page.next;
+      }
       return { body: { flowStatusResponses: rows.map((row) => statusBody(row, node)) } };
     },
     async getFlow({ params }) {

@@ -445,7 +445,10 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
       return { kind: same ? "known" : "conflict", row: there };
     },
     flowStatus: async ({ clientRequestId }) => rows.get(clientRequestId) ?? null,
-    flowStatuses: async ({ status }) => [...rows.values()].filter((row) => status === null || status.includes(row.status)),
+    flowStatuses: async ({ status }) => ({ rows: [...rows.values()].filter((row) => status?.includes(row.status) !== false), next: null }),
+    flowInspect: unused,
+    flowKill: unused,
+    flowRetry: unused,
     load: unused,
     commit: unused,
     acknowledge: unused,

@@ -24,7 +24,7 @@ import { type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
-import type { PersistenceService } from "../services.ts";
+import type { FlowRequestOutcome, PersistenceService } from "../services.ts";
 
 /** One writer in flight, and readers beside it. */
 const CONNECTIONS_PER_VAULT_MAX = 3;
@@ -60,7 +60,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const vaults = createVaults(databases, states);
-  const endings = createEndings(clock);
+  const changes = createChanges(clock);
   const service: Answering<PersistenceService> = {
     async startFlow(request) {
       const { vnode, ...flow } = request;
@@ -72,7 +72,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     load: async ({ vnode, flowIds }) => (await vaults.of(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {
       const outcome = await (await vaults.of(vnode)).commit(commit);
-      if (outcome.kind === "committed" && commit.outcome !== null) endings.over(commit.flowId);
+      if (outcome.kind === "committed") changes.committed(commit.flowId, commit.expectedVersion + 1, commit.outcome !== null);
       return outcome;
     },
     async acknowledge({ vnode, acknowledgements }) {
@@ -81,15 +81,34 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     },
     due: createSweep(options, vaults),
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
-    async flowStatus({ vnode, clientRequestId, waitMs }) {
+    async flowStatus({ vnode, clientRequestId, waitMs, afterVersion }) {
       const { flows } = await vaults.of(vnode);
       const row = await flows.byClientRequest(clientRequestId);
-      if (row === undefined || isOver(row) || waitMs === undefined) return row ?? null;
-      await endings.wait(row.id, waitMs, async () => isOver(await flows.byClientRequest(clientRequestId)));
+      if (row === undefined || waitMs === undefined || isNews(row, afterVersion)) return row ?? null;
+      await changes.wait(row.id, { waitMs, afterVersion }, async () => isNews(await flows.byClientRequest(clientRequestId), afterVersion));
       return (await flows.byClientRequest(clientRequestId)) ?? null;
     },
-    flowStatuses: async ({ vnode, status }) => (await vaults.of(vnode)).flows.list(status === null ? {} : { status }),
+    async flowStatuses({ vnode, ...filter }) {
+      return (await vaults.of(vnode)).flows.list(filter);
+    },
+    async flowInspect({ vnode, ...flow }) {
+      const { flows } = await vaults.of(vnode);
+      const flowId = "flowId" in flow ? flow.flowId : (await flows.byClientRequest(flow.clientRequestId))?.id;
+      return (flowId === undefined ? undefined : await flows.inspect(flowId)) ?? null;
+    },
+    flowKill: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestKill(flowId, clock.now())),
+    flowRetry: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now())),
   };
+
+  /** What an operator asks of a flow takes effect when its worker looks, and a worker is told to. */
+  async function request(vnode: ShortHash, flowId: string, ask: (flows: FlowStore) => Promise<boolean>): Promise<FlowRequestOutcome> {
+    const { flows } = await vaults.of(vnode);
+    const done = await ask(flows);
+    if (done) await bus.publish([wakeRecord(vnode, { id: flowId })]);
+    const [found] = await flows.load([flowId]);
+    return { done, row: found?.row ?? null };
+  }
+
   return { service, close: () => databases.close() };
 }
 
@@ -157,7 +176,14 @@ async function inherit(flows: FlowStore, leaseUntil: number, limit: number): Pro
   return found;
 }
 
-const isOver = (row: FlowRow | undefined): boolean => row === undefined || row.outcome !== null || row.status === "KILLED";
+const isOver = ({ outcome, status }: FlowRow): boolean => outcome !== null || status === "KILLED";
+
+/** Whether who waits has something to see: an end, or a version above the one that it knows, or that nothing more can come. */
+function isNews(row: FlowRow | undefined, afterVersion: number | undefined): boolean {
+  if (row === undefined) return true;
+  if (afterVersion === undefined) return isOver(row);
+  return row.version > afterVersion || (isOver(row) && row.status !== "PARKED");
+}
 
 /** A random UUID (RFC 9562 §5.4) from 16 random bytes. */
 function flowIdOf(bytes: Uint8Array): string {
@@ -171,34 +197,40 @@ function flowIdOf(bytes: Uint8Array): string {
 const LOOK_FIRST_MS = 250;
 const LOOK_MAX_MS = 2_000;
 
-/**
- * Who waits for a flow to end. Endings that this process commits are told at once; those of other processes are found by
- * looking again, ever less often.
- */
-interface Endings {
-  over(flowId: string): void;
-  /** Resolves when the flow is over, or after `waitMs`. */
-  wait(flowId: string, waitMs: number, isOver: () => Promise<boolean>): Promise<void>;
+/** What a waiter waits for: the end, or a version above one. */
+interface Wanted {
+  readonly waitMs: number;
+  readonly afterVersion: number | undefined;
 }
 
-function createEndings(clock: Clock): Endings {
-  const waiting = new Map<string, Set<() => void>>();
+/**
+ * Who waits for a flow to change. What this process commits is told at once; what other processes commit is found by
+ * looking again, ever less often.
+ */
+interface Changes {
+  committed(flowId: string, version: number, over: boolean): void;
+  /** Resolves when it is there, or after `waitMs`. */
+  wait(flowId: string, wanted: Wanted, isThere: () => Promise<boolean>): Promise<void>;
+}
+
+function createChanges(clock: Clock): Changes {
+  const waiting = new Map<string, Set<(version: number, over: boolean) => void>>();
   return {
-    over(flowId) {
-      for (const resume of waiting.get(flowId) ?? []) resume();
+    committed(flowId, version, over) {
+      for (const tell of waiting.get(flowId) ?? []) tell(version, over);
     },
-    async wait(flowId, waitMs, isOver) {
+    async wait(flowId, { waitMs, afterVersion }, isThere) {
       const giveUpAt = clock.now() + waitMs;
       for (let pause = LOOK_FIRST_MS; clock.now() < giveUpAt; pause = Math.min(pause * 2, LOOK_MAX_MS)) {
-        const told = listen(flowId, Math.min(pause, giveUpAt - clock.now()));
-        // Looked at after the wait is set up: an ending in between is not missed.
-        if ((await isOver()) || (await told)) return;
+        const told = listen(flowId, afterVersion, Math.min(pause, giveUpAt - clock.now()));
+        // Looked at after the wait is set up: a change in between is not missed.
+        if ((await isThere()) || (await told)) return;
       }
     },
   };
 
   /** True when it was told, false when the time was up. */
-  function listen(flowId: string, durationMs: number): Promise<boolean> {
+  function listen(flowId: string, afterVersion: number | undefined, durationMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const waiters = waiting.get(flowId) ?? new Set();
       const end = (told: boolean) => {
@@ -207,7 +239,9 @@ function createEndings(clock: Clock): Endings {
         if (waiters.size === 0) waiting.delete(flowId);
         resolve(told);
       };
-      const tell = () => end(true);
+      const tell = (version: number, over: boolean) => {
+        if (over || (afterVersion !== undefined && version > afterVersion)) end(true);
+      };
       const cancel = clock.after(durationMs, () => end(false));
       waiting.set(flowId, waiters.add(tell));
     });

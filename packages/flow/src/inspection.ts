@@ -1,0 +1,32 @@
+// What an operator sees of flows: which there are, page by page, and what holds one of them up. Pure.
+
+import { badRequest, type Instant } from "@bowline/base";
+import { FLOWS_PAGE_MAX } from "./limits.ts";
+import type { FlowFilter, FlowInspection, FlowPage, FlowRow } from "./ports.ts";
+
+/** Where a page begins: after the flow that the page before ended with. Throws `flow.filterInvalid`. */
+export function pageStart({ limit, after }: FlowFilter): { readonly createdAt: Instant; readonly id: string } | undefined {
+  if (!Number.isInteger(limit) || limit < 1 || limit > FLOWS_PAGE_MAX) {
+    throw badRequest("flow.filterInvalid", `A page has 1 to ${FLOWS_PAGE_MAX} flows.`, { field: "limit" });
+  }
+  if (after === undefined) return undefined;
+  const [, createdAt, id] = /^(\d{1,15})-(.{1,256})$/.exec(after) ?? [];
+  if (createdAt === undefined || id === undefined) {
+    throw badRequest("flow.filterInvalid", "A page begins after what the page before called its next.", { field: "after" });
+  }
+  return { createdAt: Number(createdAt), id };
+}
+
+/** From one row more than the page has, where there are more. */
+export function pageOf(found: readonly FlowRow[], limit: number): FlowPage {
+  const rows = found.slice(0, limit);
+  const last = rows.at(-1);
+  return { rows, next: found.length > limit && last !== undefined ? `${last.createdAt}-${last.id}` : null };
+}
+
+/** Why a flow is parked. */
+export function troubleOf({ status, outcome, updatedAt }: FlowRow): Pick<FlowInspection, "lastError" | "attempts"> {
+  if (status !== "PARKED" || outcome === null || !("error" in outcome)) return { lastError: null, attempts: 0 };
+  const { type, message } = outcome.error;
+  return { lastError: { type, message, step: null, since: updatedAt }, attempts: 1 };
+}
