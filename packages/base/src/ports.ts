@@ -40,21 +40,25 @@ export interface BusRecord {
 /** What a subscriber does. Offsets are committed after `records` resolves; a rejection redelivers the batch after a back-off. */
 export interface BusConsumer {
   records(batch: readonly BusRecord[]): Promise<void>;
-  /** The partitions are gone: finish the commit in flight and drop what is in memory. */
-  revoked?(): Promise<void>;
+  /** These keys are this subscriber's from now on. Whoever had them before may have died in the middle of something. */
+  assigned?(keys: (key: string) => boolean): void;
+  /** These keys go to another: finish the commit in flight and drop what is in memory. They go when this resolves. */
+  revoked?(keys: (key: string) => boolean): Promise<void>;
 }
 
 export interface Subscription {
+  /** Whether records of this key come here. It may have changed by the time the answer is used. */
+  owns(key: string): boolean;
   close(): Promise<void>;
 }
 
 /**
  * Carries messages, at least once, ordered per key. It may repeat and delay; whoever must not lose anything has an outbox.
- * Each record goes to one subscriber of each group.
+ * Each record goes to one subscriber of each group that takes its topic; a key has the same subscriber in all topics of a group.
  */
 export interface Bus {
   publish(records: readonly BusRecord[]): Promise<void>;
-  subscribe(topic: string, group: string, consumer: BusConsumer): Promise<Subscription>;
+  subscribe(topics: readonly string[], group: string, consumer: BusConsumer): Promise<Subscription>;
   close(): Promise<void>;
 }
 

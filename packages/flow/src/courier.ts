@@ -2,7 +2,7 @@
 // ride on, and news for outboxes. All of it may be lost: outboxes send again.
 
 import type { Clock, Log, ShortHash } from "@bowline/base";
-import { BowlineError, type Bus } from "@bowline/base";
+import { BowlineError, type Bus, type BusRecord } from "@bowline/base";
 import { ACKNOWLEDGE_MS } from "./limits.ts";
 import { type Digest, sessionRecord } from "./messages.ts";
 import type { Acknowledgement, FlowPersistence, SessionMessage } from "./ports.ts";
@@ -36,6 +36,11 @@ export class Courier {
       const owed = this.#owed.get(keyOf(message));
       if (owed !== undefined && owed.acknowledged <= message.acknowledged) this.#owed.delete(keyOf(message));
     }
+  }
+
+  /** For flows that others run: who does not hear it finds the flow when its lease runs out. */
+  wake(records: readonly BusRecord[]): void {
+    void this.#track("wake-ups not published", () => this.#world.bus.publish(records));
   }
 
   owe(message: SessionMessage): void {

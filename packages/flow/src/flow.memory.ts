@@ -63,6 +63,7 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
     load: async (flowIds) => flowIds.flatMap((flowId) => snapshotOf(tables, flowId) ?? []),
     commit: async (commits) => commits.map((commit) => applyCommit(tables, commit, options)),
     due: async (now, leaseUntil, limit) => lease(tables, now, leaseUntil, limit),
+    dueBefore: async (until) => [...flows.values()].filter(({ wakeAt }) => wakeAt !== null && wakeAt <= until).map(({ id }) => id),
     unacknowledged: async (now, limit) => resend(tables, now, limit),
     async acknowledge(acknowledgements) {
       for (const acknowledgement of acknowledgements) acknowledge(tables, acknowledgement);

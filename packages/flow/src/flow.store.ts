@@ -57,6 +57,11 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
       return rows.map(({ id }) => id);
     },
 
+    async dueBefore(until) {
+      const rows = await database.sql.query<{ id: string }>(SQL.dueBefore, [until]);
+      return rows.map(({ id }) => id);
+    },
+
     async unacknowledged(now, limit) {
       const rows = await database.transaction((sql) => {
         void sql.query(SQL.expire, [now]);

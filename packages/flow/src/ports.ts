@@ -254,6 +254,8 @@ export interface FlowStore {
   commit(commits: readonly StepCommit[]): Promise<readonly CommitOutcome[]>;
   /** Unfinished flows whose `wakeAt` is at or before `now`, oldest first; each is handed to one caller by moving its `wakeAt` to `leaseUntil`. */
   due(now: Instant, leaseUntil: Instant, limit: number): Promise<readonly string[]>;
+  /** All unfinished flows whose `wakeAt` is at or before `until`; nothing is changed. */
+  dueBefore(until: Instant): Promise<readonly string[]>;
   /**
    * Messages not acknowledged whose time to be sent again has come, oldest first. Each is marked as sent at `now`, so
    * that it comes again after twice as long; those past their expiry are deleted instead.
@@ -282,6 +284,8 @@ export interface FlowPersistence {
     readonly flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[];
     readonly messages: readonly SessionMessage[];
   }>;
+  /** Over all virtual nodes: flows that are due, or run under a lease that ends by then, or sleep until then. */
+  dueBefore(request: { readonly until: Instant }): Promise<readonly { readonly vnode: ShortHash; readonly flowId: string }[]>;
 }
 
 /** Who answers a protocol on a virtual node: a flow of its CPI, or of the platform. */

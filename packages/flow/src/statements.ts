@@ -116,6 +116,8 @@ export const SQL = named({
       SELECT id FROM flow WHERE wake_at <= $1 ORDER BY wake_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) AS d WHERE flow.id = d.id RETURNING flow.id`,
 
+  dueBefore: `SELECT id FROM flow WHERE wake_at <= $1 ORDER BY wake_at`,
+
   expire: `DELETE FROM flow_outbox WHERE resend_at <= $1 AND expires_at <= $1`,
 
   resend: `

@@ -236,6 +236,8 @@ function timers(open: OpenFlowStore): void {
     await store.start([client("1"), client("2"), client("3")]);
     await store.commit([step("1", { wakeAt: NOW + 30 }), step("2", { wakeAt: NOW + 10 }), step("3", { wakeAt: null })]);
     assert.deepEqual(await store.due(NOW + 9, NOW + 100, 10), []);
+    assert.deepEqual([await store.dueBefore(NOW + 9), await store.dueBefore(NOW + 10)], [[], ["2"]]);
+    assert.deepEqual([...(await store.dueBefore(NOW + 30))].sort(), ["1", "2"], "whoever looks changes nothing");
     assert.deepEqual(await store.due(NOW + 30, NOW + 100, 1), ["2"]);
     assert.deepEqual(await store.due(NOW + 30, NOW + 100, 10), ["1"]);
     assert.deepEqual(await store.due(NOW + 99, NOW + 200, 10), []);

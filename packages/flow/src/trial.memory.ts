@@ -132,7 +132,9 @@ export class Trial {
   }
 
   /** A worker and the way to kill it. */
-  async worker(id = "w"): Promise<{ readonly worker: FlowWorker; crash(): void }> {
+  async worker(
+    id = "w",
+  ): Promise<{ readonly worker: FlowWorker; crash(): void; takeAll(how?: { readonly heard: boolean }): Promise<void> }> {
     let alive = true;
     const isAlive = (): boolean => alive;
     const mine = new Set<BusConsumer>();
@@ -141,9 +143,9 @@ export class Trial {
         if (alive) await this.#bus.publish(records);
         if (alive) this.published.push(...records);
       },
-      subscribe: (topic, group, consumer) => {
+      subscribe: (topics, group, consumer) => {
         mine.add(consumer);
-        return this.#bus.subscribe(topic, group, consumer);
+        return this.#bus.subscribe(topics, group, consumer);
       },
       close: async () => {},
     };
@@ -175,6 +177,10 @@ export class Trial {
       crash: () => {
         alive = false;
         for (const consumer of mine) this.#bus.leave(consumer);
+      },
+      /** Every key is this worker's from now on; those who had them let go of them first, if they hear of it. */
+      takeAll: async ({ heard } = { heard: true }) => {
+        for (const consumer of mine) await this.#bus.giveAll(consumer, heard);
       },
     };
   }
@@ -328,6 +334,13 @@ export class Trial {
         }
         return this.#answerTo(isAlive, { flows, messages });
       },
+      dueBefore: async ({ until }) => {
+        if (!isAlive()) return never();
+        const flows = [];
+        for (const [vnode, each] of Object.entries(this.stores))
+          for (const flowId of await each.dueBefore(until)) flows.push({ vnode: vnode as ShortHash, flowId });
+        return this.#answerTo(isAlive, flows);
+      },
     };
   }
 
@@ -375,7 +388,9 @@ class TrialBus implements Bus {
   readonly #clock: Clock;
   readonly #faults: () => Faults;
   readonly #chance: () => number;
-  #subscribers: { readonly topic: string; readonly consumer: BusConsumer }[] = [];
+  /** Without one, any subscriber gets any record. */
+  #owner: BusConsumer | undefined;
+  #subscribers: { readonly topics: readonly string[]; readonly consumer: BusConsumer }[] = [];
 
   constructor(clock: Clock, faults: () => Faults, chance: () => number) {
     this.#clock = clock;
@@ -391,10 +406,16 @@ class TrialBus implements Bus {
     }
   }
 
-  async subscribe(topic: string, _group: string, consumer: BusConsumer) {
-    const subscriber = { topic, consumer };
+  async subscribe(topics: readonly string[], _group: string, consumer: BusConsumer) {
+    const subscriber = { topics, consumer };
     this.#subscribers.push(subscriber);
-    return { close: async () => this.leave(consumer) };
+    return { owns: () => (this.#owner ?? consumer) === consumer, close: async () => this.leave(consumer) };
+  }
+
+  async giveAll(owner: BusConsumer, heard: boolean): Promise<void> {
+    this.#owner = owner;
+    for (const { consumer } of this.#subscribers) if (heard && consumer !== owner) await consumer.revoked?.(() => true);
+    owner.assigned?.(() => true);
   }
 
   leave(consumer: BusConsumer): void {
@@ -406,7 +427,9 @@ class TrialBus implements Bus {
   #deliver(record: BusRecord): void {
     const { delayMs } = this.#faults();
     this.#clock.after(delayMs === 0 ? 0 : Math.floor(this.#chance() * delayMs), () => {
-      const readers = this.#subscribers.filter(({ topic }) => topic === record.topic);
+      const readers = this.#subscribers.filter(
+        ({ topics, consumer }) => topics.includes(record.topic) && (this.#owner ?? consumer) === consumer,
+      );
       // Any of them: an owner that changes all the time is the hardest case for the fence.
       const reader = readers[delayMs === 0 ? record.key.length % Math.max(1, readers.length) : Math.floor(this.#chance() * readers.length)];
       void reader?.consumer.records([record]);

@@ -187,6 +187,63 @@ describe("time, chance and faults", () => {
     assert.equal(outcome.ok[2], (steps[2] as Uint8Array).join());
   });
 
+  test("with a dead worker's keys come its flows, long before their leases run out", async () => {
+    const Steps = flow({
+      name: "Steps",
+      startable: true,
+      input: Type.Object({}),
+      async call(ctx) {
+        for (let step = 0; step < 4; step++) await ctx.syscall(service("mark.note", step));
+        return "done";
+      },
+    });
+    const trial = new Trial({ cordapp: app(Steps) });
+    const first = await trial.worker("first");
+    const second = await trial.worker("second");
+    await first.takeAll();
+    trial.onCommit = (count) => count === 2 && first.crash();
+    const flowId = await trial.start("Steps", {});
+    await trial.run(1_000);
+    assert.equal((await trial.row(flowId)).status, "RUNNING", "nobody else knows of it");
+    await second.takeAll();
+    await trial.run(1_000);
+    const row = await trial.row(flowId);
+    assert.deepEqual([row.status, row.outcome], ["COMPLETED", { ok: "done" }]);
+    assert.deepEqual(new Set(trial.calls.map(({ request }) => request)), new Set([0, 1, 2, 3]));
+  });
+
+  test("a worker that gives its keys away ends the commit in flight, and leaves the rest to the next owner", async () => {
+    const trial = new Trial({ cordapp: app(Ping, Pong) });
+    const first = await trial.worker("first");
+    const second = await trial.worker("second");
+    await first.takeAll();
+    const flowId = await trial.start("Ping", { rounds: 30 });
+    await trial.until(() => trial.commits >= 6);
+    await second.takeAll();
+    const loads = trial.loads;
+    const row = await trial.finished(flowId);
+    assert.deepEqual(row.outcome, { ok: Array.from({ length: 30 }, (_, index) => (index + 1) * 10 + 2) });
+    assert.ok(trial.loads - loads <= 4, `${trial.loads - loads} loads: each flow is loaded once, by its new owner`);
+    assert.equal(trial.published.length - new Set(trial.published).size, 0);
+  });
+
+  test("an owner that was overtaken stops silently at the fence", async () => {
+    const trial = new Trial({ cordapp: app(Ping, Pong) });
+    const first = await trial.worker("first");
+    const second = await trial.worker("second");
+    await first.takeAll();
+    const asleep = trial.start("Ping", { rounds: 8 });
+    await trial.until(() => trial.commits >= 4);
+    // As after a pause: the first has heard of nothing, and still believes that it runs these flows.
+    await second.takeAll({ heard: false });
+    const row = await trial.finished(await asleep);
+    assert.equal(row.status, "COMPLETED");
+    assert.deepEqual(
+      trial.logs.filter(({ level }) => level === "error" || level === "warn"),
+      [],
+    );
+  });
+
   test("a flow that is taken over while it waits for an answer does not ask its counterparty again", async () => {
     const asks = flow({
       name: "Asks",

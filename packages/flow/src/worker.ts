@@ -19,6 +19,7 @@ import {
   SESSION_TOPIC,
   WAKE_TOPIC,
   type Wake,
+  wakeRecord,
 } from "./messages.ts";
 import type {
   Fibers,
@@ -60,6 +61,9 @@ export const createFlowWorker = (options: FlowWorkerOptions): FlowWorker => new 
 
 const GROUP = "flow";
 
+/** Some of all keys; a key is a flow's id. */
+type Keys = (key: string) => boolean;
+
 /** A flow that this worker knows of. Without a state it is being loaded. */
 interface Slot {
   readonly vnode: ShortHash;
@@ -71,6 +75,8 @@ interface Slot {
   /** May have broken the isolate it shared: it runs alone until it has committed. */
   suspect: boolean;
   losses: number;
+  /** Another worker has its key now: it goes when the commit in flight is answered. */
+  leaving: boolean;
   timer: { readonly at: number; readonly cancel: () => void } | undefined;
 }
 
@@ -82,7 +88,7 @@ class Worker implements FlowWorker {
   /** Least recently used first. */
   readonly #slots = new Map<string, Slot>();
   readonly #loads = new Map<ShortHash, Slot[]>();
-  #subscriptions: readonly Subscription[] = [];
+  #subscription: Subscription | undefined;
   #cancelSweep: (() => void) | undefined;
   #stopped = false;
 
@@ -95,37 +101,62 @@ class Worker implements FlowWorker {
 
   async start(): Promise<void> {
     const { bus } = this.#options;
-    this.#subscriptions = await Promise.all([
-      bus.subscribe(SESSION_TOPIC, GROUP, { records: (batch) => this.#take(batch, (record) => this.#message(record)) }),
-      bus.subscribe(WAKE_TOPIC, GROUP, { records: (batch) => this.#take(batch, (record) => this.#wake(decodeWake(record.value))) }),
-    ]);
+    this.#subscription = await bus.subscribe([SESSION_TOPIC, WAKE_TOPIC], GROUP, {
+      records: (batch) => this.#take(batch),
+      assigned: (keys) => void this.#inherit(keys),
+      revoked: (keys) => this.#handOver(keys),
+    });
     void this.#sweep();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelSweep?.();
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
-    const { clock } = this.#options;
-    const deadline = clock.now() + DRAIN_MS;
-    while (!this.#isIdle() && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+    const deadline = this.#options.clock.now() + DRAIN_MS;
+    await this.#subscription?.close();
+    const isAtRest = ({ state }: Slot): boolean => state !== undefined && isResting(state);
+    await this.#patiently(() => [...this.#slots.values()].every(isAtRest) && this.#courier.idle, deadline);
     this.#courier.flush();
-    while (!this.#courier.idle && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+    await this.#patiently(() => this.#courier.idle, deadline);
     for (const slot of [...this.#slots.values()]) this.#drop(slot);
   }
 
-  #isIdle(): boolean {
-    for (const { state } of this.#slots.values()) if (state === undefined || !isResting(state)) return false;
-    return this.#courier.idle;
+  /** Until it is done, or the deadline. */
+  async #patiently(isDone: () => boolean, deadline: number): Promise<void> {
+    const { clock } = this.#options;
+    while (!isDone() && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+  }
+
+  // --- Whose flows are whose ---
+
+  /** Flows that run have a lease in the database: whoever holds those of these keys holds them no more. */
+  async #inherit(keys: Keys): Promise<void> {
+    const { persistence, clock, log } = this.#options;
+    try {
+      const leased = await persistence.dueBefore({ until: clock.now() + LEASE_MS });
+      if (!this.#stopped) for (const { vnode, flowId } of leased) if (keys(flowId)) this.#slotOf(vnode, flowId);
+    } catch (cause) {
+      log.warn("flows of another worker not looked for", factsOf(cause)); // Their leases run out.
+    }
+  }
+
+  /** A flow goes with its last commit; one that is in the middle of something goes on elsewhere, from there. */
+  async #handOver(keys: Keys): Promise<void> {
+    const leaving = [...this.#slots.values()].filter(({ flowId }) => keys(flowId));
+    const isSettled = ({ state }: Slot): boolean => state === undefined || (this.#stopped ? isResting(state) : state.pending === undefined);
+    for (const slot of leaving) slot.leaving = !this.#stopped;
+    await this.#patiently(() => leaving.every(isSettled), this.#options.clock.now() + DRAIN_MS);
+    for (const slot of leaving) this.#drop(slot);
   }
 
   // --- What comes in ---
 
   /** A record that cannot be read will never be: it is said once, and the rest goes on. */
-  async #take(batch: readonly BusRecord[], read: (record: BusRecord) => Promise<void> | void): Promise<void> {
+  async #take(batch: readonly BusRecord[]): Promise<void> {
     for (const record of batch) {
       try {
-        await read(record);
+        if (record.topic === SESSION_TOPIC) await this.#message(record);
+        else this.#wake(decodeWake(record.value));
       } catch (cause) {
         if (cause instanceof BowlineError && cause.kind === "unavailable") throw cause;
         this.#options.log.error("record dropped", { topic: record.topic, key: record.key, ...factsOf(cause) });
@@ -159,7 +190,7 @@ class Worker implements FlowWorker {
 
   #wake({ vnode, flowId, row }: Wake): void {
     const known = this.#slots.get(flowId);
-    if (known !== undefined) void this.#recheck(known);
+    if (known !== undefined) this.#lookAt(known);
     else if (row === null || row.version !== 0) this.#slotOf(vnode, flowId);
     else {
       // Just started, so that its row is all there is.
@@ -177,7 +208,7 @@ class Worker implements FlowWorker {
         if (slot.state !== undefined && !isResting(slot.state)) this.#post(slot, { kind: "time" });
       const { flows, messages } = await persistence.due({ now, leaseUntil: now + LEASE_MS, limit: SWEEP_MAX });
       if (this.#stopped) return;
-      for (const { vnode, flowId } of flows) this.#due(vnode, flowId);
+      this.#due(flows);
       if (messages.length > 0) this.#courier.publish(messages.map((message) => ({ ...message, again: true })));
       full = flows.length + messages.length >= SWEEP_MAX;
     } catch (cause) {
@@ -186,11 +217,21 @@ class Worker implements FlowWorker {
     if (!this.#stopped) this.#cancelSweep = clock.after(full ? 0 : SWEEP_MS, () => void this.#sweep());
   }
 
-  #due(vnode: ShortHash, flowId: string): void {
-    const slot = this.#slots.get(flowId);
-    const now = this.#options.clock.now();
-    if (slot === undefined) this.#slotOf(vnode, flowId);
-    else if (slot.state !== undefined && slot.state.row.wakeAt !== null && slot.state.row.wakeAt <= now) this.#post(slot, { kind: "time" });
+  /** What is not in this memory may be in another's: the bus knows whose it is. */
+  #due(flows: readonly { readonly vnode: ShortHash; readonly flowId: string }[]): void {
+    const elsewhere: BusRecord[] = [];
+    for (const { vnode, flowId } of flows) {
+      const slot = this.#slots.get(flowId);
+      if (slot !== undefined) this.#lookAt(slot);
+      else if (this.#subscription?.owns(flowId) !== false) this.#slotOf(vnode, flowId);
+      else elsewhere.push(wakeRecord(vnode, { id: flowId }));
+    }
+    if (elsewhere.length > 0) this.#courier.wake(elsewhere);
+  }
+
+  #lookAt(slot: Slot): void {
+    const wakeAt = slot.state?.row.wakeAt ?? null;
+    if (wakeAt !== null && wakeAt <= this.#options.clock.now()) this.#post(slot, { kind: "time" });
     else void this.#recheck(slot);
   }
 
@@ -219,6 +260,7 @@ class Worker implements FlowWorker {
       carry: NOTHING_CARRIED,
       suspect: false,
       losses: 0,
+      leaving: false,
       timer: undefined,
     };
     this.#slots.set(flowId, slot);
@@ -409,7 +451,10 @@ class Worker implements FlowWorker {
           for (const { bundle, id } of effect.fibers) this.#activations.drop(bundle, id);
           break;
         case "reload":
-          if (slot.state === state) this.#reload(slot, effect.carry);
+          if (slot.state !== state) break;
+          // Overtaken by the worker that has its key now: that one goes on, and outboxes tell it what arrived here.
+          if (this.#subscription?.owns(slot.flowId) === false) this.#drop(slot);
+          else this.#reload(slot, effect.carry);
           break;
         case "forget":
           this.#options.log.debug("flow ended", { flowId: slot.flowId, flow: state.row.flowName, status: state.row.status });
@@ -451,7 +496,9 @@ class Worker implements FlowWorker {
           slot.suspect = false;
           slot.losses = 0;
         }
-        return answer({ kind: "committed", outcome });
+        answer({ kind: "committed", outcome });
+        if (slot.leaving) this.#drop(slot);
+        return;
       } catch (cause) {
         if (!(cause instanceof BowlineError && cause.kind === "unavailable")) {
           this.#options.log.error("commit failed", { flowId: slot.flowId, ...factsOf(cause) });

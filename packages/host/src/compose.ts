@@ -105,7 +105,6 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
       clock,
       random,
       verdictKey: verdictKey(),
-      soleOwner: true, // The bus lies in this process, and nobody else may serve this home.
       log,
     });
     stopping.push(() => persistence.close());

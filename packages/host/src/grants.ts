@@ -27,7 +27,7 @@ export const GRANTS = {
     crypto: ["releaseTls"],
   },
   flow: {
-    persistence: ["load", "commit", "acknowledge", "due", "read"],
+    persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read"],
     verification: ["verify"],
     uniqueness: ["notarise"],
     crypto: ["filterMyKeys", "sign"],

@@ -428,6 +428,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     commit: true,
     acknowledge: true,
     due: true,
+    dueBefore: true,
     read: true,
     flowStatus: true,
     flowStatuses: true,

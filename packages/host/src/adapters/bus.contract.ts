@@ -12,7 +12,7 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
     test("records of one key arrive in order, whatever else is published", async () => {
       await withBus(open, async (bus, topic) => {
         const seen = new Map<string, string[]>();
-        await bus.subscribe(topic, "readers", { records: async (batch) => note(seen, batch) });
+        await bus.subscribe([topic], "readers", { records: async (batch) => note(seen, batch) });
         for (let i = 0; i < 200; i++) await bus.publish(["a", "b", "c"].map((key) => record(topic, key, String(i))));
         await until(() => ["a", "b", "c"].every((key) => seen.get(key)?.length === 200));
         const expected = Array.from({ length: 200 }, (_, i) => String(i));
@@ -23,9 +23,9 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
     test("each group gets every record; in a group each record has one subscriber", async () => {
       await withBus(open, async (bus, topic) => {
         const [first, second, other] = [new Map<string, string[]>(), new Map<string, string[]>(), new Map<string, string[]>()];
-        await bus.subscribe(topic, "shared", { records: async (batch) => note(first, batch) });
-        await bus.subscribe(topic, "shared", { records: async (batch) => note(second, batch) });
-        await bus.subscribe(topic, "alone", { records: async (batch) => note(other, batch) });
+        await bus.subscribe([topic], "shared", { records: async (batch) => note(first, batch) });
+        await bus.subscribe([topic], "shared", { records: async (batch) => note(second, batch) });
+        await bus.subscribe([topic], "alone", { records: async (batch) => note(other, batch) });
         const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`);
         await bus.publish(keys.map((key) => record(topic, key, "x")));
         await until(() => other.size === 64 && first.size + second.size === 64);
@@ -37,7 +37,7 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
       await withBus(open, async (bus, topic) => {
         const seen: string[] = [];
         let failures = 3;
-        await bus.subscribe(topic, "readers", {
+        await bus.subscribe([topic], "readers", {
           records: async (batch) => {
             if (failures-- > 0) throw new Error("not now");
             for (const { value } of batch) seen.push(fromUtf8(value));
@@ -50,20 +50,48 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
       });
     });
 
+    test("a subscriber is told what is its own, and a key is the same subscriber's in all topics", async () => {
+      await withBus(open, async (bus, topic) => {
+        const topics = [`${topic} one`, `${topic} two`];
+        const seen = [new Map<string, string[]>(), new Map<string, string[]>()];
+        const told: Keys[][] = [[], []];
+        const join = (index: number) =>
+          bus.subscribe(topics, "readers", {
+            records: async (batch) => note(seen[index] as Map<string, string[]>, batch),
+            assigned: (keys) => void told[index]?.push(keys),
+          });
+        const subscriptions = [await join(0), await join(1)];
+        const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`);
+        for (const key of keys) assert.equal(subscriptions.filter(({ owns }) => owns(key)).length, 1, `${key} is one subscriber's`);
+        for (const [index, { owns }] of subscriptions.entries())
+          for (const key of keys.filter(owns))
+            assert.ok(
+              told[index]?.some((theirs) => theirs(key)),
+              `${key} was assigned`,
+            );
+        for (const each of topics) await bus.publish(keys.map((key) => record(each, key, each)));
+        await until(() => (seen[0]?.size ?? 0) + (seen[1]?.size ?? 0) === 64);
+        await until(() => seen.every((of) => [...of.values()].every((values) => values.length === 2)));
+      });
+    });
+
     test("what a subscriber leaves behind goes to the others of its group", async () => {
       await withBus(open, async (bus, topic) => {
         const seen = new Map<string, string[]>();
-        let revoked = false;
-        const leaving = await bus.subscribe(topic, "readers", {
+        let revoked: Keys = () => false;
+        const leaving = await bus.subscribe([topic], "readers", {
           records: async (batch) => note(seen, batch),
-          revoked: async () => {
-            revoked = true;
+          revoked: async (gone) => {
+            revoked = gone;
           },
         });
-        await bus.subscribe(topic, "readers", { records: async (batch) => note(seen, batch) });
-        await leaving.close();
-        assert.equal(revoked, true);
+        await bus.subscribe([topic], "readers", { records: async (batch) => note(seen, batch) });
         const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`);
+        const owned = keys.filter((key) => leaving.owns(key));
+        await leaving.close();
+        assert.ok(owned.length > 0);
+        assert.deepEqual(keys.filter(revoked), owned);
+        assert.deepEqual(keys.filter(leaving.owns), []);
         await bus.publish(keys.map((key) => record(topic, key, "x")));
         await until(() => seen.size === 64);
       });
@@ -79,6 +107,9 @@ async function withBus(open: () => Promise<Bus>, work: (bus: Bus, topic: string)
     await bus.close();
   }
 }
+
+/** Some of all keys. */
+type Keys = (key: string) => boolean;
 
 const record = (topic: string, key: string, value: string): BusRecord => ({ topic, key, value: utf8(value) });
 

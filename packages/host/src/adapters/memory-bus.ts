@@ -6,47 +6,55 @@
 
 import { type Bus, type BusConsumer, type BusRecord, type Clock, type Subscription, unavailable } from "@bowline/base";
 
-/** Keys are spread over so many queues per topic and group; those of one queue wait for each other. */
-const PARTITIONS = 16;
+/** Keys are spread over so many queues per group; those of one queue wait for each other. */
+export const PARTITIONS = 16;
 const BATCH_MAX = 256;
-/** Records waiting in one group of one topic; past it `publish` refuses, and outboxes send again later. */
+/** Records waiting in one group; past it `publish` refuses, and outboxes send again later. */
 const QUEUED_MAX = 100_000;
 const BACKOFF_FIRST_MS = 20;
 const BACKOFF_MAX_MS = 5_000;
 
 export function createMemoryBus(clock: Clock): Bus {
-  const topics = new Map<string, Map<string, Group>>();
+  const groups = new Map<string, Group>();
   let closed = false;
 
   return {
     async publish(records) {
       if (closed) throw unavailable("bus.closed", "The bus is closed: this worker is stopping.");
-      for (const [topic, groups] of topics)
-        for (const group of groups.values()) group.admit(records.filter((record) => record.topic === topic));
+      for (const group of groups.values()) group.admit(records);
     },
-    async subscribe(topic, name, consumer) {
-      const groups = topics.get(topic) ?? new Map<string, Group>();
+    async subscribe(topics, name, consumer) {
       const group = groups.get(name) ?? new Group(clock);
-      topics.set(topic, groups.set(name, group));
-      return group.join(consumer);
+      groups.set(name, group);
+      return group.join(topics, consumer);
     },
     async close() {
       closed = true;
-      await Promise.all([...topics.values()].flatMap((groups) => [...groups.values()].map((group) => group.close())));
+      await Promise.all([...groups.values()].map((group) => group.close()));
     },
   };
 }
 
-/** The subscribers that share the records of one topic. */
+/** The same in every process. */
+export function partitionOf(key: string): number {
+  let hash = 0;
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  return (hash >>> 0) % PARTITIONS;
+}
+
+/** The subscribers that share the records of some topics. */
 class Group {
+  readonly #topics = new Set<string>();
   readonly #partitions: readonly Partition[];
   #members: BusConsumer[] = [];
+  #shared: Promise<void> = Promise.resolve();
 
   constructor(clock: Clock) {
     this.#partitions = Array.from({ length: PARTITIONS }, () => new Partition(clock));
   }
 
-  admit(records: readonly BusRecord[]): void {
+  admit(published: readonly BusRecord[]): void {
+    const records = published.filter(({ topic }) => this.#topics.has(topic));
     if (records.length === 0) return;
     const queued = this.#partitions.reduce((total, partition) => total + partition.queued, 0);
     if (queued + records.length > QUEUED_MAX)
@@ -54,14 +62,15 @@ class Group {
     for (const record of records) this.#partition(record.key).push(record);
   }
 
-  async join(consumer: BusConsumer): Promise<Subscription> {
+  async join(topics: readonly string[], consumer: BusConsumer): Promise<Subscription> {
+    for (const topic of topics) this.#topics.add(topic);
     this.#members.push(consumer);
     await this.#share();
     return {
+      owns: (key) => this.#partition(key).owner === consumer,
       close: async () => {
         this.#members = this.#members.filter((member) => member !== consumer);
         await this.#share();
-        await consumer.revoked?.();
       },
     };
   }
@@ -71,18 +80,36 @@ class Group {
     await this.#share();
   }
 
-  /** Each partition has one owner; it changes hands only between two batches. */
-  async #share(): Promise<void> {
+  /** Each partition has one owner; it changes hands only between two batches, and when its owner has let go of it. */
+  #share(): Promise<void> {
+    const moved = this.#shared.then(() => this.#move());
+    this.#shared = moved.catch(() => undefined); // Told to whoever asked for this one.
+    return moved;
+  }
+
+  async #move(): Promise<void> {
     const members = this.#members;
-    await Promise.all(this.#partitions.map((partition, index) => partition.own(members[index % Math.max(1, members.length)])));
+    const moving = this.#partitions
+      .map((partition, index) => ({ partition, from: partition.owner, to: members[index % Math.max(1, members.length)] }))
+      .filter(({ from, to }) => from !== to);
+    const of = (owner: BusConsumer, side: "from" | "to") => {
+      const theirs = new Set(moving.filter((move) => move[side] === owner).map(({ partition }) => partition));
+      return (key: string) => theirs.has(this.#partition(key));
+    };
+    await Promise.all(moving.map(({ partition }) => partition.own(undefined)));
+    await Promise.all(unique(moving.map(({ from }) => from)).map((owner) => owner.revoked?.(of(owner, "from"))));
+    await Promise.all(moving.map(({ partition, to }) => partition.own(to)));
+    for (const owner of unique(moving.map(({ to }) => to))) owner.assigned?.(of(owner, "to"));
   }
 
   #partition(key: string): Partition {
-    let hash = 0;
-    for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
-    return this.#partitions[(hash >>> 0) % PARTITIONS] as Partition;
+    return this.#partitions[partitionOf(key)] as Partition;
   }
 }
+
+const unique = (owners: readonly (BusConsumer | undefined)[]): readonly BusConsumer[] => [
+  ...new Set(owners.filter((owner) => owner !== undefined)),
+];
 
 class Partition {
   readonly #clock: Clock;
@@ -97,6 +124,10 @@ class Partition {
 
   get queued(): number {
     return this.#waiting.length;
+  }
+
+  get owner(): BusConsumer | undefined {
+    return this.#owner;
   }
 
   push(record: BusRecord): void {

@@ -453,6 +453,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     commit: unused,
     acknowledge: unused,
     due: unused,
+    dueBefore: unused,
     async read({ read }) {
       assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
       return {

@@ -50,13 +50,11 @@ interface PersistenceRoleOptions {
   readonly random: (length: number) => Uint8Array;
   /** Shared with the verification role: only what it has passed is written as verified. */
   readonly verdictKey: Uint8Array;
-  /** No other process can hold a lease on a flow: whoever does is dead, and its flows are taken over at once. */
-  readonly soleOwner: boolean;
   readonly log: Log;
 }
 
 export function createPersistenceRole(options: PersistenceRoleOptions): PersistenceRole {
-  const { bus, clock, random } = options;
+  const { bus, clock, random, log } = options;
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const vaults = createVaults(databases, states);
@@ -80,6 +78,13 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       return null;
     },
     due: createSweep(options, vaults),
+    async dueBefore({ until }) {
+      const nodes = (await options.db.virtualNodes(null)).map(({ holdingIdentity }) => holdingIdentity.shortHash);
+      const asked = nodes.map(async (vnode) =>
+        (await (await vaults.of(vnode)).flows.dueBefore(until)).map((flowId) => ({ vnode, flowId })),
+      );
+      return (await succeeded(asked, log)).flat();
+    },
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
     async flowStatus({ vnode, clientRequestId, waitMs, afterVersion }) {
       const { flows } = await vaults.of(vnode);
@@ -139,16 +144,13 @@ function createVaults(databases: RoleDatabases, states: VaultStore): Vaults {
   };
 }
 
-function createSweep({ db, soleOwner, log }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
-  const inheritedFrom = new Set<ShortHash>();
+function createSweep({ db, log }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
   let sweptAll = Number.NEGATIVE_INFINITY;
 
   async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
     const { flows } = await vaults.of(vnode);
-    const inherited = soleOwner && !inheritedFrom.has(vnode) ? await inherit(flows, leaseUntil, limit) : [];
-    inheritedFrom.add(vnode);
     const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
-    return { flows: [...inherited, ...due].map((flowId) => ({ vnode, flowId })), messages };
+    return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
   }
 
   return async ({ now, leaseUntil, limit }) => {
@@ -156,24 +158,18 @@ function createSweep({ db, soleOwner, log }: PersistenceRoleOptions, vaults: Vau
       for (const { holdingIdentity } of await db.virtualNodes(null)) vaults.of(holdingIdentity.shortHash).catch(() => undefined);
       sweptAll = now;
     }
-    const swept = await Promise.allSettled(vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit)));
-    const found = swept.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    for (const result of swept)
-      if (result.status === "rejected") log.warn("a virtual node could not be swept", { cause: String(result.reason) });
+    const swept = vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit));
+    const found = await succeeded(swept, log);
     return { flows: found.flatMap(({ flows }) => flows), messages: found.flatMap(({ messages }) => messages) };
   };
 }
 
-/** Flows whose lease a dead process still holds: all that would be due before a lease that is given now ends. */
-async function inherit(flows: FlowStore, leaseUntil: number, limit: number): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (let more = true; more; ) {
-    // What is found is leased until then, and so not found again.
-    const some = await flows.due(leaseUntil - 1, leaseUntil, limit);
-    found.push(...some);
-    more = some.length === limit;
-  }
-  return found;
+/** One virtual node whose database is away takes no other with it. */
+async function succeeded<T>(work: readonly Promise<T>[], log: Log): Promise<readonly T[]> {
+  const results = await Promise.allSettled(work);
+  for (const result of results)
+    if (result.status === "rejected") log.warn("a virtual node could not be swept", { cause: String(result.reason) });
+  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
 const isOver = ({ outcome, status }: FlowRow): boolean => outcome !== null || status === "KILLED";
