@@ -145,7 +145,7 @@ function inspectFlow(tables: Tables, flowId: string): FlowInspection | undefined
 function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStoreOptions): CommitOutcome {
   const { flows } = tables;
   const { flowId, commitId, status, outcome, wakeAt, waiting } = commit;
-  const row = flows.get(flowId) ?? (commit.start === undefined ? undefined : startedRow(commit.start));
+  const row = flows.get(flowId) ?? begunWith(tables, commit);
   if (row === undefined) return { kind: "fenced" };
   if (row.commitId === commitId) return { kind: "committed" };
   if (row.version !== commit.expectedVersion || (row.kill && status !== "KILLED")) return { kind: "fenced" };
@@ -156,10 +156,18 @@ function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStor
     const code = cause instanceof BowlineError ? cause.code : "flow.commitFailed";
     return { kind: "refused", code, message: cause instanceof Error ? cause.message : String(cause) };
   }
+  if (row.origin.kind === "client") tables.byRequest.set(row.origin.clientRequestId, flowId);
   flows.set(flowId, { ...row, status, outcome, wakeAt, waiting, commitId, version: row.version + 1, updatedAt: commit.at });
   if (commit.start?.session !== undefined) tables.sessions.set(sessionKey(commit.start.session), commit.start.session);
   applyRows(tables, commit);
   return { kind: "committed" };
+}
+
+/** The row of a flow that begins with its commit; undefined where another flow answers the same request. */
+function begunWith({ byRequest }: Tables, { start }: StepCommit): FlowRow | undefined {
+  if (start === undefined) return undefined;
+  const { origin } = start.row;
+  return origin.kind === "client" && byRequest.has(origin.clientRequestId) ? undefined : startedRow(start);
 }
 
 function applyRows({ journal, sessions, inbox, outbox, ...tables }: Tables, commit: StepCommit): void {

@@ -173,24 +173,39 @@ const refusalOf = (cause: unknown): CommitOutcome => ({
 });
 
 async function commitTogether(database: Database, vault: VaultHook, commits: readonly StepCommit[]): Promise<readonly CommitOutcome[]> {
-  const { fence } = await database.transaction(async (sql) => {
-    const fence = sendFence(sql, commits);
+  const { fences } = await database.transaction(async (sql) => {
+    const fences = sendFences(sql, commits);
     sendRows(sql, commits);
     const writers = commits.filter(({ vaultWrites }) => vaultWrites.length > 0);
     if (writers.length > 0) {
-      const passed = new Set((await fence).map(({ id }) => id));
+      const passed = await idsOf(fences);
       const members = writers
         .filter(({ flowId }) => passed.has(flowId))
         .map(({ flowId, vaultWrites }) => ({ flowId, writes: vaultWrites }));
       if (members.length > 0) await vault.applyVaultWrites(sql, members);
     }
     // Wrapped, so that COMMIT need not wait for it.
-    return { fence };
+    return { fences };
   });
-  const passed = new Set((await fence).map(({ id }) => id));
+  const passed = await idsOf(fences);
   const others = commits.filter(({ flowId }) => !passed.has(flowId));
-  const repeated = others.length === 0 ? new Set<string>() : await committedBefore(database, others);
-  return commits.map(({ flowId }) => ({ kind: passed.has(flowId) || repeated.has(flowId) ? "committed" : "fenced" }));
+  if (others.length === 0) return commits.map(() => ({ kind: "committed" }));
+  for (const flowId of await committedBefore(database, others)) passed.add(flowId);
+  const late = new Map<string, CommitOutcome>();
+  // Whoever was to be inserted may be there already, with nothing done: then it is a commit like any other.
+  for (const commit of others)
+    if (commit.start !== undefined && !passed.has(commit.flowId))
+      for (const outcome of await commitTogether(database, vault, [withoutStart(commit, sessionsOf(commit))]))
+        late.set(commit.flowId, outcome);
+  return commits.map(({ flowId }) => late.get(flowId) ?? { kind: passed.has(flowId) ? "committed" : "fenced" });
+}
+
+const withoutStart = ({ start: _, ...commit }: StepCommit, sessions: readonly SessionRow[]): StepCommit => ({ ...commit, sessions });
+
+type Ids = Promise<readonly { readonly id: string }[]>;
+
+async function idsOf(fences: readonly Ids[]): Promise<Set<string>> {
+  return new Set((await Promise.all(fences)).flatMap((rows) => rows.map(({ id }) => id)));
 }
 
 /** Of these, the ones whose own commit is the last that their flow has seen: the answer to the first try was lost. */
@@ -199,22 +214,32 @@ async function committedBefore(database: Database, commits: readonly StepCommit[
   return new Set(rows.map(({ id }) => id));
 }
 
-function sendFence(sql: Sql, commits: readonly StepCommit[]): Promise<readonly { id: string }[]> {
-  const starts = commits.flatMap(({ start }) => (start === undefined ? [] : [startedRow(start)]));
-  if (starts.length > 0) void sql.query(SQL.insertFlows, flowColumns(starts));
+/** Each answers the members that passed it. A flow that begins with its commit is inserted as that leaves it. */
+function sendFences(sql: Sql, commits: readonly StepCommit[]): readonly Ids[] {
+  const fences: Ids[] = [];
+  const beginning = commits.filter(({ start }) => start !== undefined).sort((a, b) => (a.flowId < b.flowId ? -1 : 1));
+  if (beginning.length > 0) {
+    const rows = beginning.flatMap(({ start }) => (start === undefined ? [] : [startedRow(start)]));
+    fences.push(sql.query<{ id: string }>(SQL.insertCommitted, [...flowColumns(rows), ...commitColumns(beginning)]));
+  }
+  const known = commits.filter(({ start }) => start === undefined);
+  if (known.length === 0) return fences;
+  const flowIds = known.map(({ flowId }) => flowId);
   // In one order for all groups, so that two of them never wait for each other.
-  if (commits.length > 1) void sql.query(SQL.lock, [commits.map(({ flowId }) => flowId)]);
-  return sql.query<{ id: string }>(SQL.fence, [
-    commits.map(({ flowId }) => flowId),
-    commits.map(({ expectedVersion }) => expectedVersion),
-    commits.map(({ commitId }) => commitId),
-    commits.map(({ status }) => status),
-    commits.map(({ outcome }) => (outcome === null ? null : encodeOutcome(outcome))),
-    commits.map(({ wakeAt }) => wakeAt),
-    commits.map(({ waiting }) => JSON.stringify(waiting)),
-    commits.map(({ at }) => at),
-  ]);
+  if (known.length > 1) void sql.query(SQL.lock, [flowIds]);
+  fences.push(
+    sql.query<{ id: string }>(SQL.fence, [flowIds, known.map(({ expectedVersion }) => expectedVersion), ...commitColumns(known)]),
+  );
+  return fences;
 }
+
+const commitColumns = (commits: readonly StepCommit[]): readonly unknown[][] => [
+  ...columns(commits, ["commitId", "status"]),
+  commits.map(({ outcome }) => (outcome === null ? null : encodeOutcome(outcome))),
+  ...columns(commits, ["wakeAt"]),
+  commits.map(({ waiting }) => JSON.stringify(waiting)),
+  ...columns(commits, ["at"]),
+];
 
 /** A member's commit id is what its rows join on: it is in the flow's row exactly if the member passed the fence. */
 function sendRows(sql: Sql, commits: readonly StepCommit[]): void {

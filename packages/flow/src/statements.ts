@@ -34,6 +34,15 @@ export const SQL = named({
     ON CONFLICT DO NOTHING
     RETURNING id`,
 
+  insertCommitted: `
+    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, outcome, wake_at, waiting, created_at, updated_at)
+    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, 1, commit_id, false, outcome, wake_at, waiting::jsonb, created_at, at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[],
+        $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::text[], $16::bigint[])
+      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, started_wake_at, created_at, commit_id, status, outcome, wake_at, waiting, at)
+    ON CONFLICT DO NOTHING
+    RETURNING id`,
+
   insertSessions: `
     INSERT INTO flow_session (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
     SELECT id, side, flow_id, counterparty, protocol::jsonb, version, status, failure::jsonb, sent, consumed, timeout_ms, expires_at

@@ -178,6 +178,43 @@ function commits(open: OpenFlowStore): void {
     );
   });
 
+  test("a client's flow may begin with its first commit, as if it had been started before", async (t) => {
+    const { store } = await open(t);
+    const finish = (id: string): StepCommit =>
+      step(id, { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null, journal: [journalRow("1", 0)] });
+    const start = client("2");
+    await store.start([client("1"), client("3")]);
+    const group = [finish("1"), { ...finish("2"), start }, { ...finish("3"), start: client("3") }];
+    assert.deepEqual(
+      await store.commit(group),
+      group.map(() => ({ kind: "committed" })),
+    );
+    assert.deepEqual(
+      await store.commit(group),
+      group.map(() => ({ kind: "committed" })),
+    );
+    const [one, ...others] = await store.load(["1", "2", "3"]);
+    for (const other of others) {
+      const { id, identity, origin, commitId, ...row } = other.row;
+      assert.deepEqual(
+        { ...one, row: { ...one?.row, ...{ id, identity, origin, commitId } } },
+        { ...other, row: { ...row, id, identity, origin, commitId } },
+      );
+      assert.equal(other.row.origin.kind === "client" && other.row.origin.clientRequestId, `r${id}`);
+    }
+    assert.equal((await store.start([client("2")]))[0]?.kind, "known");
+  });
+
+  test("of two flows that begin for one request of a client only the first is written", async (t) => {
+    const { store } = await open(t);
+    const beginning = (id: string): StepCommit =>
+      step(id, { start: clientStart({ ...CLIENT, id, clientRequestId: "r1" }), journal: [journalRow("1", 0)] });
+    assert.deepEqual(await store.commit([beginning("1"), beginning("2")]), [{ kind: "committed" }, { kind: "fenced" }]);
+    assert.deepEqual(await store.commit([beginning("3")]), [{ kind: "fenced" }]);
+    assert.deepEqual(await store.load(["2", "3"]), []);
+    assert.equal((await store.byClientRequest("r1"))?.id, "1");
+  });
+
   test("a finished flow keeps its outcome and is never due", async (t) => {
     const { store } = await open(t);
     await store.start([client("1")]);
