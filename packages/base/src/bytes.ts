@@ -1,13 +1,16 @@
 // Bytes are `Uint8Array` everywhere. These are the few operations that the platform does not bring, and hashes as text:
 // computing them belongs to `crypto`; this package only knows how they are written.
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+import { decodeByHand, encodeByHand } from "./utf8-by-hand.ts";
 
-export const utf8 = (text: string): Uint8Array => encoder.encode(text);
+const isSandbox = typeof TextEncoder === "undefined";
+const encoder = isSandbox ? undefined : new TextEncoder();
+const decoder = isSandbox ? undefined : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export const utf8 = (text: string): Uint8Array => (encoder === undefined ? encodeByHand(text) : encoder.encode(text));
 
 /** Throws a `TypeError` on bytes that are not UTF-8. */
-export const fromUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
+export const fromUtf8 = (bytes: Uint8Array): string => (decoder === undefined ? decodeByHand(bytes) : decoder.decode(bytes));
 
 /** Upper-case hexadecimal, as Corda writes hashes. */
 export function hex(bytes: Uint8Array): string {

@@ -4,7 +4,7 @@
 // so that for any accepted bytes b, encode(decode(b)) equals b. No floats, no tags, no `undefined`,
 // no indefinite lengths; integers in [-2^64, 2^64); map keys are text, in bytewise order of their encoding.
 
-import { compareBytes } from "./bytes.ts";
+import { compareBytes, fromUtf8, utf8 } from "./bytes.ts";
 import { badRequest } from "./errors.ts";
 
 /** What canonical bytes can say. Integers beyond 2^53 - 1 are `bigint`, and only they. */
@@ -18,8 +18,6 @@ const FALSE = 0xf4;
 const TRUE = 0xf5;
 const NULL = 0xf6;
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Throws `codec.unsupported` on a value that `Data` does not include (fractions, `undefined`, class instances, lone surrogates). */
 export function encode(value: Data): Uint8Array {
@@ -292,7 +290,7 @@ class Reader {
       if (i === part.length) return text;
     }
     try {
-      return decoder.decode(part);
+      return fromUtf8(part);
     } catch {
       throw malformed(start, "text that is not UTF-8");
     }
@@ -313,7 +311,7 @@ function shortest(value: number, least: number, start: number): number {
 
 function textBytes(value: string, where: Place | undefined): Uint8Array {
   if (!value.isWellFormed()) throw unsupported(where, "holds a lone surrogate, which UTF-8 cannot say");
-  return encoder.encode(value);
+  return utf8(value);
 }
 
 const isArray = (value: object): value is readonly Data[] => Array.isArray(value);

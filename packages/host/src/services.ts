@@ -108,13 +108,14 @@ export interface CryptoService {
   /**
    * Preimages are built here, by purpose, from `parts`:
    * - `transaction` (flow role, ledger keys): { transactionId, timestamp, platformVersion }; the reply is the encoded signature record
+   * - `app` (flow role, ledger keys): { bytes, spec }, an author's own bytes; the reply names key and specification beside the signature
    * - `notary` (uniqueness role, notary keys): { preimage }, which must be one of the ledger's notary preimages
    * - `group-parameters` (db role): { bytes }
    */
   sign(request: {
     readonly tenant: string;
     readonly publicKey: string;
-    readonly purpose: "transaction" | "notary" | "group-parameters";
+    readonly purpose: "transaction" | "app" | "notary" | "group-parameters";
     readonly parts: Data;
   }): Promise<{ readonly signature: Uint8Array }>;
   /** TLS keys are the one category that leaves: sealed to the caller's boot key, and only to rest and gateway. */

@@ -2,11 +2,13 @@
 // asked: virtual node, identity and step are stamped by the engine.
 
 import { PLATFORM_VERSION } from "@bowline/api";
-import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreachable } from "@bowline/base";
+import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreachable, type X500Name } from "@bowline/base";
+import { composeKeys, leafKeys, SCHEMES, schemeOf, secureHashOf } from "@bowline/crypto";
 import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
 import type { LedgerServices, VaultRead } from "@bowline/ledger";
+import { selectMembers } from "@bowline/membership";
 import type { AuthorSyscall, NotaryInfo, Outcome, Syscall } from "@bowline/sdk";
-import type { Directory } from "./directory.ts";
+import { type Directory, type Member, parametersOf } from "./directory.ts";
 import type { Granted } from "./grants.ts";
 import type { VirtualNodeInfo } from "./services.ts";
 
@@ -42,6 +44,10 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
   switch (call.kind) {
     case "members.find":
     case "notaries.find":
+    case "group.parameters":
+    case "keys.sign":
+    case "keys.mine":
+    case "keys.compose":
       return "pure";
     case "vault.find":
     case "vault.resolve":
@@ -77,14 +83,28 @@ async function authorService(
 ): Promise<Data> {
   const read = (what: VaultRead) => calls.persistence.read({ vnode, read: what });
   switch (call.kind) {
-    case "members.find": {
-      const members = (await directory.members(context.identity.groupId)).map(({ info }) => info);
-      return (call.name === undefined ? members : members.filter(({ name }) => name === call.name)) as unknown as Data;
-    }
+    case "members.find":
+      return findMembers(await directory.members(context.identity.groupId), context.identity.me, call);
     case "notaries.find": {
       const notaries: readonly NotaryInfo[] = (await directory.parametersInForce(context.identity.groupId))?.notaries ?? [];
       return (call.name === undefined ? notaries : notaries.filter(({ name }) => name === call.name)) as unknown as Data;
     }
+    case "group.parameters": {
+      const signed = await directory.groupParameters(context.identity.groupId, null);
+      if (signed === undefined) throw badRequest("membership.parametersUnknown", "This group has no parameters yet.");
+      return dataOf({ ...parametersOf(signed), hash: secureHashOf(signed.bytes) });
+    }
+    case "keys.sign": {
+      const { key, spec = null, bytes } = call;
+      const { signature } = await calls.crypto.sign({ tenant: vnode, publicKey: key, purpose: "app", parts: { bytes, spec } });
+      return { by: key, spec: spec ?? SCHEMES[schemeOf(key)].defaultSpec, signature };
+    }
+    case "keys.mine": {
+      const { keys: mine } = await calls.crypto.filterMyKeys({ tenant: vnode, keys: call.keys.flatMap(leafKeys) });
+      return [...new Set(mine)];
+    }
+    case "keys.compose":
+      return composeKeys(call);
     case "vault.find":
       return read({ kind: "find", query: call.query });
     case "vault.resolve":
@@ -103,6 +123,20 @@ async function authorService(
     default:
       return unreachable(call);
   }
+}
+
+/** A suspended member is seen by itself alone. */
+function findMembers(members: readonly Member[], me: X500Name, { name, key }: { readonly name?: X500Name; readonly key?: string }): Data {
+  const found = selectMembers(members, me, {}, ["ACTIVE", "SUSPENDED"]).filter(
+    ({ info }) => (name === undefined || info.name === name) && (key === undefined || info.ledgerKeys.includes(key)),
+  );
+  return found.map(({ info, memberContext, mgmContext }) => ({
+    ...info,
+    serial: Number(mgmContext["corda.serial"]),
+    platformVersion: Number(memberContext["corda.platformVersion"]),
+    context: memberContext,
+    groupContext: mgmContext,
+  })) as unknown as Data;
 }
 
 type PlatformCall = { readonly service: string; readonly request: Data };

@@ -204,6 +204,11 @@ export class MemoryNetwork {
         const identity = { flowId: flow.id, me: flow.owner, groupId: GROUP_ID };
         return this.#bundles.platform.start({ fiber: child, path, flow: call.flow, identity, kind: "called", input: call.input });
       }
+      case "group.parameters":
+      case "keys.sign":
+      case "keys.mine":
+      case "keys.compose":
+        throw new Error(`The ledger's flows do not ask ${call.kind}.`);
       default:
         return this.#deliver(fiber, path, await this.#perform(flow, call));
     }

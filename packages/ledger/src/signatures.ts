@@ -5,7 +5,8 @@
 // its own proof. Guarantees: a signature of one purpose is none of another; a word is bound to one transaction id; a batch
 // proof shows exactly one leaf of a tree of exactly the size that was signed.
 
-import { badRequest, concat, type Data, decode, decoder, encode, type Instant, type SecureHash, utf8 } from "@bowline/base";
+import { badRequest, decode, decoder, encode, type Instant, type SecureHash } from "@bowline/base";
+import { preimage } from "@bowline/base/preimage";
 import {
   batchLeaf,
   batchTop,
@@ -118,11 +119,11 @@ export const decodeWord = (bytes: Uint8Array): NotaryWord => readWord(decode(byt
 
 /** What a member's key signs. */
 export const transactionPreimage = (id: SecureHash, metadata: SignatureMetadata): Uint8Array =>
-  preimage("tx", { id, metadata: { ...metadata } });
+  preimage("tx", encode({ id, metadata: { ...metadata } }));
 
 /** What a notary's key signs. */
 export const notaryPreimage = (top: Uint8Array, metadata: SignatureMetadata): Uint8Array =>
-  preimage("notary", { batch: top, metadata: { ...metadata } });
+  preimage("notary", encode({ batch: top, metadata: { ...metadata } }));
 
 /** A batch of words before it is signed: the bytes to sign, and the signature records once they are. */
 export function batchOf(
@@ -228,8 +229,4 @@ function batchPreimage({ word, index, count, hashes }: BatchProof, metadata: Sig
 function wordOn(id: SecureHash, { word }: BatchProof): NotaryWord | null {
   const said = decodeWord(word);
   return said.transactionId === id ? said : null;
-}
-
-function preimage(purpose: "tx" | "notary", body: Data): Uint8Array {
-  return concat(utf8(`bowline/${purpose}/1\0`), encode(body));
 }

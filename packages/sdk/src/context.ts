@@ -3,8 +3,10 @@
 import type { Data, X500Name } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
+import type { Keys } from "./keys.ts";
+import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
 import type { Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
-import type { MemberInfo, NotaryInfo, StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
+import type { StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
 
 /** A conversation with one counterparty: exactly once, in order. */
 export interface Session {
@@ -71,15 +73,11 @@ export interface FlowContext {
   random(length: number): Promise<Uint8Array>;
   /** Does not repeat on replay. */
   readonly log: Record<"debug" | "info" | "warn" | "error", (message: string, facts?: Record<string, Data>) => void>;
-  readonly members: {
-    lookup(name: X500Name | string): Promise<MemberInfo | undefined>;
-    all(): Promise<readonly MemberInfo[]>;
-    mine(): Promise<MemberInfo>;
-  };
-  readonly notaries: {
-    lookup(name: X500Name | string): Promise<NotaryInfo | undefined>;
-    all(): Promise<readonly NotaryInfo[]>;
-  };
+  readonly members: Members;
+  readonly notaries: Notaries;
+  /** What all members of the group agree on, as of now. */
+  groupParameters(): Promise<ParametersInForce>;
+  readonly keys: Keys;
   readonly ledger: Ledger;
   readonly vault: Vault;
   /** The platform's own flows ask directly; the host refuses the platform's syscalls to author code. */

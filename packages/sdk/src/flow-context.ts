@@ -8,9 +8,11 @@ import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./c
 import type { FlowDefinition } from "./definition.ts";
 import { FlowError, failureOf } from "./failure.ts";
 import type { Fiber } from "./fiber.ts";
+import { keysOf } from "./keys.ts";
+import { membersOf, notariesOf, parametersOf } from "./lookups.ts";
 import { fitting, plain } from "./plain.ts";
 import type { PlatformFlowName, Protocol, SessionId, Syscall } from "./syscalls.ts";
-import type { MemberInfo, NotaryInfo, StateAndRef, TransactionView } from "./transaction.ts";
+import type { StateAndRef, TransactionView } from "./transaction.ts";
 
 export interface Scope {
   readonly fiber: Fiber;
@@ -29,6 +31,7 @@ export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | und
   const ask = (call: Syscall): Promise<Data> => fiber.ask(next(), call);
   const opened: SessionId[] = [];
   const { identity } = fiber.start;
+  const members = membersOf(ask, identity.me, identity.groupId);
   const context: FlowContext = {
     flowId: identity.flowId,
     me: identity.me,
@@ -70,19 +73,10 @@ export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | und
     uuid: async () => uuidOf((await ask({ kind: "random", length: 16 })) as Uint8Array),
     random: async (length) => (await ask({ kind: "random", length: plain(length, "the length") as number })) as Uint8Array,
     log: logOf(fiber),
-    members: {
-      lookup: async (name) => ((await ask({ kind: "members.find", name: name as X500Name })) as unknown as readonly MemberInfo[])[0],
-      all: async () => (await ask({ kind: "members.find" })) as unknown as readonly MemberInfo[],
-      async mine() {
-        const [mine] = (await ask({ kind: "members.find", name: identity.me })) as unknown as readonly MemberInfo[];
-        if (mine === undefined) throw new FlowError("members.notAMember", `${identity.me} is not a member of group ${identity.groupId}.`);
-        return mine;
-      },
-    },
-    notaries: {
-      lookup: async (name) => ((await ask({ kind: "notaries.find", name: name as X500Name })) as unknown as readonly NotaryInfo[])[0],
-      all: async () => (await ask({ kind: "notaries.find" })) as unknown as readonly NotaryInfo[],
-    },
+    members,
+    notaries: notariesOf(ask, members),
+    groupParameters: parametersOf(ask),
+    keys: keysOf(ask),
     ledger: ledgerOf(ask),
     vault: vaultOf(ask),
     syscall: (call) => ask(plain(call, "the syscall") as unknown as Syscall),

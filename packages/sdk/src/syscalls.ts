@@ -2,6 +2,8 @@
 // answer, and never performed twice once its row is committed.
 
 import type { Data, X500Name } from "@bowline/base";
+import type { SignatureSpec } from "./signature-specs.ts";
+import type { PublicKeyText } from "./transaction.ts";
 
 /** `<initiator's flow id>:<path of the step that opened it>`, the same on both sides. */
 export type SessionId = string;
@@ -33,8 +35,19 @@ export type AuthorSyscall =
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array
   /** Settled by the commit that contains it, and of all before it. -> null */
   | { readonly kind: "checkpoint" }
-  | { readonly kind: "members.find"; readonly name?: X500Name } // -> MemberInfo[]
+  /** All, or those of a name or of a ledger key. -> Member[] */
+  | { readonly kind: "members.find"; readonly name?: X500Name; readonly key?: PublicKeyText }
   | { readonly kind: "notaries.find"; readonly name?: X500Name } // -> NotaryInfo[]
+  | { readonly kind: "group.parameters" } // -> ParametersInForce
+  /** Under the purpose `app`, with a ledger key of this member. -> DigitalSignature */
+  | { readonly kind: "keys.sign"; readonly key: PublicKeyText; readonly spec?: SignatureSpec; readonly bytes: Uint8Array }
+  | { readonly kind: "keys.mine"; readonly keys: readonly PublicKeyText[] } // -> PublicKeyText[]
+  /** -> PublicKeyText */
+  | {
+      readonly kind: "keys.compose";
+      readonly threshold: number;
+      readonly children: readonly { readonly key: PublicKeyText; readonly weight: number }[];
+    }
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { before, describe, test } from "node:test";
 import { encode, secureHash } from "@bowline/base";
+import { preimage } from "@bowline/base/preimage";
 import { DEFAULT_SCHEME, deriveRoot, generateBootKey, KeyRing, keyIdOf, memoryKeyStore, parseChain, verifySync } from "@bowline/crypto";
 import { decodeSignature, notaryPreimage, transactionPreimage } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
@@ -100,12 +101,26 @@ describe("signatures", () => {
 
   test("of a notary: the ledger's own preimage, and nothing made up", async () => {
     const publicKey = await generate("notary", "NOTARY");
-    const preimage = notaryPreimage(new Uint8Array(32).fill(2), metadata);
+    const batch = notaryPreimage(new Uint8Array(32).fill(2), metadata);
     const sign = (bytes: Uint8Array) =>
       service.sign({ tenant: VNODE, publicKey, purpose: "notary", parts: { preimage: bytes } }, as("uniqueness"));
-    assert.ok(verifySync({ publicKey, bytes: preimage, signature: (await sign(preimage)).signature, spec: SPEC }));
-    const madeUp = [transactionPreimage(transactionId, metadata), preimage.slice(0, -1), new Uint8Array(5), encode({ batch: 1 })];
+    assert.ok(verifySync({ publicKey, bytes: batch, signature: (await sign(batch)).signature, spec: SPEC }));
+    const madeUp = [transactionPreimage(transactionId, metadata), batch.slice(0, -1), new Uint8Array(5), encode({ batch: 1 })];
     for (const bytes of madeUp) await assert.rejects(sign(bytes), { kind: "badRequest" });
+  });
+
+  test("of an author's bytes: as such, whatever they say, and by ledger keys alone", async () => {
+    const publicKey = await generate("ledger", "LEDGER");
+    const bytes = transactionPreimage(transactionId, metadata);
+    const request = { tenant: VNODE, publicKey, purpose: "app", parts: { bytes, spec: "SHA512withECDSA" } } as const;
+    const { signature } = await service.sign(request, as("flow"));
+    assert.ok(verifySync({ publicKey, bytes: preimage("app", bytes), signature, spec: "SHA512withECDSA" }));
+    for (const spec of ["SHA512withECDSA", SPEC] as const) assert.ok(!verifySync({ publicKey, bytes, signature, spec }));
+    const badSpec = { ...request, parts: { bytes, spec: "EdDSA" } };
+    await assert.rejects(service.sign(badSpec, as("flow")), { code: "crypto.specRefused" });
+    await assert.rejects(service.sign(request, as("uniqueness")), { code: "crypto.callerRefused" });
+    const notary = await generate("notary", "NOTARY");
+    await assert.rejects(service.sign({ ...request, publicKey: notary }, as("flow")), { code: "crypto.keyMisused" });
   });
 
   test("of group parameters: under their own purpose", async () => {

@@ -66,9 +66,9 @@ export function cryptoService({ keys, clock, random, tlsHosts }: CryptoParts): A
     },
 
     async sign(request, caller) {
-      const { categories, bytes, reply } = signingOf(request, caller);
+      const { reply, ...signing } = signingOf(request, caller);
       const { tenant, publicKey } = request;
-      return { signature: reply(await keys.sign({ tenant, publicKey, categories, bytes })) };
+      return { signature: reply(await keys.sign({ tenant, publicKey, ...signing })) };
     },
 
     async releaseTls({ tenant, sealTo }, caller) {

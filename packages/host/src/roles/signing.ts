@@ -1,8 +1,9 @@
 // What keys sign. Every preimage begins with its purpose, and is built or rebuilt here: no caller can have a key sign bytes
 // that mean something else. Each purpose has one role that may ask for it, and the categories of key that do it.
 
-import { BowlineError, badRequest, concat, type Data, decode, decoder, equalBytes, parseSecureHash, utf8 } from "@bowline/base";
-import { type KeyCategory, keyIdOf, SCHEMES, schemeOf } from "@bowline/crypto";
+import { BowlineError, badRequest, type Data, decode, decoder, equalBytes, parseSecureHash } from "@bowline/base";
+import { preimage } from "@bowline/base/preimage";
+import { type KeyCategory, keyIdOf, SCHEMES, type SignatureSpec, schemeOf } from "@bowline/crypto";
 import { encodeSignature, notaryPreimage, type SignatureMetadata, transactionPreimage } from "@bowline/ledger";
 import Type from "typebox";
 import type { Caller, CryptoService, RoleName } from "../services.ts";
@@ -12,12 +13,15 @@ type SignRequest = Parameters<CryptoService["sign"]>[0];
 export interface Signing {
   readonly categories: readonly KeyCategory[];
   readonly bytes: Uint8Array;
+  /** The default of the key's scheme where nothing is said. */
+  readonly spec?: SignatureSpec;
   /** What the caller is given for the bare signature. */
   readonly reply: (signature: Uint8Array) => Uint8Array;
 }
 
 const ASKED_BY: Readonly<Record<SignRequest["purpose"], RoleName>> = {
   transaction: "flow",
+  app: "flow",
   notary: "uniqueness",
   "group-parameters": "db",
 };
@@ -33,6 +37,8 @@ export function signingOf(request: SignRequest, caller: Caller): Signing {
   switch (purpose) {
     case "transaction":
       return transactionSigning(publicKey, parts);
+    case "app":
+      return appSigning(parts);
     case "notary":
       return { categories: ["NOTARY"], bytes: checkNotaryPreimage(parts), reply: (signature) => signature };
     case "group-parameters":
@@ -40,8 +46,14 @@ export function signingOf(request: SignRequest, caller: Caller): Signing {
   }
 }
 
+/** An author's own bytes: whatever they say, they are signed as nothing else. */
+function appSigning(parts: Data): Signing {
+  const { bytes, spec } = decodeApp(parts);
+  return { categories: ["LEDGER"], bytes: preimage("app", bytes), ...(spec === null ? {} : { spec }), reply: (signature) => signature };
+}
+
 /** What the key of a static network signs. */
-export const groupParametersPreimage = (parameters: Uint8Array): Uint8Array => concat(utf8("bowline/group-parameters/1\0"), parameters);
+export const groupParametersPreimage = (parameters: Uint8Array): Uint8Array => preimage("group-parameters", parameters);
 
 const Bytes = Type.Unsafe<Uint8Array>(
   Type.Refine(
@@ -70,6 +82,8 @@ function transactionSigning(publicKey: string, parts: Data): Signing {
   };
 }
 
+const Spec = Type.Enum([...new Set(Object.values(SCHEMES).flatMap(({ specs }) => specs))]);
+const decodeApp = decoder(Type.Object({ bytes: Bytes, spec: Type.Union([Type.Null(), Spec]) }, STRICT), "parts of an app signature");
 const decodePreimage = decoder(Type.Object({ preimage: Bytes }, STRICT), "parts of a notary signature");
 const decodeBytes = decoder(Type.Object({ bytes: Bytes }, STRICT), "parts of a group parameters signature");
 
@@ -80,7 +94,7 @@ const decodeBatch = decoder(
       metadata: Type.Object(
         {
           timestamp: Time,
-          spec: Type.Enum([...new Set(Object.values(SCHEMES).flatMap(({ specs }) => specs))]),
+          spec: Spec,
           platformVersion: Type.Integer({ minimum: 1 }),
         },
         STRICT,

@@ -138,6 +138,15 @@ function canonicalNames(call: AuthorSyscall): AuthorSyscall {
 const exactly = <P extends Record<string, TSchema>>(properties: P) => Type.Object(properties, { additionalProperties: false });
 /** As authors write it; `canonicalNames` makes it canonical, or refuses it. */
 const Name = Type.String({ maxLength: 1_000 });
+/** A composite key takes the most. */
+const Key = Type.String({ maxLength: 65_536 });
+const Bytes = Type.Unsafe<Uint8Array>(
+  Type.Refine(
+    Type.Unknown(),
+    (value) => value instanceof Uint8Array,
+    () => "must be bytes",
+  ),
+);
 const Protocol = exactly({
   name: Type.String({ minLength: 1, maxLength: 256 }),
   versions: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 }),
@@ -161,8 +170,16 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
   checkpoint: exactly({ kind: Type.Literal("checkpoint") }),
   random: exactly({ kind: Type.Literal("random"), length: Type.Integer({ minimum: 0, maximum: 65_536 }) }),
-  "members.find": exactly({ kind: Type.Literal("members.find"), name: Type.Optional(Name) }),
+  "members.find": exactly({ kind: Type.Literal("members.find"), name: Type.Optional(Name), key: Type.Optional(Key) }),
   "notaries.find": exactly({ kind: Type.Literal("notaries.find"), name: Type.Optional(Name) }),
+  "group.parameters": exactly({ kind: Type.Literal("group.parameters") }),
+  "keys.sign": exactly({ kind: Type.Literal("keys.sign"), key: Key, spec: Type.Optional(Type.String({ maxLength: 64 })), bytes: Bytes }),
+  "keys.mine": exactly({ kind: Type.Literal("keys.mine"), keys: Type.Array(Key, { maxItems: 10_000 }) }),
+  "keys.compose": exactly({
+    kind: Type.Literal("keys.compose"),
+    threshold: Type.Integer(),
+    children: Type.Array(exactly({ key: Key, weight: Type.Integer() }), { maxItems: 100 }),
+  }),
   "vault.find": exactly({
     kind: Type.Literal("vault.find"),
     query: exactly({
