@@ -12,7 +12,11 @@ import { type Directory, type Member, parametersOf } from "./directory.ts";
 import type { Granted } from "./grants.ts";
 import type { VirtualNodeInfo } from "./services.ts";
 
-type Calls = Granted<"flow">;
+/** Of what the flow role may call. */
+export type SyscallRoles = Pick<Granted<"flow">, "verification" | "uniqueness" | "crypto"> & {
+  readonly persistence: Pick<Granted<"flow">["persistence"], "read">;
+};
+type Calls = SyscallRoles;
 
 /** The platform's services by name, and how the engine treats a call to each. */
 const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {

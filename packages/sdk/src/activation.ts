@@ -50,6 +50,8 @@ export interface FiberReport {
 /** What a bundle's script evaluates to: data that describes it, and the two halves of an activation. */
 export interface CordappBundle {
   readonly manifest: CordappManifest;
+  /** The same definitions with no fibers: what another process has, or this one after a crash. */
+  fresh(): CordappBundle;
   start(start: FiberStart): void;
   deliver(deliveries: readonly Delivery[]): void;
   collect(): readonly FiberReport[];

@@ -24,6 +24,7 @@ export function cordapp(definition: CordappDefinition): CordappBundle {
   const touched = new Set<Fiber>();
   return {
     manifest: manifestOf(definition),
+    fresh: () => cordapp(definition),
 
     start(start: FiberStart): void {
       const fiber = new Fiber(start);

@@ -1,0 +1,114 @@
+// The roles that a flow calls, in memory: keys, verification, the notary's memory, and reads of vaults. What they decide is
+// decided by the ledger's own code; what differs from a real node is that nothing lies in a database, and that contracts run
+// here and not in an isolate. Nothing waits for a thread, so that one seed is one run.
+
+import { PLATFORM_VERSION } from "@bowline/api";
+import { BowlineError, type Data, decode, encode, type Instant, invariant, type SecureHash, type ShortHash, utf8 } from "@bowline/base";
+import { SCHEMES, schemeOf, sha256, signSync, verifySync } from "@bowline/crypto";
+import { type SyscallRoles, signingOf } from "@bowline/host/syscalls";
+import {
+  type ContractCall,
+  type ContractResult,
+  completeVerification,
+  concludeVerification,
+  decodeSigned,
+  examine,
+  type NotaryAnswer,
+  pendingAnswers,
+  planVerification,
+  signedBytesOf,
+  spendsOf,
+  type UniquenessStore,
+  type VaultRead,
+} from "@bowline/ledger";
+import { FlowError } from "@bowline/sdk";
+import { GROUP_ID, type Membership, type Party } from "./members.ts";
+
+/** What vaults believe of the verification role. */
+export const VERDICT_KEY = sha256(utf8("the verification role's key, in a network of the kit"));
+
+export interface RolesOptions {
+  readonly membership: Membership;
+  readonly uniqueness: UniquenessStore;
+  now(): Instant;
+  readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
+}
+
+export function createRoles({ membership, uniqueness, now, readVault }: RolesOptions): SyscallRoles {
+  const parties = new Map([...membership.parties.values()].map((party) => [party.vnode as string, party]));
+  return {
+    persistence: { read: ({ vnode, read }) => readVault(vnode, read) },
+    crypto: {
+      filterMyKeys: async ({ tenant, keys }) => ({ keys: keys.filter((key) => key === parties.get(tenant)?.publicKey) }),
+      sign: async (request) => {
+        const party = parties.get(request.tenant);
+        const { bytes, spec, reply } = signingOf(request, { role: "flow" });
+        if (party === undefined || party.isNotary || party.publicKey !== request.publicKey)
+          throw new BowlineError(
+            "notFound",
+            "crypto.keyUnknown",
+            `${party?.name ?? request.tenant} has no ledger key ${request.publicKey}.`,
+          );
+        return { signature: reply(signSync(party.privateKey, bytes, spec)) };
+      },
+    },
+    verification: { verify: async (request) => verify(membership, request) },
+    uniqueness: { notarise: ({ vnode, ...request }) => notarise({ membership, uniqueness, now }, parties.get(vnode), request) },
+  };
+}
+
+type VerifyRequest = Parameters<SyscallRoles["verification"]["verify"]>[0];
+
+function verify(membership: Membership, { transaction, verified, ...context }: VerifyRequest) {
+  const signed = decodeSigned(transaction);
+  const valid = signedBytesOf(signed.transaction, signed.signatures).map((item) => item !== undefined && verifySync(item));
+  if (verified !== null) return completeVerification(signed, verified, valid, VERDICT_KEY);
+  const manifests = new Map([...membership.packages].map(([checksum, { manifest }]) => [checksum, manifest]));
+  const plan = planVerification(signed, context, manifests);
+  return concludeVerification(
+    plan,
+    plan.calls.map((call) => runContracts(membership, call)),
+    valid,
+    VERDICT_KEY,
+  );
+}
+
+function runContracts({ packages }: Membership, { cpk, contracts, transaction, outputs }: ContractCall): ContractResult {
+  const bundle = packages.get(cpk as SecureHash);
+  const copy = decode(encode(transaction as unknown as Data));
+  try {
+    return {
+      violations: bundle?.verify(copy, contracts) ?? [],
+      outputs: outputs.flatMap(({ type, data }) => bundle?.describeState({ type, data }) ?? []),
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof FlowError)) throw thrown;
+    const reason = `Package ${cpk} could not say what it thinks of a transaction: ${thrown.message}`;
+    throw new BowlineError("internal", "verification.packageFailed", reason, { package: cpk, reason: thrown.message });
+  }
+}
+
+type NotariseRequest = Omit<Parameters<SyscallRoles["uniqueness"]["notarise"]>[0], "vnode">;
+
+async function notarise(
+  { membership, uniqueness, now }: Pick<RolesOptions, "membership" | "uniqueness" | "now">,
+  party: Party | undefined,
+  request: NotariseRequest,
+): Promise<NotaryAnswer> {
+  const { notary } = membership;
+  invariant(notary !== undefined && party?.isNotary === true, `${party?.name} runs no notary service`);
+  const examined = [examine(request, { groupId: GROUP_ID, service: notary.name, key: notary.key })];
+  const verdicts = await uniqueness.notarise(spendsOf(examined));
+  const spec = SCHEMES[schemeOf(notary.key)].defaultSpec;
+  const { preimage, answers } = pendingAnswers(
+    examined,
+    verdicts,
+    { groupId: GROUP_ID, service: notary.name, key: notary.key },
+    {
+      timestamp: now(),
+      spec,
+      platformVersion: PLATFORM_VERSION,
+    },
+  );
+  return answers(preimage && signSync(party.privateKey, preimage))[0] as NotaryAnswer;
+}

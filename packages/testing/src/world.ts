@@ -1,0 +1,299 @@
+// A whole network in one process: the flow workers, the ledger's flows, keys, vaults and the notary's memory of all members,
+// in virtual time, over a bus and processes that fail. The kit's `Network` is its face for authors; the simulator of the
+// engine drives it directly.
+
+import { type Data, decode, encode, type Instant, invariant, type Log, type SecureHash, type X500Name } from "@bowline/base";
+import {
+  clientStart,
+  createGroupCommit,
+  createGroupStart,
+  type FlowPersistence,
+  type FlowStart,
+  type FlowStatus,
+  type Responder,
+  type StartOutcome,
+  type StepCommit,
+  wakeRecord,
+} from "@bowline/flow";
+import { createFlowServices } from "@bowline/host/syscalls";
+import { ledgerFlows, memoryUniqueness, type UniquenessStore } from "@bowline/ledger";
+import { type CordappBundle, cordapp } from "@bowline/sdk";
+import { FaultyBus } from "./bus.ts";
+import { bytesOf, type Chance, seeded, uuidOf } from "./chance.ts";
+import type { Faults } from "./faults.ts";
+import { createMembership, GROUP_ID, type MemberPlan, type Membership, type Party } from "./members.ts";
+import { Process, restartAfterMs, type Surroundings } from "./process.ts";
+import { createRoles } from "./roles.ts";
+import { allFlows, isOver, memoryStorage, type Storage } from "./storage.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly startsAt: Instant;
+  readonly members: readonly MemberPlan[];
+  readonly faults: Faults;
+  /** Processes of each member, each of which believes that all its flows are its own. */
+  readonly owners?: number;
+  /** Flows that one process keeps in memory. */
+  readonly hotFlowsMax?: number;
+  storage?(party: Party, now: () => Instant): Promise<Storage>;
+  uniqueness?(now: () => Instant): UniquenessStore;
+}
+
+/** One member, as long as the network lives. */
+export interface Place {
+  readonly party: Party;
+  readonly storage: Storage;
+  readonly start: (start: FlowStart) => Promise<StartOutcome>;
+  readonly commit: ReturnType<typeof createGroupCommit>;
+  processes: Process[];
+  /** Crashed on purpose: it stays so until somebody restarts it. */
+  down: boolean;
+}
+
+export interface LogLine {
+  readonly level: keyof Log;
+  readonly message: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly member: X500Name;
+  readonly at: Instant;
+}
+
+export interface FlowRequest {
+  readonly flowName: string;
+  readonly bundle: SecureHash;
+  readonly input: Data;
+  readonly requestId: string;
+}
+
+export class World {
+  readonly time: VirtualTime;
+  readonly chance: Chance;
+  readonly membership: Membership;
+  readonly places: ReadonlyMap<X500Name, Place>;
+  readonly logs: LogLine[] = [];
+  faults: Faults;
+  /** Hears of every commit that a store has accepted. */
+  onCommit: ((name: X500Name, commit: StepCommit) => void) | undefined;
+  readonly #statuses = new Map<string, FlowStatus>();
+  readonly #owners: number;
+  readonly #bus: FaultyBus;
+  readonly #around: Surroundings;
+  readonly #platform: CordappBundle;
+  /** Beside those of the members' packages. */
+  readonly #bundles = new Map<string, CordappBundle>();
+  #processes = 0;
+
+  /** A network whose processes run. */
+  static async create(options: WorldOptions): Promise<World> {
+    const time = new VirtualTime(options.startsAt);
+    const chance = seeded(options.seed);
+    const membership = createMembership(options.members, chance, options.startsAt);
+    const places = new Map<X500Name, Place>();
+    for (const party of membership.parties.values()) {
+      const storage = (await options.storage?.(party, () => time.now)) ?? memoryStorage(() => time.now);
+      const { flows } = storage;
+      places.set(party.name, {
+        party,
+        storage,
+        start: createGroupStart(flows),
+        commit: createGroupCommit(flows),
+        processes: [],
+        down: false,
+      });
+    }
+    const world = new World(options, { time, chance, membership, places });
+    for (const place of places.values()) await world.#populate(place);
+    return world;
+  }
+
+  private constructor(options: WorldOptions, parts: Pick<World, "time" | "chance" | "membership" | "places">) {
+    this.time = parts.time;
+    this.chance = parts.chance;
+    this.membership = parts.membership;
+    this.places = parts.places;
+    this.faults = options.faults;
+    this.#owners = options.owners ?? 1;
+    this.#platform = cordapp({ flows: ledgerFlows, states: [], contracts: [] });
+    const clock = this.time.clock(() => true);
+    this.#bus = new FaultyBus({ clock, chance: this.chance, faults: () => this.faults, parties: this.membership.parties });
+    this.#around = this.#surroundings(options);
+    this.time.nextWake = () => this.#nextWake();
+  }
+
+  place(name: X500Name): Place {
+    const place = this.places.get(name);
+    invariant(place !== undefined, `${name} is a member of this network`);
+    return place;
+  }
+
+  /** Starts a flow as the persistence role does for a client. */
+  async start(name: X500Name, request: FlowRequest): Promise<StartOutcome> {
+    const { party, start } = this.place(name);
+    const { requestId: clientRequestId, input, ...flow } = request;
+    const outcome = await this.time.track(
+      start(
+        clientStart({
+          ...flow,
+          // As it would arrive over REST: a value of its own.
+          input: decode(encode(input)),
+          clientRequestId,
+          id: uuidOf(this.chance),
+          seed: bytesOf(this.chance, 32),
+          identity: { me: name, groupId: GROUP_ID },
+          startedBy: "test",
+          now: this.time.now,
+        }),
+      ),
+    );
+    if (outcome.kind === "started") this.#bus.publish([wakeRecord(party.vnode, outcome.row)]);
+    this.time.stir();
+    return outcome;
+  }
+
+  async kill(name: X500Name, flowId: string): Promise<boolean> {
+    const { party, storage } = this.place(name);
+    const found = await this.time.track(storage.flows.requestKill(flowId, this.time.now));
+    if (found) this.#bus.publish([wakeRecord(party.vnode, { id: flowId })]);
+    this.time.stir();
+    return found;
+  }
+
+  /** Whether a flow is over, or parked. */
+  isAtRest(flowId: string): boolean {
+    const status = this.#statuses.get(flowId);
+    return status !== undefined && status !== "RUNNING" && status !== "START_REQUESTED";
+  }
+
+  /** Ends all processes of a member, as `kill -9` does; they stay so. */
+  crash(name: X500Name): void {
+    const place = this.place(name);
+    place.down = true;
+    for (const process of place.processes) process.crash();
+  }
+
+  async restart(name: X500Name): Promise<void> {
+    const place = this.place(name);
+    place.down = false;
+    await this.#populate(place);
+  }
+
+  /** A bundle that no member's package brings. */
+  addBundle(name: string, bundle: CordappBundle): void {
+    this.#bundles.set(name, bundle);
+  }
+
+  async close(): Promise<void> {
+    for (const { processes, storage } of this.places.values()) {
+      for (const process of [...processes]) process.crash();
+      await storage.close();
+    }
+  }
+
+  async #populate(place: Place): Promise<void> {
+    this.time.stir();
+    while (!place.down && place.processes.length < this.#owners) {
+      const process = new Process(place.party, this.#around);
+      place.processes.push(process);
+      await process.start(`process ${++this.#processes}`);
+    }
+  }
+
+  #surroundings(options: WorldOptions): Surroundings {
+    const uniqueness = (options.uniqueness ?? memoryUniqueness)(() => this.time.now);
+    const byVnode = new Map([...this.places.values()].map((place) => [place.party.vnode, place]));
+    const roles = createRoles({
+      membership: this.membership,
+      uniqueness,
+      now: () => this.time.now,
+      readVault: async (vnode, read) => {
+        const place = byVnode.get(vnode);
+        invariant(place !== undefined, `virtual node ${vnode} is of this network`);
+        return place.storage.readVault(read);
+      },
+    });
+    return {
+      time: this.time,
+      chance: this.chance,
+      faults: () => this.faults,
+      bus: this.#bus,
+      directory: this.membership.directory,
+      services: createFlowServices(roles, this.membership.directory),
+      hotFlowsMax: options.hotFlowsMax,
+      persistence: ({ name }) =>
+        persistenceOf(this.place(name), (commit) => {
+          this.#statuses.set(commit.flowId, commit.status);
+          this.onCommit?.(name, commit);
+        }),
+      responders: (party) => this.#responders(party),
+      bundle: (name) => this.#bundle(name),
+      log: (party) => this.#log(party),
+      crashed: (process) => this.#crashed(process),
+    };
+  }
+
+  #bundle(name: string): CordappBundle {
+    const bundle = name === "platform" ? this.#platform : (this.#bundles.get(name) ?? this.membership.packages.get(name as SecureHash));
+    invariant(bundle !== undefined, `bundle ${name} is of this network`);
+    return bundle;
+  }
+
+  /** The responders of a member's packages, and of the platform where it runs a notary service. */
+  #responders({ packages, isNotary }: Party): readonly Responder[] {
+    const of = ({ manifest }: CordappBundle, bundle: Responder["bundle"]): Responder[] =>
+      manifest.flows.flatMap(({ name, answers }) => (answers === undefined ? [] : [{ protocol: answers, flowName: name, bundle }]));
+    return [
+      ...packages.flatMap(({ bundle, fileChecksum }) => of(bundle, fileChecksum)),
+      ...(isNotary ? of(this.#platform, "platform") : []),
+    ];
+  }
+
+  #crashed(process: Process): void {
+    const place = this.place(process.party.name);
+    place.processes = place.processes.filter((other) => other !== process);
+    if (place.down) return;
+    this.time.clock(() => true).after(restartAfterMs(this.chance), () => void this.#populate(place));
+  }
+
+  #log({ name }: Party): Log {
+    const at =
+      (level: keyof Log): Log["info"] =>
+      (message, facts = {}) =>
+        void this.logs.push({ level, message, facts, member: name, at: this.time.now });
+    return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+  }
+
+  async #nextWake(): Promise<Instant | null> {
+    let earliest: Instant | null = null;
+    for (const { storage, processes } of this.places.values()) {
+      if (processes.length === 0) continue;
+      for (const row of await allFlows(storage.flows)) {
+        if (isOver(row) || row.status === "PARKED" || row.wakeAt === null) continue;
+        earliest = Math.min(earliest ?? Number.POSITIVE_INFINITY, row.wakeAt);
+      }
+    }
+    return earliest;
+  }
+}
+
+/** The persistence role of one virtual node. */
+function persistenceOf({ party: { vnode }, storage: { flows }, commit }: Place, committed: (commit: StepCommit) => void): FlowPersistence {
+  return {
+    load: ({ flowIds }) => flows.load(flowIds),
+    async commit(request) {
+      const outcome = await commit(request.commit);
+      if (outcome.kind === "committed") committed(request.commit);
+      return outcome;
+    },
+    async acknowledge({ acknowledgements }) {
+      await flows.acknowledge(acknowledgements);
+      return null;
+    },
+    async due({ now, leaseUntil, limit }) {
+      const due = await flows.due(now, leaseUntil, limit);
+      const messages = await flows.unacknowledged(now, limit);
+      return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
+    },
+    dueBefore: async ({ until }) => (await flows.dueBefore(until)).map((flowId) => ({ vnode, flowId })),
+  };
+}
