@@ -9,7 +9,7 @@ import { type Env, invariant, unreachable } from "@bowline/base";
 import type { Delivery, Failure, FiberStart, Outcome } from "@bowline/sdk";
 import { committed, compose, emptyDraft, reload } from "./commit.ts";
 import type { Asked, Bundle, Carry, Effect, FiberState, FlowEvent, FlowState, Rules } from "./flow-state.ts";
-import { absorb, canonicalSafely, exceed, heed, restore, take } from "./incoming.ts";
+import { absorb, canonicalSafely, diverged, exceed, heed, restore, take } from "./incoming.ts";
 import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
 import type { FlowSnapshot, FlowStart, JournalRow, RecordedStep, SessionMessage } from "./ports.ts";
 import { encodeOutcome, replayGroups } from "./rows.ts";
@@ -47,6 +47,7 @@ export function begin(
     careful: carry.careful,
     caughtUp: row.status === "START_REQUESTED",
     parking: undefined,
+    divergence: undefined,
     over: false,
   };
   const out: Effect[] = [];
@@ -119,6 +120,7 @@ function advance(rules: Rules, state: FlowState, env: Env, out: Effect[]): void 
   const { finished } = state.root;
   if (state.parking !== undefined) park(state, state.parking, env, out);
   else if (state.replay.length > 0 || state.starting.length > 0) replayNext(rules, state, env, out);
+  else if (rules.replayOnly) return;
   else if (finished !== undefined) finish(state, "error" in finished ? "FAILED" : "COMPLETED", finished, env, out);
   else goOn(rules, state, env, out);
 }
@@ -150,16 +152,13 @@ function replayNext(rules: Rules, state: FlowState, env: Env, out: Effect[]): vo
   }
   const group = state.replay.shift() ?? [];
   const missing = group.find(({ path }) => state.asked.get(path)?.phase !== "recorded");
-  if (state.root.finished !== undefined) diverged(state, `it ended before step ${group[0]?.path} of its journal`, env, out);
-  else if (missing !== undefined) diverged(state, `it did not ask step ${missing.path} (${missing.kind}) of its journal`, env, out);
+  if (state.root.finished !== undefined) diverged(state, group[0]?.path ?? "", "it ended before");
+  else if (missing !== undefined) diverged(state, missing.path, `it did not ask ${missing.kind}`);
+  if (state.parking !== undefined) park(state, state.parking, env, out);
   else {
     for (const { path } of group) state.recorded.delete(path);
     activate(state, group, out);
   }
-}
-
-function diverged(state: FlowState, how: string, env: Env, out: Effect[]): void {
-  park(state, { type: "flow.nonDeterminism", message: `Run again, this flow did not do what it had done: ${how}.` }, env, out);
 }
 
 function answer(state: FlowState, path: string, outcome: Outcome): void {

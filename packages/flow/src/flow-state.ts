@@ -24,6 +24,17 @@ export type Bundle = SecureHash | "platform";
 export interface Rules {
   readonly classify: Services["classify"];
   readonly digest: Digest;
+  /** Stop where the journal ends: nothing is settled that it has not settled. */
+  readonly replayOnly?: true;
+}
+
+/** Where a replay did otherwise than its journal says. */
+export interface Divergence {
+  readonly path: StepPath;
+  /** In words. */
+  readonly how: string;
+  /** What it asked there; null where it asked nothing. */
+  readonly asked: Syscall | null;
 }
 
 /** One function that runs for this flow: its own, or a platform flow that one of its steps runs as a child. */
@@ -120,6 +131,7 @@ export interface FlowState {
   caughtUp: boolean;
   /** Why the flow is to be parked instead of running on. */
   parking: Failure | undefined;
+  divergence: Divergence | undefined;
   /** Finished, parked or lost: memory only, to be dropped. */
   over: boolean;
 }

@@ -37,8 +37,7 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
   const request = requestSafely(rules, call);
   const recorded = state.recorded.get(path);
   if (recorded !== undefined && (recorded.kind !== call.kind || !sameHash(recorded.requestHash, request.hash))) {
-    const how = recorded.kind === call.kind ? `another request of ${call.kind}` : `${call.kind} where the journal has ${recorded.kind}`;
-    state.parking ??= { type: "flow.nonDeterminism", message: `Run again, this flow asked otherwise at step ${path}: ${how}.` };
+    diverged(state, path, recorded.kind === call.kind ? `${call.kind} asks otherwise` : `${call.kind} instead of ${recorded.kind}`, call);
   }
   if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
   const { hash, bytes, refusal } = request;
@@ -57,6 +56,14 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
     until: undefined,
     attempts: 0,
   });
+}
+
+/** The first divergence is the one that says something: what follows it, follows from it. */
+export function diverged(state: FlowState, path: StepPath, how: string, asked: Syscall | null = null): void {
+  if (state.divergence !== undefined) return;
+  state.divergence = { path, how, asked };
+  const message = `Run again, this flow did not do what its journal says: at step ${path}, ${how}.`;
+  state.parking ??= { type: "flow.nonDeterminism", message, details: { step: path } };
 }
 
 /** A call that canonical bytes cannot say fails its step; it fails the same way whenever it is replayed. */
