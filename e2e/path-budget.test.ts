@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type BenchNetwork, startBenchNetwork } from "../bench/network.ts";
 
-const FILES_MAX = 29;
+const FILES_MAX = 30;
 const MEASUREMENTS = 5;
 const TIMEOUT_MS = 180_000;
 const WAIT_MS = 30_000;

@@ -4,7 +4,6 @@ export { createMemoryFlowStore } from "./flow.memory.ts";
 export { createFlowStore } from "./flow.store.ts";
 export { wakeRecord } from "./messages.ts";
 export type {
-  CommitOutcome,
   Fibers,
   FlowDirectory,
   FlowFilter,
@@ -22,5 +21,5 @@ export type {
   SyscallClass,
   SyscallContext,
 } from "./ports.ts";
-export { clientStart } from "./rows.ts";
+export { clientStart, startedRow } from "./rows.ts";
 export { createFlowWorker } from "./worker.ts";

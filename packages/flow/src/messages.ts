@@ -86,20 +86,27 @@ export function decodeMessage(bytes: Uint8Array): SessionMessage {
   return message;
 }
 
-/** Says that a flow is new, or to be looked at again. With the row of a flow that was started just now nobody needs to load it. */
-export const wakeRecord = (vnode: ShortHash, flow: Pick<FlowRow, "id"> | FlowRow): BusRecord => ({
+/**
+ * Says that a flow is new, or to be looked at again. With the row of a flow that was started just now nobody needs to load it;
+ * where it `begins` that row is not in the database yet, and its first commit inserts it.
+ */
+export const wakeRecord = (vnode: ShortHash, flow: Pick<FlowRow, "id"> | FlowRow, begins = false): BusRecord => ({
   topic: WAKE_TOPIC,
   key: flow.id,
-  value: encode({ vnode, flowId: flow.id, row: "seed" in flow ? (flow as unknown as Data) : null }),
+  value: encode({ vnode, flowId: flow.id, row: "seed" in flow ? (flow as unknown as Data) : null, begins }),
 });
 
 export interface Wake {
   readonly vnode: ShortHash;
   readonly flowId: string;
   readonly row: FlowRow | null;
+  readonly begins: boolean;
 }
 
-const decodeWakeFields = decoder(Type.Object({ vnode: Type.String(), flowId: Type.String(), row: Type.Unknown() }), "wake-up");
+const decodeWakeFields = decoder(
+  Type.Object({ vnode: Type.String(), flowId: Type.String(), row: Type.Unknown(), begins: Type.Boolean() }),
+  "wake-up",
+);
 
 /** From a worker of the same cluster, which wrote the row that it carries. */
 export const decodeWake = (bytes: Uint8Array): Wake => decodeWakeFields(decode(bytes)) as unknown as Wake;

@@ -25,6 +25,7 @@ import type {
   Fibers,
   FlowDirectory,
   FlowPersistence,
+  FlowRow,
   FlowSnapshot,
   FlowStart,
   Responder,
@@ -188,14 +189,14 @@ class Worker implements FlowWorker {
     else this.#post(slot, { kind: "arrived", messages: [message] });
   }
 
-  #wake({ vnode, flowId, row }: Wake): void {
+  #wake({ vnode, flowId, row, begins }: Wake): void {
     const known = this.#slots.get(flowId);
     if (known !== undefined) this.#lookAt(known);
     else if (row === null || row.version !== 0) this.#slotOf(vnode, flowId);
     else {
       // Just started, so that its row is all there is.
       const slot = this.#remember(vnode, flowId);
-      if (slot !== undefined) this.#begin(slot, { row, journal: [], sessions: [], inbox: [] });
+      if (slot !== undefined) this.#begin(slot, { row, journal: [], sessions: [], inbox: [] }, begins ? startOf(row) : undefined);
     }
   }
 
@@ -356,9 +357,7 @@ class Worker implements FlowWorker {
     const { clock, random } = this.#options;
     slot.arrived.push(...arrived);
     const { row, session } = responderStart({ ...opened, flowId: slot.flowId, seed: random(32), now: clock.now() });
-    const { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt } = row;
-    const start: FlowStart = { row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }, session };
-    this.#begin(slot, { row, journal: [], sessions: [session], inbox: [] }, start);
+    this.#begin(slot, { row, journal: [], sessions: [session], inbox: [] }, { ...startOf(row), session });
   }
 
   /** Somebody says that the row has changed: a kill, a retry, another owner. */
@@ -557,6 +556,11 @@ function openedBy(message: SessionMessage, responders: readonly Responder[]): Op
   const chosen = chooseResponder(responders, message.init.protocol);
   return chosen === undefined ? undefined : { opening: message, ...chosen };
 }
+
+/** What its first commit inserts. */
+const startOf = ({ id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }: FlowRow): FlowStart => ({
+  row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt },
+});
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 

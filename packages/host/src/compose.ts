@@ -105,6 +105,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
       clock,
       random,
       verdictKey: verdictKey(),
+      flowsHere: runs("flow"),
       log,
     });
     stopping.push(() => persistence.close());

@@ -14,7 +14,17 @@ export const systemClock: Clock = {
   },
 };
 
-export const systemRandom = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+const POOL_BYTES = 4_096;
+let pool = new Uint8Array(0);
+
+/** A call to the system's source costs the same for few bytes as for many. */
+export function systemRandom(length: number): Uint8Array {
+  if (length > POOL_BYTES / 8) return new Uint8Array(randomBytes(length));
+  if (pool.length < length) pool = new Uint8Array(randomBytes(POOL_BYTES));
+  const taken = pool.slice(0, length);
+  pool = pool.subarray(length);
+  return taken;
+}
 
 /** One JSON line each: constant message, facts as fields. To `file`, or to standard error where none is given. */
 export function createLog(options: { readonly level: string; readonly file?: string }): Log & { flush(): void } {

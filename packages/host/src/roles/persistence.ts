@@ -2,22 +2,21 @@
 // reads vaults, each virtual node through a database of its own.
 //
 // - All commits of one virtual node that arrive while one is in flight are the next group: one transaction. So are starts.
+// - Where flows run in this same process, a flow that a client starts begins with its first commit: one transaction less.
 // - A virtual node is swept for due flows and unsent messages from its first use here on, and all of them at the start and
 //   then every minute, so that what a dead process left is found.
 
-import type { Bus, Clock, Database, Log, ShortHash } from "@bowline/base";
+import { type Bus, type Clock, type Data, type Database, encode, type Log, type ShortHash } from "@bowline/base";
 import type { BootKey } from "@bowline/crypto";
 import {
-  type CommitOutcome,
   clientStart,
   createFlowStore,
   createGroupCommit,
   createGroupStart,
   type FlowRow,
-  type FlowStart,
   type FlowStore,
-  type StartOutcome,
   type StepCommit,
+  startedRow,
   wakeRecord,
 } from "@bowline/flow";
 import { type VaultStore, vaultStore } from "@bowline/ledger";
@@ -38,8 +37,8 @@ export interface PersistenceRole {
 interface Vault {
   readonly database: Database;
   readonly flows: FlowStore;
-  start(start: FlowStart): Promise<StartOutcome>;
-  commit(commit: StepCommit): Promise<CommitOutcome>;
+  readonly start: ReturnType<typeof createGroupStart>;
+  readonly commit: ReturnType<typeof createGroupCommit>;
 }
 
 interface PersistenceRoleOptions {
@@ -50,27 +49,24 @@ interface PersistenceRoleOptions {
   readonly random: (length: number) => Uint8Array;
   /** Shared with the verification role: only what it has passed is written as verified. */
   readonly verdictKey: Uint8Array;
+  /** The bus ends in this process, and the flow role is at its end. */
+  readonly flowsHere: boolean;
   readonly log: Log;
 }
 
 export function createPersistenceRole(options: PersistenceRoleOptions): PersistenceRole {
-  const { bus, clock, random, log } = options;
+  const { bus, clock, log } = options;
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const vaults = createVaults(databases, states);
-  const changes = createChanges(clock);
+  const changes = new Changes(clock);
   const service: Answering<PersistenceService> = {
-    async startFlow(request) {
-      const { vnode, ...flow } = request;
-      const { start } = await vaults.of(vnode);
-      const outcome = await start(clientStart({ ...flow, id: flowIdOf(random(16)), seed: random(32), now: clock.now() }));
-      if (outcome.kind === "started") await bus.publish([wakeRecord(vnode, outcome.row)]);
-      return outcome;
-    },
+    startFlow: createStart(options, vaults, changes),
     load: async ({ vnode, flowIds }) => (await vaults.of(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {
       const outcome = await (await vaults.of(vnode)).commit(commit);
-      if (outcome.kind === "committed") changes.committed(commit.flowId, commit.expectedVersion + 1, commit.outcome !== null);
+      if (outcome.kind === "committed") changes.committed(commit);
+      else if (commit.start !== undefined) changes.failed(commit.flowId);
       return outcome;
     },
     async acknowledge({ vnode, acknowledgements }) {
@@ -86,13 +82,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       return (await succeeded(asked, log)).flat();
     },
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
-    async flowStatus({ vnode, clientRequestId, waitMs, afterVersion }) {
-      const { flows } = await vaults.of(vnode);
-      const row = await flows.byClientRequest(clientRequestId);
-      if (row === undefined || waitMs === undefined || isNews(row, afterVersion)) return row ?? null;
-      await changes.wait(row.id, { waitMs, afterVersion }, async () => isNews(await flows.byClientRequest(clientRequestId), afterVersion));
-      return (await flows.byClientRequest(clientRequestId)) ?? null;
-    },
+    flowStatus: createStatus(vaults, changes),
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
     },
@@ -109,12 +99,60 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   async function request(vnode: ShortHash, flowId: string, ask: (flows: FlowStore) => Promise<boolean>): Promise<FlowRequestOutcome> {
     const { flows } = await vaults.of(vnode);
     const done = await ask(flows);
+    changes.forget(flowId);
     if (done) await bus.publish([wakeRecord(vnode, { id: flowId })]);
     const [found] = await flows.load([flowId]);
     return { done, row: found?.row ?? null };
   }
 
   return { service, close: () => databases.close() };
+}
+
+function createStart(
+  { bus, clock, random, flowsHere }: PersistenceRoleOptions,
+  vaults: Vaults,
+  changes: Changes,
+): PersistenceService["startFlow"] {
+  /**
+   * Whether the flow's first commit has inserted it. Where that does not come soon (it computes, or memory is full, or another
+   * flow answers the same request) the row is to be inserted alone; a first commit that comes later finds it.
+   */
+  async function begin(vnode: ShortHash, row: FlowRow): Promise<boolean> {
+    changes.begun(vnode, row);
+    const first = changes.next(row.id, row.version, BEGIN_MS);
+    await bus.publish([wakeRecord(vnode, row, true)]);
+    if ((await first) !== false) return true;
+    changes.forget(row.id);
+    return false;
+  }
+
+  return async ({ vnode, ...flow }) => {
+    const vault = await vaults.of(vnode);
+    const start = clientStart({ ...flow, id: flowIdOf(random(16)), seed: random(32), now: clock.now() });
+    const row = startedRow(start);
+    const isNew = changes.last(vnode, flow.clientRequestId) === undefined;
+    if (flowsHere && isNew && (await begin(vnode, row))) return { kind: "started", row };
+    const outcome = await vault.start(start);
+    if (outcome.kind === "started") changes.begun(vnode, outcome.row);
+    if (outcome.row.id === row.id) await bus.publish([wakeRecord(vnode, outcome.row)]);
+    return outcome;
+  };
+}
+
+function createStatus(vaults: Vaults, changes: Changes): PersistenceService["flowStatus"] {
+  return async ({ vnode, clientRequestId, waitMs, afterVersion }) => {
+    const { flows } = await vaults.of(vnode);
+    const look = () => flows.byClientRequest(clientRequestId);
+    const last = changes.last(vnode, clientRequestId);
+    if (last !== undefined && (isFinal(last) || (afterVersion !== undefined && last.version > afterVersion))) return last;
+    if (last !== undefined && !isOver(last) && waitMs !== undefined) {
+      const next = await changes.next(last.id, afterVersion, Math.min(waitMs, LOOK_FIRST_MS));
+      if (typeof next === "object") return next;
+    }
+    const row = await look();
+    if (row === undefined || waitMs === undefined || isNews(row, afterVersion)) return row ?? null;
+    return (await changes.wait(row.id, { waitMs, afterVersion }, look)) ?? null;
+  };
 }
 
 interface Vaults {
@@ -173,12 +211,14 @@ async function succeeded<T>(work: readonly Promise<T>[], log: Log): Promise<read
 }
 
 const isOver = ({ outcome, status }: FlowRow): boolean => outcome !== null || status === "KILLED";
+/** Nothing changes it any more. */
+const isFinal = (row: FlowRow): boolean => isOver(row) && row.status !== "PARKED";
 
 /** Whether who waits has something to see: an end, or a version above the one that it knows, or that nothing more can come. */
 function isNews(row: FlowRow | undefined, afterVersion: number | undefined): boolean {
   if (row === undefined) return true;
   if (afterVersion === undefined) return isOver(row);
-  return row.version > afterVersion || (isOver(row) && row.status !== "PARKED");
+  return row.version > afterVersion || isFinal(row);
 }
 
 /** A random UUID (RFC 9562 §5.4) from 16 random bytes. */
@@ -192,6 +232,11 @@ function flowIdOf(bytes: Uint8Array): string {
 
 const LOOK_FIRST_MS = 250;
 const LOOK_MAX_MS = 2_000;
+/** How long a start waits for the flow's first commit. */
+const BEGIN_MS = 200;
+/** Flows of which the last row is remembered, and results that are too large for that. */
+const REMEMBERED_MAX = 2_000;
+const REMEMBERED_OUTCOME_BYTES_MAX = 16 * 1_024;
 
 /** What a waiter waits for: the end, or a version above one. */
 interface Wanted {
@@ -199,47 +244,93 @@ interface Wanted {
   readonly afterVersion: number | undefined;
 }
 
+/** The row where it is remembered, true where it is not, false where the wait is over without news. */
+type News = FlowRow | boolean;
+
 /**
- * Who waits for a flow to change. What this process commits is told at once; what other processes commit is found by
- * looking again, ever less often.
+ * How flows change. What this process commits is told at once, and remembered of the flows that it started itself; what other
+ * processes commit is found by looking again, ever less often.
  */
-interface Changes {
-  committed(flowId: string, version: number, over: boolean): void;
-  /** Resolves when it is there, or after `waitMs`. */
-  wait(flowId: string, wanted: Wanted, isThere: () => Promise<boolean>): Promise<void>;
-}
+class Changes {
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, Set<(version: number, over: boolean, news: News) => void>>();
+  /** By id, the oldest first; and their ids by virtual node and client request. */
+  readonly #rows = new Map<string, { readonly row: FlowRow; readonly request: string }>();
+  readonly #byRequest = new Map<string, string>();
 
-function createChanges(clock: Clock): Changes {
-  const waiting = new Map<string, Set<(version: number, over: boolean) => void>>();
-  return {
-    committed(flowId, version, over) {
-      for (const tell of waiting.get(flowId) ?? []) tell(version, over);
-    },
-    async wait(flowId, { waitMs, afterVersion }, isThere) {
-      const giveUpAt = clock.now() + waitMs;
-      for (let pause = LOOK_FIRST_MS; clock.now() < giveUpAt; pause = Math.min(pause * 2, LOOK_MAX_MS)) {
-        const told = listen(flowId, afterVersion, Math.min(pause, giveUpAt - clock.now()));
-        // Looked at after the wait is set up: a change in between is not missed.
-        if ((await isThere()) || (await told)) return;
-      }
-    },
-  };
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
-  /** True when it was told, false when the time was up. */
-  function listen(flowId: string, afterVersion: number | undefined, durationMs: number): Promise<boolean> {
+  begun(vnode: ShortHash, row: FlowRow): void {
+    const request = row.origin.kind === "client" ? `${vnode} ${row.origin.clientRequestId}` : "";
+    this.#rows.set(row.id, { row, request });
+    this.#byRequest.set(request, row.id);
+    for (const oldest of this.#rows.keys()) {
+      if (this.#rows.size <= REMEMBERED_MAX) break;
+      this.forget(oldest);
+    }
+  }
+
+  forget(flowId: string): void {
+    const request = this.#rows.get(flowId)?.request ?? "";
+    if (this.#byRequest.get(request) === flowId) this.#byRequest.delete(request);
+    this.#rows.delete(flowId);
+  }
+
+  committed({ flowId, expectedVersion, commitId, status, outcome, wakeAt, waiting, at }: StepCommit): void {
+    const known = this.#rows.get(flowId);
+    const version = expectedVersion + 1;
+    const row = known && { ...known.row, version, commitId, status, outcome, wakeAt, waiting, updatedAt: at };
+    if (outcome !== null && encode(outcome as unknown as Data).length > REMEMBERED_OUTCOME_BYTES_MAX) this.forget(flowId);
+    else if (known !== undefined && row !== undefined) this.#rows.set(flowId, { ...known, row });
+    this.#tell(flowId, version, outcome !== null, row ?? true);
+  }
+
+  /** It will not be inserted by its first commit. */
+  failed(flowId: string): void {
+    this.#tell(flowId, Number.POSITIVE_INFINITY, true, false);
+  }
+
+  /** The last that this process wrote of a flow that it started. */
+  last(vnode: ShortHash, clientRequestId: string): FlowRow | undefined {
+    return this.#rows.get(this.#byRequest.get(`${vnode} ${clientRequestId}`) ?? "")?.row;
+  }
+
+  /** What this process commits next of a flow, if it is what is wanted. */
+  next(flowId: string, afterVersion: number | undefined, durationMs: number): Promise<News> {
     return new Promise((resolve) => {
-      const waiters = waiting.get(flowId) ?? new Set();
-      const end = (told: boolean) => {
+      const waiters = this.#waiting.get(flowId) ?? new Set();
+      const end = (news: News) => {
         cancel();
         waiters.delete(tell);
-        if (waiters.size === 0) waiting.delete(flowId);
-        resolve(told);
+        if (waiters.size === 0) this.#waiting.delete(flowId);
+        resolve(news);
       };
-      const tell = (version: number, over: boolean) => {
-        if (over || (afterVersion !== undefined && version > afterVersion)) end(true);
+      const tell = (version: number, over: boolean, news: News) => {
+        if (over || (afterVersion !== undefined && version > afterVersion)) end(news);
       };
-      const cancel = clock.after(durationMs, () => end(false));
-      waiting.set(flowId, waiters.add(tell));
+      const cancel = this.#clock.after(durationMs, () => end(false));
+      this.#waiting.set(flowId, waiters.add(tell));
     });
+  }
+
+  /** The row when it is what is wanted, or after `waitMs`. */
+  async wait(flowId: string, { waitMs, afterVersion }: Wanted, look: () => Promise<FlowRow | undefined>): Promise<FlowRow | undefined> {
+    const giveUpAt = this.#clock.now() + waitMs;
+    for (let pause = LOOK_FIRST_MS; this.#clock.now() < giveUpAt; pause = Math.min(pause * 2, LOOK_MAX_MS)) {
+      const next = this.next(flowId, afterVersion, Math.min(pause, giveUpAt - this.#clock.now()));
+      // Looked at after the wait is set up: a change in between is not missed.
+      const row = await look();
+      if (isNews(row, afterVersion)) return row;
+      const news = await next;
+      if (typeof news === "object") return news;
+      if (news) break;
+    }
+    return look();
+  }
+
+  #tell(flowId: string, version: number, over: boolean, news: News): void {
+    for (const tell of [...(this.#waiting.get(flowId) ?? [])]) tell(version, over, news);
   }
 }
