@@ -13,8 +13,9 @@ import { absorb, canonicalSafely, diverged, exceed, heed, restore, take } from "
 import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
 import type { FlowSnapshot, FlowStart, JournalRow, RecordedStep, SessionMessage } from "./ports.ts";
 import { encodeOutcome, replayGroups } from "./rows.ts";
+import { endSession } from "./session-steps.ts";
 import { loadedSession, received } from "./sessions.ts";
-import { endSession, performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
+import { performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
 
 /** A flow as the database holds it, taken into memory: from its first step, or from wherever its journal ends. */
 export function begin(

@@ -8,8 +8,8 @@ import { REQUEST_KEPT_BYTES_MAX, STEPS_MAX } from "./limits.ts";
 import { opposite } from "./messages.ts";
 import type { SessionMessage } from "./ports.ts";
 import { canonical, isBelow, type Request, requestOf } from "./rows.ts";
+import { answerHello, discard } from "./session-steps.ts";
 import { arrive, received, type SessionState } from "./sessions.ts";
-import { discard } from "./steps.ts";
 
 // --- Reports of fibers ---
 
@@ -125,6 +125,7 @@ export function take(state: FlowState, messages: readonly SessionMessage[], env:
     const { news, repeated, discarded } = arrive(session, message, env.now);
     discard(state, session, discarded);
     if (news) state.volatile.push(message);
+    if (news && message.body.kind === "hello") answerHello(state, session, env.now);
     if (!repeated) continue;
     const sequence = session.row.status === "open" ? Math.min(received(session), session.told) : message.sequence;
     if (sequence > 0) out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
@@ -146,7 +147,11 @@ export function heed(state: FlowState, out: Effect[]): void {
 export function restore(state: FlowState, message: SessionMessage, env: Env): void {
   const session = state.sessions.get(message.session);
   if (session === undefined || message.from !== opposite(session.row.side)) return;
-  if (arrive(session, message, env.now).news) session.stored.add(message.sequence);
+  const { news, discarded } = arrive(session, message, env.now);
+  discard(state, session, discarded);
+  if (!news) return;
+  if (session.inbox.has(message.sequence)) session.stored.add(message.sequence);
+  else discard(state, session, [message.sequence]);
 }
 
 /** All of the session up to `sequence` is committed here. */

@@ -13,6 +13,10 @@ export const FAILURE_TYPE_MAX = 256;
 export const FAILURE_MESSAGE_MAX = 4_096;
 /** Messages of one session beyond the consumed ones that are kept: later ones are left to the sender's outbox. */
 export const INBOX_MESSAGES_MAX = 256;
+/** Properties that one session hands on, and characters of each: `properties.invalid` or `syscall.invalid` fails the step. */
+export const PROPERTIES_MAX = 64;
+export const PROPERTY_KEY_CHARS_MAX = 256;
+export const PROPERTY_VALUE_CHARS_MAX = 4_096;
 /** Bytes of one `random`: `random.invalidLength` fails the step. */
 export const RANDOM_BYTES_MAX = 4_096;
 

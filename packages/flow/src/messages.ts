@@ -3,6 +3,7 @@
 import { type BusRecord, type Data, decode, decoder, encode, type ShortHash, utf8 } from "@bowline/base";
 import type { SessionId } from "@bowline/sdk";
 import * as Type from "typebox";
+import { PROPERTIES_MAX, PROPERTY_KEY_CHARS_MAX, PROPERTY_VALUE_CHARS_MAX } from "./limits.ts";
 import type { FlowRow, SessionMessage } from "./ports.ts";
 
 export const SESSION_TOPIC = "flow.session";
@@ -49,6 +50,10 @@ export function encodeMessage(message: SessionMessage): Uint8Array {
 
 const Positive = Type.Integer({ minimum: 1 });
 const Protocol = Type.Object({ name: Type.String(), versions: Type.Array(Positive) });
+const Yes = Type.Optional(Type.Literal(true));
+const Pairs = Type.Record(Type.String({ maxLength: PROPERTY_KEY_CHARS_MAX }), Type.String({ maxLength: PROPERTY_VALUE_CHARS_MAX }), {
+  maxProperties: PROPERTIES_MAX,
+});
 const Message = Type.Object(
   {
     session: Type.String({ pattern: "^[^:]+:[0-9.]+$", maxLength: 512 }),
@@ -59,19 +64,26 @@ const Message = Type.Object(
     groupId: Type.String(),
     acknowledged: Type.Integer({ minimum: 0 }),
     body: Type.Union([
-      Type.Object(
-        { kind: Type.Literal("data"), payload: Type.Unknown(), last: Type.Optional(Type.Literal(true)) },
-        { additionalProperties: false },
-      ),
-      Type.Object({ kind: Type.Literal("close") }, { additionalProperties: false }),
+      Type.Object({ kind: Type.Literal("data"), payload: Type.Unknown(), last: Yes, awaited: Yes }, { additionalProperties: false }),
+      Type.Object({ kind: Type.Literal("close"), awaited: Yes }, { additionalProperties: false }),
+      Type.Object({ kind: Type.Literal("hello") }, { additionalProperties: false }),
       Type.Object({ kind: Type.Literal("failure"), type: Type.String(), message: Type.String() }, { additionalProperties: false }),
       Type.Object({ kind: Type.Literal("acknowledge") }, { additionalProperties: false }),
     ]),
     init: Type.Optional(
-      Type.Object({ protocol: Protocol, initiatingFlow: Type.String(), timeoutMs: Positive }, { additionalProperties: false }),
+      Type.Object(
+        {
+          protocol: Protocol,
+          initiatingFlow: Type.String(),
+          timeoutMs: Positive,
+          expiresAt: Positive,
+          properties: Type.Optional(Type.Object({ platform: Pairs, user: Pairs }, { additionalProperties: false })),
+        },
+        { additionalProperties: false },
+      ),
     ),
     version: Type.Optional(Positive),
-    again: Type.Optional(Type.Literal(true)),
+    again: Yes,
     expiresAt: Type.Integer({ minimum: 0 }),
   },
   { additionalProperties: false },

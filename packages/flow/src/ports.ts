@@ -8,6 +8,7 @@ import type {
   FiberReport,
   FiberStart,
   FlowIdentity,
+  FlowProperties,
   Outcome,
   Protocol,
   SessionId,
@@ -79,7 +80,8 @@ export interface JournalRow extends RecordedStep {
   readonly request: Uint8Array | null;
 }
 
-export type SessionStatus = "open" | "closed" | "failed";
+/** Closing: one side has closed and the other is to follow; at the initiator our close waits for theirs, at the responder theirs for ours. */
+export type SessionStatus = "open" | "closing" | "closed" | "failed";
 
 export interface SessionRow {
   readonly id: SessionId;
@@ -89,12 +91,15 @@ export interface SessionRow {
   readonly protocol: Protocol;
   /** Chosen by the responder. */
   readonly version: number | null;
+  /** User properties for the flow that answers, where this side initiated it. */
+  readonly properties: Readonly<Record<string, string>> | null;
   readonly status: SessionStatus;
   /** Why, of a session that failed: what its next operation fails with. */
   readonly failure: Failure | null;
   /** Highest sequence number sent and, without gap, consumed. From 1. */
   readonly sent: number;
   readonly consumed: number;
+  readonly openedAt: Instant;
   /** How long either side waits for the other, and a message for its acknowledgement. */
   readonly timeoutMs: number;
   /** `timeoutMs` after the last message in either direction. */
@@ -114,12 +119,22 @@ export interface SessionMessage {
   readonly acknowledged: number;
   /** An `acknowledge` message has sequence 0 and carries nothing else; so has a failure that a host answers where no flow is. */
   readonly body: /** `last`: a close rides on it. */
-    | { readonly kind: "data"; readonly payload: Data; readonly last?: true }
-    | { readonly kind: "close" }
+    | { readonly kind: "data"; readonly payload: Data; readonly last?: true; readonly awaited?: true }
+    /** `awaited`: the sender waits for the other side's close. */
+    | { readonly kind: "close"; readonly awaited?: true }
+    /** Flows never see it: the initiator's asks who answers, the responder's answers by its version. */
+    | { readonly kind: "hello" }
     | { readonly kind: "failure"; readonly type: string; readonly message: string }
     | { readonly kind: "acknowledge" };
   /** In the initiator's messages until the responder has answered. */
-  readonly init?: { readonly protocol: Protocol; readonly initiatingFlow: string; readonly timeoutMs: number };
+  readonly init?: {
+    readonly protocol: Protocol;
+    readonly initiatingFlow: string;
+    readonly timeoutMs: number;
+    /** Past it no flow begins to answer: what remembers that one has answered may be gone. */
+    readonly expiresAt: Instant;
+    readonly properties?: FlowProperties;
+  };
   /** In the responder's messages: the version it chose. */
   readonly version?: number;
   /** It comes from an outbox: the flow it is for may have had it before. */

@@ -4,7 +4,7 @@
 // made canonical before a flow sees them, so that it sees the same value live and replayed, to the order of keys.
 
 import { concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
-import type { FlowIdentity, Outcome, StepPath, Syscall } from "@bowline/sdk";
+import { type FlowIdentity, type FlowProperties, NO_PROPERTIES, type Outcome, type StepPath, type Syscall } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
 import { LEASE_MS } from "./limits.ts";
 import type { Digest } from "./messages.ts";
@@ -20,7 +20,8 @@ export const clientStart = (flow: {
   readonly seed: Uint8Array;
   readonly bundle: Bundle;
   readonly flowName: string;
-  readonly identity: Omit<FlowIdentity, "flowId">;
+  readonly identity: Pick<FlowIdentity, "me" | "groupId">;
+  readonly properties?: FlowProperties;
   readonly clientRequestId: string;
   readonly startedBy: string;
   readonly input: Data;
@@ -30,7 +31,7 @@ export const clientStart = (flow: {
     id: flow.id,
     bundle: flow.bundle,
     flowName: flow.flowName,
-    identity: { ...flow.identity, flowId: flow.id },
+    identity: { ...flow.identity, flowId: flow.id, properties: flow.properties ?? NO_PROPERTIES },
     origin: { kind: "client", clientRequestId: flow.clientRequestId, startedBy: flow.startedBy, input: flow.input },
     seed: flow.seed,
     wakeAt: flow.now + LEASE_MS,
@@ -55,7 +56,7 @@ export function responderStart(start: {
     id: flowId,
     bundle: responder.bundle,
     flowName: responder.flowName,
-    identity: { flowId, me, groupId },
+    identity: { flowId, me, groupId, properties: init?.properties ?? NO_PROPERTIES },
     origin,
     seed,
     wakeAt: null,
@@ -70,8 +71,9 @@ export function responderStart(start: {
       counterparty,
       protocol: init?.protocol ?? responder.protocol,
       version,
+      properties: null,
       timeoutMs,
-      now,
+      openedAt: now,
     }),
   };
 }

@@ -1,11 +1,12 @@
 // One session as one of its two flows sees it. Pure: changes the state it is given and says what to send.
 //
 // open -our close, or theirs consumed-> closed.  open -failure of either side, or expiry-> failed.
+// Where the initiator waits for the responder's close: open -initiator's close, at both-> closing -responder's close-> closed.
 // Guarantees: payloads reach the flow in the order of their sequence, without gap, each once; what is acknowledged is
 // consumed or stored in the commit that the acknowledgement follows.
 
 import type { Data, Instant, X500Name } from "@bowline/base";
-import type { Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
+import type { CounterpartyInfo, Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
 import { INBOX_MESSAGES_MAX } from "./limits.ts";
 import { opposite } from "./messages.ts";
 import type { SessionMessage, SessionRow } from "./ports.ts";
@@ -42,11 +43,11 @@ export function openedSession(opening: {
   readonly counterparty: X500Name;
   readonly protocol: Protocol;
   readonly version: number | null;
+  readonly properties: SessionRow["properties"];
   readonly timeoutMs: number;
-  readonly now: Instant;
+  readonly openedAt: Instant;
 }): SessionRow {
-  const { now, ...fixed } = opening;
-  return { ...fixed, status: "open", failure: null, sent: 0, consumed: 0, expiresAt: now + opening.timeoutMs };
+  return { ...opening, status: "open", failure: null, sent: 0, consumed: 0, expiresAt: opening.openedAt + opening.timeoutMs };
 }
 
 /** What a receive would find. */
@@ -71,21 +72,48 @@ export function overOf({ row }: SessionState): Failure | undefined {
   return row.failure ?? closedBy(row.counterparty);
 }
 
+/** Neither closed nor failed: the counterparty may still hear of its end. */
+export const isLive = ({ row }: SessionState): boolean => row.status === "open" || row.status === "closing";
+
+/** We have closed and wait for the responder to do so. */
+export const awaitsClose = ({ row }: SessionState): boolean => row.status === "closing" && row.side === "initiator";
+
+export const close = (session: SessionState): void => change(session, { status: "closing" });
+
+/** Who answers, where it is known. */
+export const infoOf = ({ row: { protocol, version } }: SessionState): CounterpartyInfo | undefined =>
+  version === null ? undefined : { protocol: protocol.name, version };
+
 const closedBy = (counterparty: X500Name): Failure => ({
   type: "session.closed",
   message: `The session with ${counterparty} is closed.`,
   details: { counterparty },
 });
 
-/** Takes the message that `deliverable` showed. The result is its key where the inbox table holds it. */
-export function consume(session: SessionState, now: Instant): { readonly sequence: number; readonly stored: boolean } {
-  const sequence = session.row.consumed + 1;
-  const message = session.inbox.get(sequence);
-  const ends = message?.body.kind === "close" || (message?.body.kind === "data" && message.body.last === true);
+/** Takes the next message. The result is what the inbox table holds of it. */
+export function consume(session: SessionState, now: Instant): readonly number[] {
+  const { row } = session;
+  const sequence = row.consumed + 1;
+  const body = session.inbox.get(sequence)?.body;
+  const ends = body?.kind === "close" || (body?.kind === "data" && body.last === true);
+  const awaited = ends && row.side === "responder" && (body.awaited ?? false);
+  change(session, { consumed: sequence, expiresAt: now + row.timeoutMs, ...(ends ? { status: awaited ? "closing" : "closed" } : {}) });
+  return [...take(session, sequence), ...skipHellos(session)];
+}
+
+function take(session: SessionState, sequence: number): readonly number[] {
   session.inbox.delete(sequence);
-  const stored = session.stored.delete(sequence);
-  change(session, { consumed: sequence, expiresAt: now + session.row.timeoutMs, ...(ends ? { status: "closed" } : {}) });
-  return { sequence, stored };
+  return session.stored.delete(sequence) ? [sequence] : [];
+}
+
+/** What flows never see is consumed as its turn comes. */
+function skipHellos(session: SessionState): readonly number[] {
+  const discarded: number[] = [];
+  for (let next = session.row.consumed + 1; session.inbox.get(next)?.body.kind === "hello"; next++) {
+    change(session, { consumed: next });
+    discarded.push(...take(session, next));
+  }
+  return discarded;
 }
 
 /** What an arriving message did: whether the flow may go on because of it, and whether it is to be acknowledged again. */
@@ -106,28 +134,31 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
   if (message.body.kind === "acknowledge") return NOTHING;
   if (row.version === null && message.version !== undefined) change(session, { version: message.version });
   if (message.body.kind === "failure") return fail(session, message, now);
-  if (row.status !== "open") {
+  if (row.status !== "open" && !awaitsClose(session)) {
     // Nobody will read it; only its sender waits to hear that it arrived.
     return REPEATED;
   }
   if (message.sequence <= row.consumed || session.inbox.has(message.sequence)) return REPEATED;
   if (message.sequence > row.consumed + INBOX_MESSAGES_MAX) return NOTHING;
   session.inbox.set(message.sequence, message);
-  return { news: true, repeated: false, discarded: [] };
+  return { news: true, repeated: false, discarded: skipHellos(session) };
 }
 
 function fail(session: SessionState, message: SessionMessage, now: Instant): Arrival {
   const { row } = session;
   const { body } = message;
   if (body.kind !== "failure") return NOTHING;
-  if (row.status !== "open") return message.sequence > 0 ? REPEATED : NOTHING;
+  if (!isLive(session) || row.failure !== null) return message.sequence > 0 ? REPEATED : NOTHING;
   const discarded = discardInbox(session);
   const failure: Failure = {
     type: "session.failed",
     message: `${row.counterparty} ended the session: ${body.message}`,
     details: { counterparty: row.counterparty, type: body.type, message: body.message },
   };
-  change(session, { status: "failed", failure, consumed: Math.max(row.consumed, message.sequence), expiresAt: now + row.timeoutMs });
+  const consumed = Math.max(row.consumed, message.sequence);
+  // A responder that only failed because we had closed has closed. What else it failed with waits for the step that closes.
+  const ended = !awaitsClose(session) ? "failed" : body.type === "session.closed" ? "closed" : "closing";
+  change(session, { status: ended, failure: ended === "closed" ? null : failure, consumed, expiresAt: now + row.timeoutMs });
   return { news: true, repeated: false, discarded };
 }
 
@@ -136,7 +167,6 @@ export function say(session: SessionState, body: SessionMessage["body"], speaker
   const { row } = session;
   const expiresAt = now + row.timeoutMs;
   change(session, { sent: row.sent + 1, expiresAt });
-  const { protocol, timeoutMs } = row;
   return {
     session: row.id,
     from: row.side,
@@ -146,9 +176,23 @@ export function say(session: SessionState, body: SessionMessage["body"], speaker
     groupId: speaker.identity.groupId,
     acknowledged: row.consumed,
     body,
-    ...(row.side === "initiator" && row.version === null ? { init: { protocol, initiatingFlow: speaker.flowName, timeoutMs } } : {}),
+    ...(row.side === "initiator" && row.version === null ? { init: initOf(row, speaker) } : {}),
     ...(row.side === "responder" && row.version !== null ? { version: row.version } : {}),
     expiresAt,
+  };
+}
+
+function initOf(row: SessionRow, { identity, flowName }: Speaker): NonNullable<SessionMessage["init"]> {
+  const { protocol, timeoutMs, openedAt } = row;
+  const { platform } = identity.properties;
+  const user = row.properties ?? {};
+  const told = Object.keys(platform).length + Object.keys(user).length > 0;
+  return {
+    protocol,
+    initiatingFlow: flowName,
+    timeoutMs,
+    expiresAt: openedAt + timeoutMs,
+    ...(told ? { properties: { platform, user } } : {}),
   };
 }
 

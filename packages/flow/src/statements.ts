@@ -2,7 +2,7 @@
 // connection, and takes any number of rows as arrays.
 
 import { type Data, decode, encode, type SecureHash, type Statement, type X500Name } from "@bowline/base";
-import type { Failure, Outcome, Protocol } from "@bowline/sdk";
+import { type Failure, type FlowProperties, NO_PROPERTIES, type Outcome, type Protocol } from "@bowline/sdk";
 import { decodeMessage, encodeMessage } from "./messages.ts";
 import type {
   FlowOrigin,
@@ -18,7 +18,7 @@ import type {
 import { encodeOutcome } from "./rows.ts";
 
 const FLOW =
-  "id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, outcome, created_at, updated_at";
+  "id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, outcome, properties, created_at, updated_at";
 
 const named = <K extends string>(texts: Readonly<Record<K, string>>): Readonly<Record<K, Statement>> => {
   const entries = (Object.entries(texts) as [K, string][]).map(([name, text]) => [name, { name: `flow.${name}`, text }] as const);
@@ -27,27 +27,27 @@ const named = <K extends string>(texts: Readonly<Record<K, string>>): Readonly<R
 
 export const SQL = named({
   insertFlows: `
-    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, created_at, updated_at)
-    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, 'START_REQUESTED', 0, '', false, wake_at, '[]'::jsonb, created_at, created_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[])
-      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, wake_at, created_at)
+    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, properties, created_at, updated_at)
+    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, 'START_REQUESTED', 0, '', false, wake_at, '[]'::jsonb, properties::jsonb, created_at, created_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[], $11::text[])
+      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, wake_at, created_at, properties)
     ON CONFLICT DO NOTHING
     RETURNING id`,
 
   insertCommitted: `
-    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, outcome, wake_at, waiting, created_at, updated_at)
-    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, 1, commit_id, false, outcome, wake_at, waiting::jsonb, created_at, at
+    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, outcome, wake_at, waiting, properties, created_at, updated_at)
+    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, 1, commit_id, false, outcome, wake_at, waiting::jsonb, properties::jsonb, created_at, at
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[],
-        $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::text[], $16::bigint[])
-      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, started_wake_at, created_at, commit_id, status, outcome, wake_at, waiting, at)
+        $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bigint[], $16::text[], $17::bigint[])
+      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, started_wake_at, created_at, properties, commit_id, status, outcome, wake_at, waiting, at)
     ON CONFLICT DO NOTHING
     RETURNING id`,
 
   insertSessions: `
-    INSERT INTO flow_session (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
-    SELECT id, side, flow_id, counterparty, protocol::jsonb, version, status, failure::jsonb, sent, consumed, timeout_ms, expires_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
-      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
+    INSERT INTO flow_session (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
+    SELECT id, side, flow_id, counterparty, protocol::jsonb, version, status, failure::jsonb, sent, consumed, timeout_ms, expires_at, properties::jsonb, opened_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[])
+      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
     ON CONFLICT DO NOTHING`,
 
   known: `SELECT ${FLOW} FROM flow WHERE id = $1 OR client_request_id = $2 ORDER BY (client_request_id = $2) DESC NULLS LAST LIMIT 1`,
@@ -57,7 +57,7 @@ export const SQL = named({
     SELECT flow_id, path, kind, request_hash, outcome, activation, ordinal, asked_at, at FROM flow_step
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, activation, ordinal`,
   loadSessions: `
-    SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at FROM flow_session
+    SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at FROM flow_session
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, id`,
   loadInbox: `SELECT flow_id, message FROM flow_inbox WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, session, sender, sequence`,
 
@@ -89,10 +89,10 @@ export const SQL = named({
     ON CONFLICT DO NOTHING`,
 
   saveSessions: `
-    INSERT INTO flow_session AS s (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at)
-    SELECT n.id, n.side, n.flow_id, n.counterparty, n.protocol::jsonb, n.version, n.status, n.failure::jsonb, n.sent, n.consumed, n.timeout_ms, n.expires_at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::text[])
-      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, commit_id)
+    INSERT INTO flow_session AS s (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
+    SELECT n.id, n.side, n.flow_id, n.counterparty, n.protocol::jsonb, n.version, n.status, n.failure::jsonb, n.sent, n.consumed, n.timeout_ms, n.expires_at, n.properties::jsonb, n.opened_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::text[])
+      AS n(id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at, commit_id)
     JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
     ON CONFLICT (id, side) DO UPDATE SET version = excluded.version, status = excluded.status, failure = excluded.failure, sent = excluded.sent,
       consumed = excluded.consumed, expires_at = excluded.expires_at`,
@@ -168,7 +168,12 @@ export const flowColumns = (rows: readonly FlowRow[]): readonly unknown[][] => [
   rows.map(requestIdOf),
   rows.map(originBytes),
   ...columns(rows, ["seed", "wakeAt", "createdAt"]),
+  rows.map(({ identity }) => propertiesText(identity.properties)),
 ];
+
+/** Most flows are told nothing. */
+const propertiesText = (properties: FlowProperties): string | null =>
+  Object.keys(properties.platform).length + Object.keys(properties.user).length === 0 ? null : JSON.stringify(properties);
 
 export const stepColumns = (
   rows: readonly (JournalRow & { readonly flowId: string; readonly commitId: string })[],
@@ -184,6 +189,8 @@ export const sessionColumns = (rows: readonly SessionRow[]): readonly unknown[][
   ...columns(rows, ["version", "status"]),
   rows.map(({ failure }) => (failure === null ? null : JSON.stringify(failure))),
   ...columns(rows, ["sent", "consumed", "timeoutMs", "expiresAt"]),
+  rows.map(({ properties }) => (properties === null ? null : JSON.stringify(properties))),
+  ...columns(rows, ["openedAt"]),
 ];
 
 export const messageColumns = (rows: readonly { readonly message: SessionMessage }[]): readonly unknown[][] => [
@@ -210,6 +217,7 @@ export interface FlowColumns {
   readonly wake_at: number | null;
   readonly waiting: readonly Waiting[];
   readonly outcome: Uint8Array | null;
+  readonly properties: FlowProperties | null;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -218,7 +226,7 @@ export const flowOf = (row: FlowColumns): FlowRow => ({
   id: row.id,
   bundle: row.bundle as SecureHash | "platform",
   flowName: row.flow_name,
-  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id },
+  identity: { flowId: row.id, me: row.me as X500Name, groupId: row.group_id, properties: row.properties ?? NO_PROPERTIES },
   origin: decode(row.origin) as unknown as FlowOrigin,
   seed: row.seed,
   status: row.status,
@@ -271,6 +279,8 @@ export interface SessionColumns {
   readonly consumed: number;
   readonly timeout_ms: number;
   readonly expires_at: number;
+  readonly properties: SessionRow["properties"];
+  readonly opened_at: number;
 }
 
 export const sessionOf = (row: SessionColumns): SessionRow => ({
@@ -280,10 +290,12 @@ export const sessionOf = (row: SessionColumns): SessionRow => ({
   counterparty: row.counterparty as X500Name,
   protocol: row.protocol,
   version: row.version,
+  properties: row.properties,
   status: row.status,
   failure: row.failure,
   sent: row.sent,
   consumed: row.consumed,
+  openedAt: row.opened_at,
   timeoutMs: row.timeout_ms,
   expiresAt: row.expires_at,
 });

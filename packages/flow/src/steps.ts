@@ -1,24 +1,21 @@
 // The steps that the engine settles by itself: sessions, time, randomness, vault writes, platform children. Pure.
 
-import { BowlineError, decoder, type Env, type Instant, parseName, type X500Name } from "@bowline/base";
-import type { Failure, FiberStart, Outcome, SessionId, Syscall } from "@bowline/sdk";
+import { BowlineError, decoder, type Env, type Instant } from "@bowline/base";
+import type { FiberStart, Outcome, Syscall } from "@bowline/sdk";
 import * as Type from "typebox";
 import type { Asked, Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
 import {
-  FAILURE_MESSAGE_MAX,
-  FAILURE_TYPE_MAX,
-  PAYLOAD_BYTES_MAX,
+  PROPERTIES_MAX,
+  PROPERTY_KEY_CHARS_MAX,
+  PROPERTY_VALUE_CHARS_MAX,
   RANDOM_BYTES_MAX,
   SESSION_TIMEOUT_MAX_MS,
   SESSION_TIMEOUT_MIN_MS,
-  SESSION_TIMEOUT_MS,
   SESSIONS_MAX,
   SLEEP_MS_MAX,
 } from "./limits.ts";
-import { opposite, sessionIdOf } from "./messages.ts";
-import type { SessionMessage } from "./ports.ts";
 import { canonical, deriveRandom } from "./rows.ts";
-import { consume, deliverable, end, expiry, loadedSession, openedSession, overOf, type SessionState, say, wasHeardOf } from "./sessions.ts";
+import { askInfo, closeSessions, exchange, openSession, reservedKey, settleSessionStep, silenceOf } from "./session-steps.ts";
 
 /**
  * Takes up a step that was asked: settles it, starts it, or leaves it new where a commit must come first.
@@ -40,62 +37,33 @@ export function takeUp(rules: Rules, state: FlowState, asked: Asked, env: Env, o
     case "session.open":
       return settle(asked, openSession(state, asked, call, env.now));
     case "session.close":
-      return settle(asked, closeSessions(state, call, env.now));
+      return settleOrWait(asked, closeSessions(state, call, env.now));
+    case "session.info":
+      return settleOrWait(asked, askInfo(state, asked, call, env.now));
     case "session.exchange":
-      return takeUpExchange(state, asked, call, env.now);
+      return settleOrWait(asked, exchange(state, asked, call, env.now));
     default:
       return takeUpCall(rules, state, asked, out);
   }
 }
 
-/** Settles exchanges whose messages are there or will not come, and sleeps that are over. */
+/** Settles steps of sessions that have what they wait for, or will not get it, and sleeps that are over. */
 export function settleWaiting(state: FlowState, now: Instant): void {
   for (const asked of state.asked.values()) {
     if (asked.phase !== "waiting" || asked.outcome !== undefined) continue;
-    if (asked.call.kind === "session.exchange") asked.outcome = receive(state, asked.call.receives, now);
+    const { call } = asked;
+    if (isOfSessions(call)) asked.outcome = settleSessionStep(state, call, now);
     else if (asked.until !== undefined && now >= asked.until) asked.outcome = { ok: null };
   }
 }
 
 /** When a step that waits must be looked at though nothing arrives. */
 export function untilOf(state: FlowState, asked: Asked): Instant | undefined {
-  if (asked.call.kind !== "session.exchange") return asked.until;
-  const expiries = asked.call.receives.map((id) => state.sessions.get(id)?.row.expiresAt ?? Number.POSITIVE_INFINITY);
-  return Math.min(...expiries);
+  return isOfSessions(asked.call) ? silenceOf(state, asked.call) : asked.until;
 }
 
-/** Ends a session from our side and tells the counterparty, on the last message where that has not left yet. */
-export function endSession(state: FlowState, session: SessionState, failure: Failure | undefined, now: Instant): void {
-  if (session.row.status !== "open") return;
-  if (wasHeardOf(session)) {
-    if (failure !== undefined) {
-      state.draft.outbox.push(say(session, told(failure), speakerOf(state), now));
-    } else if (!closeOnLast(state.draft.outbox, session)) {
-      state.draft.outbox.push(say(session, { kind: "close" }, speakerOf(state), now));
-    }
-  }
-  discard(state, session, end(session, failure === undefined ? "closed" : "failed", failure ?? null));
-}
-
-const told = ({ type, message }: Failure): SessionMessage["body"] => ({
-  kind: "failure",
-  type: type.slice(0, FAILURE_TYPE_MAX).toWellFormed(),
-  message: message.slice(0, FAILURE_MESSAGE_MAX).toWellFormed(),
-});
-
-/** Inbox rows that nobody will read leave with the next commit. */
-export function discard(state: FlowState, session: SessionState, sequences: readonly number[]): void {
-  const from = opposite(session.row.side);
-  for (const sequence of sequences) state.draft.consumed.push({ session: session.row.id, from, sequence });
-}
-
-function closeOnLast(outbox: SessionMessage[], session: SessionState): boolean {
-  const at = outbox.findLastIndex((message) => message.session === session.row.id);
-  const message = outbox[at];
-  if (message?.body.kind !== "data") return false;
-  outbox[at] = { ...message, body: { ...message.body, last: true } };
-  return true;
-}
+const isOfSessions = (call: Syscall): call is Extract<Syscall, { kind: "session.exchange" | "session.info" | "session.close" }> =>
+  call.kind === "session.exchange" || call.kind === "session.info" || call.kind === "session.close";
 
 function takeUpSleep(state: FlowState, asked: Asked, durationMs: number, now: Instant): false {
   // A sleep that was committed goes on where it was, whoever takes the flow over.
@@ -103,113 +71,6 @@ function takeUpSleep(state: FlowState, asked: Asked, durationMs: number, now: In
   asked.until = until ?? now + durationMs;
   asked.phase = "waiting";
   return false;
-}
-
-function openSession(state: FlowState, asked: Asked, call: Extract<Syscall, { kind: "session.open" }>, now: Instant): Outcome {
-  if (state.sessions.size >= SESSIONS_MAX) return refused("session.tooMany", `A flow has at most ${SESSIONS_MAX} sessions.`);
-  const counterparty = nameOrUndefined(call.counterparty);
-  if (counterparty === undefined) return refused("name.invalid", `"${call.counterparty}" is not an X.500 name.`);
-  const flowId = state.row.id;
-  const id = sessionIdOf(flowId, asked.path);
-  const row = openedSession({
-    id,
-    flowId,
-    side: "initiator",
-    counterparty,
-    protocol: call.protocol,
-    version: null,
-    timeoutMs: call.timeoutMs ?? SESSION_TIMEOUT_MS,
-    now,
-  });
-  state.sessions.set(id, { ...loadedSession(row), dirty: true });
-  return { ok: id };
-}
-
-/** However the author wrote it, messages carry the canonical form. */
-function nameOrUndefined(text: string): X500Name | undefined {
-  try {
-    return parseName(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function closeSessions(state: FlowState, call: Extract<Syscall, { kind: "session.close" }>, now: Instant): Outcome {
-  const unknown = call.sessions.find((id) => !state.sessions.has(id));
-  if (unknown !== undefined) return sessionUnknown(unknown);
-  for (const id of call.sessions) {
-    const session = state.sessions.get(id);
-    if (session !== undefined) endSession(state, session, call.failure, now);
-  }
-  return { ok: null };
-}
-
-/** Sends at once. What was sent by a committed exchange that still waited is not sent again. */
-function takeUpExchange(state: FlowState, asked: Asked, call: Extract<Syscall, { kind: "session.exchange" }>, now: Instant): false {
-  const sentBefore = state.row.waiting.some(({ path }) => path === asked.path);
-  const refusal = checkExchange(state, call, sentBefore);
-  if (refusal !== undefined) return settle(asked, refusal);
-  if (!sentBefore) {
-    if (asked.size > PAYLOAD_BYTES_MAX) {
-      return settle(asked, refused("session.payloadTooLarge", `One step may send ${PAYLOAD_BYTES_MAX} bytes: send the data in parts.`));
-    }
-    for (const { session: id, payload } of call.sends) {
-      const session = state.sessions.get(id);
-      if (session !== undefined) state.draft.outbox.push(say(session, { kind: "data", payload }, speakerOf(state), now));
-    }
-  }
-  if (call.receives.length === 0) return settle(asked, { ok: [] });
-  asked.phase = "waiting";
-  return false;
-}
-
-function checkExchange(
-  state: FlowState,
-  { sends, receives }: Extract<Syscall, { kind: "session.exchange" }>,
-  sentBefore: boolean,
-): Outcome | undefined {
-  const unknown = [...sends.map(({ session }) => session), ...receives].find((id) => !state.sessions.has(id));
-  if (unknown !== undefined) return sessionUnknown(unknown);
-  const twice = receives.find((id, index) => receives.indexOf(id) !== index);
-  if (twice !== undefined) return refused("session.receivedTwice", `One step receives twice from session ${twice}: receive in two steps.`);
-  if (sentBefore) return undefined;
-  for (const { session: id } of sends) {
-    const session = state.sessions.get(id);
-    const over = session === undefined ? undefined : overOf(session);
-    if (over !== undefined) return { error: over };
-  }
-  return undefined;
-}
-
-/**
- * Waits until every session has a message or is over. Where one is over the step fails with its reason, and the
- * messages of the others stay to be received.
- */
-function receive(state: FlowState, receives: readonly SessionId[], now: Instant): Outcome | undefined {
-  const sessions = receives.flatMap((id) => state.sessions.get(id) ?? []);
-  let failure: Failure | undefined;
-  for (const session of sessions) {
-    const found = deliverable(session);
-    if (found?.kind === "message") continue;
-    if (found === undefined) {
-      if (now < session.row.expiresAt) return undefined;
-      endSession(state, session, expiry(session), now);
-    } else if (session.row.status === "open") note(state, session, now);
-    failure ??= overOf(session);
-  }
-  if (failure !== undefined) return { error: failure };
-  const payloads = sessions.map((session) => {
-    const found = deliverable(session);
-    note(state, session, now);
-    return found?.kind === "message" ? found.payload : null;
-  });
-  return { ok: payloads };
-}
-
-/** Consumes the next message, in the draft too. */
-function note(state: FlowState, session: SessionState, now: Instant): void {
-  const { sequence, stored } = consume(session, now);
-  if (stored) discard(state, session, [sequence]);
 }
 
 function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[]): boolean {
@@ -249,13 +110,18 @@ export const performing = (state: FlowState, { path, call, fiber }: Asked): Effe
 function startChild(state: FlowState, asked: Asked): false {
   const { call, path } = asked;
   if (call.kind !== "platform") return settle(asked, refused("syscall.forbidden", `${nameOf(call)} runs no child.`));
+  const { identity } = state.row;
+  const { platform } = identity.properties;
+  const user = call.properties ?? {};
+  const reserved = reservedKey(platform, user);
+  if (reserved !== undefined) return settle(asked, refused("properties.reserved", `The property ${reserved} is the platform's to set.`));
   const fiber: FiberState = { id: `${state.row.id}/${path}`, bundle: "platform", trusted: true, path, finished: undefined };
   const start: FiberStart = {
     kind: "called",
     fiber: fiber.id,
     path,
     flow: call.flow,
-    identity: state.row.identity,
+    identity: { ...identity, properties: { platform, user } },
     input: canonicalInput(call.input),
   };
   state.fibers.set(fiber.id, fiber);
@@ -275,13 +141,22 @@ function settle(asked: Asked, outcome: Outcome): false {
   return false;
 }
 
-const speakerOf = ({ row }: FlowState) => ({ identity: row.identity, flowName: row.flowName });
+function settleOrWait(asked: Asked, outcome: Outcome | undefined): false {
+  asked.outcome = outcome;
+  if (outcome === undefined) asked.phase = "waiting";
+  return false;
+}
+
 const nameOf = (call: Syscall): string => (call.kind === "service" ? call.service : call.kind);
-const sessionUnknown = (id: SessionId): Outcome => refused("session.unknown", `This flow has no session ${id}.`);
 const refused = (type: string, message: string): Outcome => ({ error: { type, message } });
 
 const Name = Type.String({ minLength: 1, maxLength: 1_024 });
 const Protocol = Type.Object({ name: Name, versions: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 64 }) });
+const Properties = Type.Record(
+  Type.String({ minLength: 1, maxLength: PROPERTY_KEY_CHARS_MAX }),
+  Type.String({ maxLength: PROPERTY_VALUE_CHARS_MAX }),
+  { maxProperties: PROPERTIES_MAX },
+);
 const Sessions = Type.Array(Type.String(), { maxItems: SESSIONS_MAX });
 const SHAPES: Partial<Record<Syscall["kind"], (value: unknown) => unknown>> = {
   "session.open": decoder(
@@ -290,9 +165,11 @@ const SHAPES: Partial<Record<Syscall["kind"], (value: unknown) => unknown>> = {
       counterparty: Name,
       protocol: Protocol,
       timeoutMs: Type.Optional(Type.Integer({ minimum: SESSION_TIMEOUT_MIN_MS, maximum: SESSION_TIMEOUT_MAX_MS })),
+      properties: Type.Optional(Properties),
     }),
     "session.open",
   ),
+  "session.info": decoder(Type.Object({ kind: Type.String(), session: Type.String() }), "session.info"),
   "session.exchange": decoder(
     Type.Object({
       kind: Type.String(),
@@ -305,6 +182,7 @@ const SHAPES: Partial<Record<Syscall["kind"], (value: unknown) => unknown>> = {
     Type.Object({
       kind: Type.String(),
       sessions: Sessions,
+      awaited: Type.Optional(Type.Literal(true)),
       failure: Type.Optional(Type.Object({ type: Type.String(), message: Type.String() })),
     }),
     "session.close",
@@ -312,6 +190,10 @@ const SHAPES: Partial<Record<Syscall["kind"], (value: unknown) => unknown>> = {
   "clock.sleep": decoder(
     Type.Object({ kind: Type.String(), durationMs: Type.Integer({ minimum: 0, maximum: SLEEP_MS_MAX }) }),
     "clock.sleep",
+  ),
+  platform: decoder(
+    Type.Object({ kind: Type.String(), flow: Type.String(), input: Type.Unknown(), properties: Type.Optional(Properties) }),
+    "platform",
   ),
   random: decoder(Type.Object({ kind: Type.String(), length: Type.Integer({ minimum: 1, maximum: RANDOM_BYTES_MAX }) }), "random"),
 };

@@ -75,7 +75,7 @@ function starts(open: OpenFlowStore): void {
     );
     assert.deepEqual(row.waiting, commit.waiting);
     assert.deepEqual(row.origin, client("1").row.origin);
-    assert.deepEqual(row.identity, { flowId: "1", me: ALICE, groupId: GROUP });
+    assert.deepEqual(row.identity, { flowId: "1", me: ALICE, groupId: GROUP, properties: CLIENT.properties });
     assert.deepEqual([...row.seed], [...CLIENT.seed]);
     assert.deepEqual(
       snapshot.journal,
@@ -404,6 +404,7 @@ const CLIENT = {
   identity: { me: ALICE, groupId: GROUP },
   clientRequestId: "r1",
   startedBy: "admin",
+  properties: { platform: { "corda.account": "admin" }, user: { purpose: "test" } },
   input: { a: [1, "x", null], b: 2n ** 60n },
   now: NOW,
 } as const;
@@ -412,7 +413,10 @@ const client = (id: string): FlowStart => clientStart({ ...CLIENT, id, clientReq
 
 function responder(flowId: string): FlowStart & { readonly session: SessionRow } {
   const protocol = { name: "p", versions: [1] };
-  const opening: SessionMessage = { ...message(1, "initiator"), init: { protocol, initiatingFlow: "F", timeoutMs: 60_000 } };
+  const opening: SessionMessage = {
+    ...message(1, "initiator"),
+    init: { protocol, initiatingFlow: "F", timeoutMs: 60_000, expiresAt: NOW + 60_000 },
+  };
   const { row, session } = responderStart({
     opening,
     responder: { protocol, flowName: "R", bundle: "platform" },
@@ -476,10 +480,12 @@ const session = (flowId: string): SessionRow => ({
   counterparty: BOB,
   protocol: { name: "p", versions: [1, 2] },
   version: null,
+  properties: { purpose: "test" },
   status: "open",
   failure: null,
   sent: 3,
   consumed: 0,
+  openedAt: NOW,
   timeoutMs: 60_000,
   expiresAt: NOW + 60_000,
 });

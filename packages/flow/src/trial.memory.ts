@@ -17,7 +17,7 @@ import {
   unavailable,
   type X500Name,
 } from "@bowline/base";
-import { type CordappBundle, type CordappDefinition, cordapp, type Outcome, type Syscall } from "@bowline/sdk";
+import { type CordappBundle, type CordappDefinition, cordapp, type FlowProperties, type Outcome, type Syscall } from "@bowline/sdk";
 import { createGroupCommit } from "./batches.ts";
 import { inProcessFibers } from "./fibers.ts";
 import { createMemoryFlowStore } from "./flow.memory.ts";
@@ -65,6 +65,8 @@ export interface TrialOptions {
   /** What services answer, by name. A throw is thrown. */
   readonly services?: Readonly<Record<string, (request: Data, context: SyscallContext) => Outcome>>;
   readonly hotFlowsMax?: number;
+  /** Of every flow that a client starts. */
+  readonly properties?: FlowProperties;
   /** What the vault refuses. */
   readonly applyVaultWrites?: (flowId: string, writes: readonly Data[]) => void;
 }
@@ -196,6 +198,7 @@ export class Trial {
       bundle: AUTHOR,
       flowName,
       identity: { me, groupId: GROUP },
+      ...(this.#options.properties === undefined ? {} : { properties: this.#options.properties }),
       clientRequestId: options.clientRequestId ?? `r${number}`,
       startedBy: "admin",
       input,

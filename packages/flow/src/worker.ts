@@ -175,7 +175,7 @@ class Worker implements FlowWorker {
       this.#courier.acknowledged(hosted.vnode, [{ session, from: opposite(from), sequence: acknowledged }]);
       return;
     }
-    const opened = this.#slots.has(record.key) ? undefined : openedBy(message, hosted.responders);
+    const opened = this.#slots.has(record.key) ? undefined : openedBy(message, hosted.responders, this.#options.clock.now());
     if (opened !== undefined) {
       // It was sent just now, so that nobody looks for a row: where there is one all the same (a bus may repeat) the first
       // commit meets its fence, and the flow is loaded.
@@ -336,7 +336,8 @@ class Worker implements FlowWorker {
   async #meet(slot: Slot): Promise<void> {
     const { directory } = this.#options;
     const messages = [...slot.carry.messages, ...slot.arrived];
-    const opening = messages.find(({ from, init }) => from === "initiator" && init !== undefined);
+    const now = this.#options.clock.now();
+    const opening = messages.find(({ from, init }) => from === "initiator" && init !== undefined && init.expiresAt > now);
     const hosted = opening === undefined ? undefined : await directory.hosted(opening.destination, opening.groupId);
     if (this.#slots.get(slot.flowId) !== slot) return;
     if (opening?.init === undefined || hosted === undefined) {
@@ -511,7 +512,8 @@ class Worker implements FlowWorker {
 
   #answer(message: SessionMessage, type: string, text: string): void {
     // Never to what is itself an answer: two hosts would talk for ever.
-    if (message.body.kind === "data" || message.body.kind === "close") this.#courier.publish([answerWithFailure(message, type, text)]);
+    if (message.body.kind !== "failure" && message.body.kind !== "acknowledge")
+      this.#courier.publish([answerWithFailure(message, type, text)]);
   }
 
   #arm(slot: Slot, at: number): void {
@@ -551,8 +553,9 @@ interface Opened {
  * Undefined where it is a later message, or one that was sent before (its flow may have broken its isolate, and be parked),
  * or where nobody here answers: what the database holds then decides.
  */
-function openedBy(message: SessionMessage, responders: readonly Responder[]): Opened | undefined {
+function openedBy(message: SessionMessage, responders: readonly Responder[], now: number): Opened | undefined {
   if (message.from !== "initiator" || message.sequence !== 1 || message.init === undefined || message.again) return undefined;
+  if (message.init.expiresAt <= now) return undefined;
   const chosen = chooseResponder(responders, message.init.protocol);
   return chosen === undefined ? undefined : { opening: message, ...chosen };
 }

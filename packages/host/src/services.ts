@@ -5,7 +5,7 @@
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
 import type { CpkIdentity, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
-import type { CordappManifest, FlowIdentity, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
+import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
 export type RoleName =
   | "rest"
@@ -43,7 +43,9 @@ export interface ConnectionDetails {
 
 export interface StartFlowRequest {
   readonly vnode: ShortHash;
-  readonly identity: Omit<FlowIdentity, "flowId">;
+  readonly identity: Pick<FlowIdentity, "me" | "groupId">;
+  /** What the flow is told beside its input. */
+  readonly properties?: FlowProperties;
   readonly clientRequestId: string;
   readonly flowName: string;
   readonly bundle: SecureHash;

@@ -118,6 +118,7 @@ async function authorService(
     case "platform":
     case "session.open":
     case "session.exchange":
+    case "session.info":
     case "session.close":
     case "clock.now":
     case "clock.sleep":

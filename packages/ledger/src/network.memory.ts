@@ -9,6 +9,7 @@ import {
   type CordappBundle,
   cordapp,
   type FlowDefinition,
+  NO_PROPERTIES,
   type Outcome,
   type ResponderDefinition,
   type SessionId,
@@ -133,7 +134,7 @@ export class MemoryNetwork {
     this.#running.set(flow.id, flow);
     const fiber = `${flow.id}/`;
     this.#fibers.set(fiber, { flow });
-    const identity = { flowId: flow.id, me: owner, groupId: GROUP_ID };
+    const identity = { flowId: flow.id, me: owner, groupId: GROUP_ID, properties: NO_PROPERTIES };
     const start = { fiber, path: "", flow: name, identity };
     this.#bundleOf(name).start(how.kind === "called" ? { ...start, ...how } : { ...start, ...how, version: 1 });
     return flow;
@@ -201,9 +202,10 @@ export class MemoryNetwork {
       case "platform": {
         const child = `${flow.id}/${path}`;
         this.#fibers.set(child, { flow, parent: { fiber, path } });
-        const identity = { flowId: flow.id, me: flow.owner, groupId: GROUP_ID };
+        const identity = { flowId: flow.id, me: flow.owner, groupId: GROUP_ID, properties: NO_PROPERTIES };
         return this.#bundles.platform.start({ fiber: child, path, flow: call.flow, identity, kind: "called", input: call.input });
       }
+      case "session.info":
       case "group.parameters":
       case "keys.sign":
       case "keys.mine":

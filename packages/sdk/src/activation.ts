@@ -6,6 +6,7 @@
 
 import type { Data, X500Name } from "@bowline/base";
 import type { Failure, Outcome } from "./failure.ts";
+import type { FlowProperties } from "./properties.ts";
 import type { Protocol, SessionId, Syscall } from "./syscalls.ts";
 
 /** `1`, `2`, … in a flow's own function; `3.1` is the first step of the child that step 3 runs. */
@@ -16,6 +17,8 @@ export interface FlowIdentity {
   readonly flowId: string;
   readonly me: X500Name;
   readonly groupId: string;
+  /** Of a flow that answers a session: what its initiator was told and said. A peer's word, like all that it sends. */
+  readonly properties: FlowProperties;
 }
 
 export type FiberStart = {

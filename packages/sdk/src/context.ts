@@ -5,7 +5,8 @@ import type { Static, TSchema } from "typebox";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import type { Keys } from "./keys.ts";
 import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
-import type { Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
+import type { ContextProperties } from "./properties.ts";
+import type { CounterpartyInfo, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
 import type { StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
 
 /** A conversation with one counterparty: exactly once, in order. */
@@ -14,11 +15,30 @@ export interface Session {
   readonly counterparty: X500Name;
   /** The responder's view: the version that was chosen. Undefined at the initiator. */
   readonly version?: number;
+  /** What the flow that answers is told: the initiator's properties, with those of this session. */
+  readonly properties: Readonly<Record<string, string>>;
+  /** Starts the counterparty's flow where nothing has done so yet, and waits for its word. */
+  counterpartyInfo(): Promise<CounterpartyInfo>;
   send(payload: Data): Promise<void>;
   /** Fails with `session.unexpectedPayload` when the peer's message does not fit `schema`: a peer is never trusted. */
   receive<S extends TSchema>(schema: S): Promise<Static<S>>;
   sendAndReceive<S extends TSchema>(payload: Data, schema: S): Promise<Static<S>>;
+  /**
+   * Ends the session at both ends; what is sent or received after it fails. The initiator of a session that requires it waits
+   * until the responder has closed too, and fails with `session.unread` where that had more to say. Closing what is over does nothing.
+   */
   close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** What this flow initiates, where nothing is said. */
+  readonly protocol?: Protocol;
+  /** How long either side waits for a word of the other; 30 minutes where nothing is said. */
+  readonly timeoutMs?: number;
+  /** Whether `close` waits for the responder's close; true where nothing is said. */
+  readonly requireClose?: boolean;
+  /** For the flow that answers, beside the properties of this one. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** A transaction that this member has built or been shown, by id and as a view. */
@@ -55,10 +75,20 @@ export interface FlowContext {
   readonly flowId: string;
   readonly me: X500Name;
   readonly groupId: string;
-  /** Opens lazily: the counterparty hears of it with the first message. `protocol` defaults to what this flow initiates. */
-  initiate(counterparty: X500Name | string, options?: { readonly protocol?: Protocol; readonly timeoutMs?: number }): Promise<Session>;
-  sendAll(sends: readonly { readonly session: Session; readonly payload: Data }[]): Promise<void>;
+  /** Text that travels with this flow to all that it calls and initiates. */
+  readonly properties: ContextProperties;
+  /** Opens lazily: the counterparty hears of it with the first message. */
+  initiate(counterparty: X500Name | string, options?: SessionOptions): Promise<Session>;
+  /** To each session its payload, in one step. */
+  sendAll(payloads: ReadonlyMap<Session, Data> | readonly { readonly session: Session; readonly payload: Data }[]): Promise<void>;
+  /** The same to all. */
+  sendAll(sessions: readonly Session[], payload: Data): Promise<void>;
+  /**
+   * One message of each session, in one step: all of the same schema, in the order of `sessions`; or of each session its own. Where
+   * a session is over it fails, and the messages of the others stay to be received.
+   */
   receiveAll<S extends TSchema>(sessions: readonly Session[], schema: S): Promise<Static<S>[]>;
+  receiveAll<S extends TSchema>(schemas: ReadonlyMap<Session, S>): Promise<ReadonlyMap<Session, Static<S>>>;
   /** Another flow of this bundle, inline, with steps numbered below this one. */
   subFlow<I extends TSchema, O extends TSchema>(flow: FlowDefinition<I, O>, input: Static<I>): Promise<Static<O>>;
   /** Milliseconds since 1970, journaled. */

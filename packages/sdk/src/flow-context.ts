@@ -11,58 +11,60 @@ import type { Fiber } from "./fiber.ts";
 import { keysOf } from "./keys.ts";
 import { membersOf, notariesOf, parametersOf } from "./lookups.ts";
 import { fitting, plain } from "./plain.ts";
+import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./properties.ts";
+import { exchanges, initiate } from "./sessions.ts";
 import type { PlatformFlowName, Protocol, SessionId, Syscall } from "./syscalls.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 
 export interface Scope {
   readonly fiber: Fiber;
   readonly context: FlowContext;
-  /** Opened by this scope's own function. */
+  /** Opened by this scope's own function and by what it calls inline. */
   readonly opened: SessionId[];
   /** The path of the next step. */
   next(): StepPath;
   ask(call: Syscall): Promise<Data>;
 }
 
-/** `prefix` ends in a dot unless it is empty; `protocol` is what the flow initiates where nothing else is said. */
-export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | undefined): Scope {
+export interface ScopeOptions {
+  readonly fiber: Fiber;
+  /** Ends in a dot unless it is empty. */
+  readonly prefix: string;
+  /** What the flow initiates where nothing else is said. */
+  readonly protocol: Protocol | undefined;
+  /** What the flow above has set; what the fiber began with where there is none. */
+  readonly properties?: FlowProperties;
+  /** Whose sessions these are, where not this scope's own. */
+  readonly opened?: SessionId[];
+}
+
+export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }: ScopeOptions): Scope {
   let steps = 0;
+  let properties = inherited.properties ?? fiber.start.identity.properties;
   const next = (): StepPath => `${prefix}${++steps}`;
   const ask = (call: Syscall): Promise<Data> => fiber.ask(next(), call);
-  const opened: SessionId[] = [];
   const { identity } = fiber.start;
   const members = membersOf(ask, identity.me, identity.groupId);
   const context: FlowContext = {
     flowId: identity.flowId,
     me: identity.me,
     groupId: identity.groupId,
-    async initiate(name, options = {}) {
-      const counterparty = name as X500Name; // The host decodes it: a name that is none is refused there.
-      const speaking = options.protocol ?? protocol;
-      if (speaking === undefined) {
-        throw new FlowError(
-          "session.noProtocol",
-          "This flow says no protocol that it initiates: give one to `initiate`, or `initiates` to the flow.",
-        );
-      }
-      const { timeoutMs } = options;
-      const id = await ask({
-        kind: "session.open",
-        counterparty,
-        protocol: { name: speaking.name, versions: [...speaking.versions] },
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      });
-      opened.push(id as SessionId);
-      return sessionOf(scope, id as SessionId, counterparty);
+    properties: {
+      get: (key) => propertyOf(properties, key),
+      set(key, value) {
+        properties = withUser(properties, Object.fromEntries([[key, value]]));
+      },
+      all: () => ({ ...allOf(properties) }),
     },
-    async sendAll(sends) {
-      await ask({ kind: "session.exchange", sends: sends.map(({ session, payload }) => sending(session.id, payload)), receives: [] });
+    initiate: (name, options = {}) =>
+      initiate({ ask, protocol, properties: () => properties, opened: (id) => void opened.push(id) }, name, options),
+    ...exchanges(ask),
+    subFlow(flow, input) {
+      const prefix = `${next()}.`;
+      if (flow.initiates !== undefined) return runSubFlow(contextOf({ fiber, prefix, protocol: flow.initiates, properties }), flow, input);
+      // What it opens is this flow's.
+      return callInline(contextOf({ fiber, prefix, protocol, properties, opened }), flow, input);
     },
-    async receiveAll(sessions, schema) {
-      const payloads = (await ask({ kind: "session.exchange", sends: [], receives: sessions.map(({ id }) => id) })) as readonly Data[];
-      return payloads.map((payload, index) => received(schema, payload, sessions[index]?.counterparty));
-    },
-    subFlow: (flow, input) => runSubFlow(contextOf(fiber, `${next()}.`, flow.initiates ?? protocol), flow, input),
     now: async () => (await ask({ kind: "clock.now" })) as number,
     async sleep(durationMs) {
       await ask({ kind: "clock.sleep", durationMs: plain(durationMs, "the duration") as number });
@@ -77,7 +79,7 @@ export function contextOf(fiber: Fiber, prefix: string, protocol: Protocol | und
     notaries: notariesOf(ask, members),
     groupParameters: parametersOf(ask),
     keys: keysOf(ask),
-    ledger: ledgerOf(ask),
+    ledger: ledgerOf(ask, (flow, input) => ask({ kind: "platform", flow, input, ...userOf(properties) })),
     vault: vaultOf(ask),
     syscall: (call) => ask(plain(call, "the syscall") as unknown as Syscall),
   };
@@ -98,6 +100,14 @@ export async function callFlow<I extends TSchema, O extends TSchema>(
   return output;
 }
 
+async function callInline<I extends TSchema, O extends TSchema>(
+  scope: Scope,
+  flow: FlowDefinition<I, O>,
+  input: unknown,
+): Promise<Static<O>> {
+  return (await callFlow(flow, scope, plain(input, "the input"))) as Static<O>;
+}
+
 /** Sessions that an initiating sub-flow opened end with it. */
 async function runSubFlow<I extends TSchema, O extends TSchema>(
   scope: Scope,
@@ -105,57 +115,22 @@ async function runSubFlow<I extends TSchema, O extends TSchema>(
   input: unknown,
 ): Promise<Static<O>> {
   const close = async (failure?: { type: string; message: string }): Promise<void> => {
-    if (flow.initiates === undefined || scope.opened.length === 0) return;
+    if (scope.opened.length === 0) return;
     await scope.ask({ kind: "session.close", sessions: [...scope.opened], ...(failure === undefined ? {} : { failure }) });
   };
-  let output: Data;
+  let output: Static<O>;
   try {
-    output = await callFlow(flow, scope, plain(input, "the input"));
+    output = await callInline(scope, flow, input);
   } catch (thrown) {
     const { type, message } = failureOf(thrown);
     await close({ type, message });
     throw thrown;
   }
   await close();
-  return output as Static<O>;
+  return output;
 }
 
-/** `version` is the responder's to know. */
-export function sessionOf({ ask }: Pick<Scope, "ask">, id: SessionId, counterparty: X500Name, version?: number): Session {
-  const exchange = async (sends: readonly Data[], receives: boolean): Promise<readonly Data[]> =>
-    (await ask({
-      kind: "session.exchange",
-      sends: sends.map((payload) => sending(id, payload)),
-      receives: receives ? [id] : [],
-    })) as readonly Data[];
-  return {
-    id,
-    counterparty,
-    ...(version === undefined ? {} : { version }),
-    async send(payload) {
-      await exchange([payload], false);
-    },
-    async receive(schema) {
-      const [payload] = await exchange([], true);
-      return received(schema, payload, counterparty);
-    },
-    async sendAndReceive(payload, schema) {
-      const [answer] = await exchange([payload], true);
-      return received(schema, answer, counterparty);
-    },
-    async close() {
-      await ask({ kind: "session.close", sessions: [id] });
-    },
-  };
-}
-
-const sending = (session: SessionId, payload: Data) => ({ session, payload: plain(payload, "the payload") });
-
-const received = <S extends TSchema>(schema: S, payload: Data | undefined, counterparty: X500Name | undefined): Static<S> =>
-  fitting(schema, payload, "session.unexpectedPayload", `the message of ${counterparty}`);
-
-function ledgerOf(ask: Scope["ask"]): Ledger {
-  const platform = (flow: PlatformFlowName, input: Data): Promise<Data> => ask({ kind: "platform", flow, input });
+function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: Data) => Promise<Data>): Ledger {
   const signed = (transaction: Data) => transaction as unknown as SignedTransaction;
   const party = ({ id, counterparty }: Session) => ({ id, counterparty });
   return {

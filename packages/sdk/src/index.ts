@@ -10,7 +10,7 @@ export type {
   StateDescription,
   StepPath,
 } from "./activation.ts";
-export type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
+export type { FlowContext, Ledger, Session, SessionOptions, SignedTransaction, Vault } from "./context.ts";
 export { type Decimal, decimal } from "./decimal.ts";
 export {
   type ContractDefinition,
@@ -25,8 +25,18 @@ export {
 } from "./definition.ts";
 export { type Failure, FlowError, failureOf, type Outcome, requireThat } from "./failure.ts";
 export type { GroupParameters, SignedGroupParameters } from "./group.ts";
+export { type ContextProperties, type FlowProperties, NO_PROPERTIES } from "./properties.ts";
 export { cordapp } from "./runtime.ts";
-export type { AuthorSyscall, PlatformFlowName, PlatformSyscall, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
+export type {
+  AuthorSyscall,
+  CounterpartyInfo,
+  PlatformFlowName,
+  PlatformSyscall,
+  Protocol,
+  SessionId,
+  Syscall,
+  VaultQuery,
+} from "./syscalls.ts";
 export type {
   MemberInfo,
   NotaryInfo,

@@ -5,12 +5,13 @@ import * as Type from "typebox";
 import type { CordappBundle, Delivery, FiberStart } from "./activation.ts";
 import { type CordappDefinition, contract, flow, responder, state } from "./definition.ts";
 import { FlowError, type Outcome, requireThat } from "./failure.ts";
+import { NO_PROPERTIES } from "./properties.ts";
 import { cordapp } from "./runtime.ts";
 import type { Syscall } from "./syscalls.ts";
 
 const ME = parseName("O=Alice, L=London, C=GB");
 const BOB = parseName("O=Bob, L=Paris, C=FR");
-const IDENTITY = { flowId: "f", me: ME, groupId: "g" };
+const IDENTITY = { flowId: "f", me: ME, groupId: "g", properties: NO_PROPERTIES };
 const app = (...flows: CordappDefinition["flows"]): CordappDefinition => ({ flows, states: [], contracts: [] });
 
 const called = (name: string, input: Data, path = ""): FiberStart => ({

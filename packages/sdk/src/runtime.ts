@@ -9,8 +9,9 @@ import { brokenRules, describeState } from "./contracts.ts";
 import type { CordappDefinition, FlowDefinition, ResponderDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
 import { Fiber } from "./fiber.ts";
-import { callFlow, contextOf, sessionOf } from "./flow-context.ts";
+import { callFlow, contextOf } from "./flow-context.ts";
 import { manifestOf } from "./manifest.ts";
+import { sessionOf } from "./sessions.ts";
 
 /**
  * What a package's entry exports as `cordapp`.
@@ -66,12 +67,15 @@ export function cordapp(definition: CordappDefinition): CordappBundle {
 function run(fiber: Fiber, flow: FlowDefinition | ResponderDefinition | undefined): void {
   const { start } = fiber;
   fiber.run(async () => {
+    const prefix = start.path === "" ? "" : `${start.path}.`;
     if (flow?.kind === "flow" && start.kind === "called") {
-      return callFlow(flow, contextOf(fiber, start.path === "" ? "" : `${start.path}.`, flow.initiates), start.input);
+      return callFlow(flow, contextOf({ fiber, prefix, protocol: flow.initiates }), start.input);
     }
     if (flow?.kind === "responder" && start.kind === "initiated") {
-      const scope = contextOf(fiber, start.path === "" ? "" : `${start.path}.`, undefined);
-      await flow.call(scope.context, sessionOf(scope, start.session, start.counterparty, start.version));
+      const scope = contextOf({ fiber, prefix, protocol: undefined });
+      const { session: id, counterparty, version } = start;
+      const { properties } = start.identity;
+      await flow.call(scope.context, sessionOf(scope.ask, { id, counterparty, version, properties, awaited: false }));
       return null;
     }
     throw new FlowError("flow.unknown", `This package has no ${start.kind === "called" ? "flow" : "responder"} ${start.flow}.`);

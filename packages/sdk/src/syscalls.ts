@@ -15,19 +15,38 @@ export interface Protocol {
   readonly versions: readonly number[];
 }
 
+/** How a counterparty answers: the version is the highest that both sides speak. */
+export interface CounterpartyInfo {
+  readonly protocol: string;
+  readonly version: number;
+}
+
 /** What author code may ask. */
 export type AuthorSyscall =
-  | { readonly kind: "session.open"; readonly counterparty: X500Name; readonly protocol: Protocol; readonly timeoutMs?: number } // -> SessionId
+  | {
+      readonly kind: "session.open";
+      readonly counterparty: X500Name;
+      readonly protocol: Protocol;
+      readonly timeoutMs?: number;
+      /** User properties for the flow that answers. */
+      readonly properties?: Readonly<Record<string, string>>;
+    } // -> SessionId
   /** Sends first, in order, then waits until every session in `receives` has a message. -> Data[], in the order of `receives` */
   | {
       readonly kind: "session.exchange";
       readonly sends: readonly { readonly session: SessionId; readonly payload: Data }[];
       readonly receives: readonly SessionId[];
     }
-  /** With a failure the counterparties' next operation fails with it. Sessions that are over stay as they are. -> null */
+  /** Asks the counterparty where it has not said it yet, and so starts its flow. -> CounterpartyInfo */
+  | { readonly kind: "session.info"; readonly session: SessionId }
+  /**
+   * With a failure the counterparties' next operation fails with it. Awaited: of sessions that this flow initiated, waits until the
+   * responders have closed too. Sessions that are over stay as they are. -> null
+   */
   | {
       readonly kind: "session.close";
       readonly sessions: readonly SessionId[];
+      readonly awaited?: true;
       readonly failure?: { readonly type: string; readonly message: string };
     }
   | { readonly kind: "clock.now" } // -> number, milliseconds since 1970
@@ -52,7 +71,13 @@ export type AuthorSyscall =
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null
   /** Runs one of the platform's flows as a child of this step, on canonical bytes. -> what that flow returns */
-  | { readonly kind: "platform"; readonly flow: PlatformFlowName; readonly input: Data };
+  | {
+      readonly kind: "platform";
+      readonly flow: PlatformFlowName;
+      readonly input: Data;
+      /** User properties for it. */
+      readonly properties?: Readonly<Record<string, string>>;
+    };
 
 /** The platform's flows that author code may call. Each is written on this sdk, in the package of its domain. */
 export type PlatformFlowName = "ledger.sign" | "ledger.finalize" | "ledger.receiveProposal" | "ledger.answerProposal";

@@ -110,6 +110,7 @@ async function start(shell: RestShell, node: VirtualNodeInfo, body: StartBody, l
   const { kind, row } = await shell.services.persistence.startFlow({
     vnode,
     identity: { me: node.holdingIdentity.x500Name, groupId: node.holdingIdentity.groupId },
+    properties: { platform: { "corda.account": login }, user: {} },
     clientRequestId,
     flowName: flowClassName,
     bundle: found.bundle,

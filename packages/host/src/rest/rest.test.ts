@@ -10,6 +10,7 @@ import { BowlineError, type Data, encode, type Log } from "@bowline/base";
 import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
 import type { FlowRow } from "@bowline/flow";
+import { NO_PROPERTIES } from "@bowline/sdk";
 import { openDatabase } from "../adapters/postgres.ts";
 import { systemClock } from "../adapters/system.ts";
 import type { Answering } from "../calls.ts";
@@ -416,7 +417,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     id: randomBytes(8).toString("hex"),
     bundle: asked.bundle,
     flowName: asked.flowName,
-    identity: { ...asked.identity, flowId: "" },
+    identity: { ...asked.identity, flowId: "", properties: asked.properties ?? NO_PROPERTIES },
     origin: { kind: "client", clientRequestId: asked.clientRequestId, startedBy: asked.startedBy, input: asked.input },
     seed: new Uint8Array(32),
     status: "START_REQUESTED",

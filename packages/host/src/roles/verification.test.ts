@@ -4,7 +4,7 @@ import { BowlineError, type Data, encode, parseName, type SecureHash, secureHash
 import { DEFAULT_SCHEME, generateKeyPair, type KeyPair } from "@bowline/crypto";
 import { inProcessFibers } from "@bowline/flow";
 import { decodeSigned, ledgerFlows } from "@bowline/ledger";
-import { cordapp, type TransactionProposal } from "@bowline/sdk";
+import { cordapp, NO_PROPERTIES, type TransactionProposal } from "@bowline/sdk";
 import { silent } from "../sandbox/probe.ts";
 import { sampleBundle } from "../sandbox/sample-bundle.ts";
 import type { VerificationService } from "../services.ts";
@@ -121,7 +121,10 @@ async function requestOf(
   };
   const start = { kind: "called" as const, fiber: "f/", path: "", flow: "ledger.sign", input: { proposal } as unknown as Data };
   const me = parseName("O=Alice, L=London, C=GB");
-  const [asked] = await fibers.activate({ starts: [{ ...start, identity: { flowId: "f", me, groupId: GROUP_ID } }], deliveries: [] });
+  const [asked] = await fibers.activate({
+    starts: [{ ...start, identity: { flowId: "f", me, groupId: GROUP_ID, properties: NO_PROPERTIES } }],
+    deliveries: [],
+  });
   const deliveries = (asked?.syscalls ?? []).map(({ path, call }) => ({
     fiber: "f/",
     path,

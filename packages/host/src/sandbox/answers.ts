@@ -151,6 +151,8 @@ const Protocol = exactly({
   name: Type.String({ minLength: 1, maxLength: 256 }),
   versions: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 }),
 });
+/** The engine says how many there may be, and how long. */
+const Properties = Type.Optional(Type.Record(Type.String(), Type.String()));
 const Plain = Type.Unknown(); // Plain data already: `fromWire` made it.
 
 const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
@@ -159,13 +161,20 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
     counterparty: Name,
     protocol: Protocol,
     timeoutMs: Type.Optional(Type.Integer({ minimum: 1 })),
+    properties: Properties,
   }),
+  "session.info": exactly({ kind: Type.Literal("session.info"), session: Type.String() }),
   "session.exchange": exactly({
     kind: Type.Literal("session.exchange"),
     sends: Type.Array(exactly({ session: Type.String(), payload: Plain })),
     receives: Type.Array(Type.String()),
   }),
-  "session.close": exactly({ kind: Type.Literal("session.close"), sessions: Type.Array(Type.String()) }),
+  "session.close": exactly({
+    kind: Type.Literal("session.close"),
+    sessions: Type.Array(Type.String()),
+    awaited: Type.Optional(Type.Literal(true)),
+    failure: Type.Optional(exactly({ type: Type.String(), message: Type.String() })),
+  }),
   "clock.now": exactly({ kind: Type.Literal("clock.now") }),
   "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
   checkpoint: exactly({ kind: Type.Literal("checkpoint") }),
@@ -201,6 +210,7 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
       Type.Literal("ledger.answerProposal"),
     ]),
     input: Plain,
+    properties: Properties,
   }),
 };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { BowlineError, parseName, type SecureHash, secureHash } from "@bowline/base";
 import type { Fibers } from "@bowline/flow";
-import type { Delivery, FiberReport, FiberStart, Outcome } from "@bowline/sdk";
+import { type Delivery, type FiberReport, type FiberStart, NO_PROPERTIES, type Outcome } from "@bowline/sdk";
 import { createIsolatePool, type IsolatePool } from "./isolate-pool.ts";
 import { silent } from "./probe.ts";
 import { sampleBundle } from "./sample-bundle.ts";
@@ -27,7 +27,7 @@ const startOf = (flow: string, flowId: string, input: object = {}): FiberStart =
   fiber: `${flowId}/`,
   path: "",
   flow: `com.example.${flow}`,
-  identity: { flowId, me: parseName("O=Alice, L=London, C=GB"), groupId: "group" },
+  identity: { flowId, me: parseName("O=Alice, L=London, C=GB"), groupId: "group", properties: NO_PROPERTIES },
   input: input as never,
 });
 const answer = (flowId: string, path: string, outcome: Outcome): Delivery => ({ fiber: `${flowId}/`, path, outcome });
