@@ -56,9 +56,11 @@ function inWords({ keyword, instancePath, params, message }: SchemaComplaint): {
 // --- JSON ---
 
 /** Throws `json.invalid`, naming `what` ("request body"), the place and the reason. */
-export function readJson(text: string, what: string): Data {
-  return new JsonReader(text, what).document();
-}
+export const readJson = (text: string, what: string): Data => new JsonReader(text, what, undefined).document();
+
+/** As `readJson`, but what a number becomes is for `numberOf` to say of its literal: it sees the digits that `readJson` refuses. */
+export const readJsonExactly = (text: string, what: string, numberOf: (literal: string) => Data): Data =>
+  new JsonReader(text, what, numberOf).document();
 
 /** `Data` as JSON text: bytes as base64, integers beyond 2^53 as text. */
 export function writeJson(value: Data): string {
@@ -79,11 +81,13 @@ const WORDS: readonly (readonly [string, Data])[] = [
 class JsonReader {
   readonly #text: string;
   readonly #what: string;
+  readonly #numberOf: ((literal: string) => Data) | undefined;
   #at = 0;
 
-  constructor(text: string, what: string) {
+  constructor(text: string, what: string, numberOf: ((literal: string) => Data) | undefined) {
     this.#text = text;
     this.#what = what;
+    this.#numberOf = numberOf;
   }
 
   document(): Data {
@@ -145,9 +149,13 @@ class JsonReader {
     return text;
   }
 
-  #number(path: string): number {
+  #number(path: string): Data {
     const found = this.#match(NUMBER, this.#at);
     if (found === undefined) throw this.#refuse(path, this.#at >= this.#text.length ? "it ends too early" : "a value is missing");
+    if (this.#numberOf !== undefined) {
+      this.#at += found[0].length;
+      return this.#numberOf(found[0]);
+    }
     const value = Number(found[0]);
     if (found[1] !== undefined || found[2] !== undefined)
       throw this.#refuse(path, `${found[0]} is not a plain integer: write fractions and exponents as text`);

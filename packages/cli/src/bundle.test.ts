@@ -46,6 +46,18 @@ test("a CorDapp becomes one script that says what it holds, though nothing is in
   assert.match(script.slice(0, 40), /^"use strict";\nvar __cordapp = /);
 });
 
+test("what a CorDapp does not use is not in its bundle", async () => {
+  const plain = (await bundleCordapp(project({ "src/index.ts": ENTRY }))).script;
+  const using = async (line: string) => (await bundleCordapp(project({ "src/index.ts": `${line}\n${ENTRY}` }))).script;
+  const hashes = await using('import { digest } from "@bowline/sdk/crypto"; export const id = digest.hash("x");');
+  const signs = await using('import { signatures } from "@bowline/sdk/crypto"; export const check = signatures.verify;');
+  const json = await using('import { json } from "@bowline/sdk/encoding"; export const read = json.parse;');
+  const kilobytes = [plain, hashes, json, signs].map(({ length }) => Math.round(length / 1024));
+  const growth = kilobytes.map((size) => size - (kilobytes[0] ?? 0));
+  assert.ok((growth[1] ?? 0) > 0 && (growth[1] ?? 0) < 32 && (growth[2] ?? 0) < 40 && (growth[3] ?? 0) > 40, kilobytes.join());
+  assert.ok(!/secp256|sha512|6a09e667|0x6a09e667|1779033703/i.test(plain), "an empty CorDapp carries cryptography");
+});
+
 test("the script is the same wherever the sources lie", async () => {
   const entry = project({ "src/index.ts": ENTRY });
   const elsewhere = join(folder, "else", "where", "notes");

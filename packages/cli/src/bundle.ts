@@ -26,8 +26,9 @@ export interface Bundle {
 /** What a bundle's script assigns; its member `cordapp` is the entry's. */
 export const BUNDLE_GLOBAL = "__cordapp";
 
-/** Also what the sdk itself stands on. */
+/** What a CorDapp may import, and what the sdk itself stands on. */
 const ALLOWED_PACKAGES = ["@bowline/sdk", "@bowline/base", "typebox"] as const;
+const FOUNDATION_PACKAGES: readonly string[] = [...ALLOWED_PACKAGES, "@noble/hashes", "@noble/curves"];
 const SCRIPT_LENGTH_MAX = 16 * 1024 * 1024;
 const LOADERS: Readonly<Record<string, Loader>> = { ".ts": "ts", ".mts": "ts", ".js": "js", ".mjs": "js", ".json": "json" };
 /** The sandbox has no floating-point arrays, which hashing schemas needs and checking values does not. */
@@ -110,6 +111,7 @@ function cordappSources(root: string): Plugin {
     name: "cordapp",
     setup(build) {
       build.onResolve({ filter: /.*/ }, (args) => (isAuthors(args.importer, root) ? resolveImport(build, root, args) : undefined));
+      build.onResolve({ filter: /^typebox\// }, (args) => resolvePure(build, args));
       build.onLoad({ filter: new RegExp(`^${RegExp.escape(root + sep)}`) }, ({ path }) =>
         isAuthors(path, root) ? checkFile(path, root) : undefined,
       );
@@ -132,6 +134,12 @@ async function resolveImport(build: PluginBuild, root: string, { path, kind, imp
   // A package that every CorDapp may use need not be installed beside it: this program brings its own.
   return found.errors.length > 0 && allowed !== undefined ? build.resolve(path, { ...options, resolveDir: import.meta.dirname }) : found;
 }
+/** Loading it does nothing, though it does not say so: what nobody uses of it is left out. */
+async function resolvePure(build: PluginBuild, { path, kind, importer, resolveDir, pluginData }: OnResolveArgs) {
+  if (pluginData === RESOLVING) return undefined;
+  const found = await build.resolve(path, { kind, importer, resolveDir, namespace: "file", pluginData: RESOLVING });
+  return { ...found, sideEffects: false };
+}
 /** Marks the questions that the plugin itself asks. */
 const RESOLVING = "resolving";
 
@@ -150,17 +158,17 @@ function foreignFiles(files: readonly string[], root: string): readonly string[]
   return files.flatMap((file) => {
     const path = resolve(root, file);
     const folder = dirname(path);
-    const known = owners.get(folder) ?? (isAuthors(path, root) || isAllowedPackage(path));
+    const known = owners.get(folder) ?? (isAuthors(path, root) || isFoundation(path));
     owners.set(folder, known);
     return known ? [] : [`${file}: it belongs to no package that a CorDapp may use`];
   });
 }
 
-function isAllowedPackage(file: string): boolean {
+function isFoundation(file: string): boolean {
   const manifest = findPackageJSON(pathToFileURL(file));
   if (manifest === undefined) return false;
   const { name }: { readonly name?: unknown } = JSON.parse(readFileSync(manifest, "utf8"));
-  return ALLOWED_PACKAGES.some((allowed) => allowed === name);
+  return FOUNDATION_PACKAGES.some((allowed) => allowed === name);
 }
 
 async function checkFile(file: string, root: string) {

@@ -12,7 +12,7 @@ const CPK = checksum(1);
 const pools: IsolatePool[] = [];
 const poolOf = (isolatesMax?: number): IsolatePool => {
   const pool = createIsolatePool({
-    bundle: sampleBundle,
+    bundle: () => sampleBundle(),
     log: silent,
     onUnstoppable: () => {},
     ...(isolatesMax === undefined ? {} : { isolatesMax }),

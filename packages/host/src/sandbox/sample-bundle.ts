@@ -1,4 +1,4 @@
-// For tests: the sample CorDapp as its package would hold it.
+// For tests: a sample CorDapp as its package would hold it.
 
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -14,16 +14,19 @@ const withoutHashing: Plugin = {
   },
 };
 
-let built: Promise<BundleSource> | undefined;
+const built = new Map<string, Promise<BundleSource>>();
 
-export function sampleBundle(): Promise<BundleSource> {
-  built ??= bundle();
-  return built;
+/** The CorDapp of a file that lies beside this one. */
+export function sampleBundle(file = "sample.ts"): Promise<BundleSource> {
+  const known = built.get(file) ?? bundle(file);
+  built.set(file, known);
+  return known;
 }
 
-async function bundle(): Promise<BundleSource> {
+async function bundle(file: string): Promise<BundleSource> {
+  const entry = new URL(file, import.meta.url);
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("./sample.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     write: false,
     format: "iife",
@@ -31,6 +34,6 @@ async function bundle(): Promise<BundleSource> {
     legalComments: "none",
     plugins: [withoutHashing],
   });
-  const { cordapp } = await import("./sample.ts");
+  const { cordapp } = (await import(entry.href)) as { readonly cordapp: { readonly manifest: BundleSource["manifest"] } };
   return { script: outputFiles[0]?.text ?? "", manifest: cordapp.manifest };
 }
