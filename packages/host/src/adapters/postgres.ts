@@ -19,6 +19,8 @@ export interface DatabaseOptions {
   readonly user: string;
   readonly password: string;
   readonly connectionsMax: number;
+  /** Of PostgreSQL, for these connections; values without spaces. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly log?: Log;
 }
 
@@ -30,6 +32,8 @@ export function openDatabase(options: DatabaseOptions): Database {
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A connection is a process of the server and costs megabytes: what is not used goes. */
 const IDLE_CLOSE_MS = 10_000;
+/** A process that is stopped in the middle of a transaction holds up the others for so long, and no longer. */
+const SETTINGS = { idle_in_transaction_session_timeout: "10000" };
 const SCHEMA_PATTERN = /^[a-z_][a-z0-9_]{0,62}$/;
 
 class PostgresDatabase implements Database {
@@ -40,6 +44,7 @@ class PostgresDatabase implements Database {
 
   constructor(options: DatabaseOptions) {
     const { host, port, database, schema, user, password, connectionsMax, log } = options;
+    const settings = { search_path: schema, ...SETTINGS, ...options.settings };
     invariant(SCHEMA_PATTERN.test(schema), `a schema name is lower case letters, digits and underscores: ${schema}`);
     invariant(connectionsMax >= 1, "a database has at least one connection");
     this.#where = `${host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : `${host}:${port}`}, database ${database}, user ${user}`;
@@ -49,7 +54,9 @@ class PostgresDatabase implements Database {
       database,
       user,
       password,
-      options: `-c search_path=${schema}`,
+      options: Object.entries(settings)
+        .map(([name, value]) => `-c ${name}=${value}`)
+        .join(" "),
       application_name: "bowline",
       pipeline: true,
       max: connectionsMax,
@@ -199,6 +206,7 @@ const MEANINGS: readonly (readonly [prefix: string, code: string, what: string])
   ["53", "database.exhausted", "is short of a resource"],
   ["40", "database.contended", "rolled the transaction back because another one was faster"],
   ["55P03", "database.contended", "could not lock a row in time"],
+  ["25P03", "database.unavailable", "ended a transaction whose process did not go on"],
   ["57P", "database.unavailable", "is starting or shutting down"],
   ["08", "database.unavailable", "cannot be reached"],
   ["28", "database.refused", "refused the user or the password"],
