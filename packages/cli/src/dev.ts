@@ -9,12 +9,14 @@ import { findHome, HOME_FOLDER, readNetwork } from "./network.ts";
 import { whole } from "./options.ts";
 import { act, type Register } from "./program.ts";
 import { createProgress, type Progress } from "./progress.ts";
+import { busOption } from "./run-worker.ts";
 import { EXIT, type ExitCode, type Terminal, usage } from "./terminal.ts";
 import { startWorker, type Worker, type WorkerReady } from "./worker.ts";
 
 interface Options {
   readonly once?: true;
   readonly port?: number;
+  readonly bus?: "memory" | "postgres";
 }
 
 export const register: Register = (program, shell) => {
@@ -22,6 +24,7 @@ export const register: Register = (program, shell) => {
     .command("dev")
     .option("--once", "end when everything has run, instead of staying up")
     .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
+    .addOption(busOption().default("memory"))
     .summary("run a whole network here, with an example to try")
     .description(
       "Runs a network of a notary and three companies with the obligation example, imports its sample file and shows what everyone owes.\n" +
@@ -44,7 +47,8 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
   const stop = new AbortController();
   const interrupted = interruption().then(() => stop.abort());
   progress.step("Starting the network");
-  const worker = startWorker({ home, environment: terminal.environment, onProgress: (text) => progress.detail(text), ...portOf(options) });
+  const onProgress = (text: string) => progress.detail(text);
+  const worker = startWorker({ home, environment: terminal.environment, onProgress, ...startOptions(options) });
   try {
     const work = run(terminal, options, { home, worker, progress, signal: stop.signal });
     work.catch(() => {}); // Looked at below, unless the user has had enough first.
@@ -162,5 +166,8 @@ function openHome(terminal: Terminal, named: string | undefined): string {
   }
 }
 
-const portOf = ({ port }: Options): { readonly port?: number } => (port === undefined ? {} : { port });
+const startOptions = ({ port, bus }: Options): Pick<Options, "port" | "bus"> => ({
+  ...(port === undefined ? {} : { port }),
+  ...(bus === undefined ? {} : { bus }),
+});
 const round = (seconds: number): number => Math.round(seconds * 1_000) / 1_000;

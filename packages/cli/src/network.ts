@@ -2,7 +2,7 @@
 // `.bowline/network.json` in this folder or above. The password comes from the environment, the local network's own
 // secrets, or a question; never from an argument, where other users of the machine could read it.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type Terminal, usage } from "./terminal.ts";
 
@@ -23,7 +23,9 @@ export interface Target {
 }
 
 export const HOME_FOLDER = ".bowline";
+/** Of the first worker of a home; others that share it have `network.2.json` and so on. */
 const NETWORK_FILE = "network.json";
+const OTHER_NETWORK_FILE = /^network\.\d+\.json$/;
 /** Stands in the command line of every worker. */
 const WORKER_ENTRY = "host/src/main.ts";
 
@@ -69,7 +71,16 @@ export function findRunningNetwork(cwd: string, named?: string): RunningNetwork 
 
 /** Undefined when nothing runs from this home: a file that a dead process left behind counts for nothing. */
 export function readNetwork(home: string): RunningNetwork | undefined {
-  const file = join(home, NETWORK_FILE);
+  if (!existsSync(home)) return undefined;
+  const others = readdirSync(home).filter((name) => OTHER_NETWORK_FILE.test(name));
+  for (const name of [NETWORK_FILE, ...others]) {
+    const network = readNetworkFile(home, join(home, name));
+    if (network !== undefined) return network;
+  }
+  return undefined;
+}
+
+function readNetworkFile(home: string, file: string): RunningNetwork | undefined {
   if (!existsSync(file)) return undefined;
   const network = decodeNetwork(readJson(file), home);
   if (network === undefined)

@@ -20,6 +20,7 @@ interface Group {
 
 const GROUPS: readonly Group[] = [
   { name: "dev", summary: "run a whole network here, with an example to try", load: async () => (await import("./dev.ts")).register },
+  { name: "worker", summary: "run one more process of a cluster", load: async () => (await import("./run-worker.ts")).register },
   { name: "package", summary: "turn a CorDapp into signed packages", load: async () => (await import("./package.ts")).register },
   { name: "cpi", summary: "upload and list CPIs", load: async () => (await import("./cpi.ts")).register },
   { name: "vnode", summary: "create and list virtual nodes", load: async () => (await import("./vnode.ts")).register },

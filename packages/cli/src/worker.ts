@@ -1,4 +1,4 @@
-// The worker process that `bowline dev` runs: started, listened to, stopped. It has a process group of its own, so that
+// The worker process that `bowline dev` and `bowline worker` run: started, listened to, stopped. It has a process group of its own, so that
 // Ctrl-C reaches us alone, and it is told to end in good order.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -33,12 +33,16 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-export function startWorker(options: {
+export interface WorkerOptions {
   readonly home: string;
   readonly port?: number;
+  /** How it meets other processes of its cluster; alone where nothing is said. */
+  readonly bus?: "memory" | "postgres";
   readonly environment: Readonly<Record<string, string | undefined>>;
   onProgress(text: string): void;
-}): Worker {
+}
+
+export function startWorker(options: WorkerOptions): Worker {
   const child = spawnWorker(options);
   let failure: string | undefined;
   const ended = new Promise<string | undefined>((end) => child.once("close", (_, signal) => end(failure ?? killedBy(signal))));
@@ -59,14 +63,14 @@ export function startWorker(options: {
   return { pid: child.pid ?? 0, ready, ended, stop: () => stopWorker(child, ended) };
 }
 
-function spawnWorker({ home, port, environment }: Parameters<typeof startWorker>[0]): ChildProcess {
+function spawnWorker({ home, port, bus = "memory", environment }: WorkerOptions): ChildProcess {
   const logFile = join(home, WORKER_LOG);
   mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const log = openSync(logFile, "a", 0o600);
   try {
     return spawn(
       process.execPath,
-      [...RUNTIME_FLAGS, ENTRY, "--roles", "all", "--home", home, ...(port === undefined ? [] : ["--port", String(port)])],
+      [...RUNTIME_FLAGS, ENTRY, "--roles", "all", "--home", home, "--bus", bus, ...(port === undefined ? [] : ["--port", String(port)])],
       { stdio: ["ignore", "pipe", log], detached: true, env: { ...environment, BOWLINE_PARENT_PID: String(process.pid) } },
     );
   } finally {

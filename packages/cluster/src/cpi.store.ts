@@ -51,10 +51,11 @@ export async function failUpload(sql: Sql, id: string, { kind, code, message, de
 }
 
 /** Uploads that a process which died was working on. They cannot go on: their file was its own. */
-export async function failInterruptedUploads(sql: Sql, refusal: StoredRefusal): Promise<void> {
-  await sql.query("UPDATE cpi_upload SET status = 'FAILED', error = $1 WHERE status NOT IN ($2, 'FAILED')", [
+export async function failInterruptedUploads(sql: Sql, refusal: StoredRefusal, begunBefore: Instant): Promise<void> {
+  await sql.query("UPDATE cpi_upload SET status = 'FAILED', error = $1 WHERE status NOT IN ($2, 'FAILED') AND insert_ts <= $3", [
     JSON.stringify(refusal),
     UPLOAD_DONE,
+    new Date(begunBefore),
   ]);
 }
 

@@ -2,7 +2,7 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
-import type { Log } from "@bowline/base";
+import type { Bus, Log } from "@bowline/base";
 import { generateBootKey } from "@bowline/crypto";
 import { administratorConnection } from "./adapters/administrator.ts";
 import { createMemoryBus } from "./adapters/memory-bus.ts";
@@ -42,6 +42,8 @@ export async function compose(options: {
   readonly roles: readonly RoleName[];
   readonly home: string;
   readonly listen: { readonly host: string; readonly port?: number };
+  /** `memory` where this process serves its cluster alone, `postgres` where it shares it with others. */
+  readonly bus?: "memory" | "postgres";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly progress: (text: string) => void;
@@ -75,15 +77,14 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   const clock = systemClock;
   const random = systemRandom;
   const home = Home.open(options.home);
-  const claim = await home.claim();
+  const shares = options.bus === "postgres";
+  const claim = shares ? await home.share() : { ...(await home.claim()), place: 1 };
   stopping.push(() => claim.release());
 
   // An escape from the sandbox would find the key root in its own process.
   if (runs("flow") && runs("crypto"))
     log.warn("author code and the key root share this process: good for development and small installations");
 
-  const bus = createMemoryBus(clock);
-  stopping.push(() => bus.close());
   const calls = new LocalCalls(environment["BOWLINE_CALLS"] === "bytes" ? "bytes" : "frozen");
 
   const resume = runs("db") ? await startDb(options, { home, calls, stopping }) : undefined;
@@ -95,8 +96,11 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   }
   await resume?.();
 
+  const bus = shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock);
+  stopping.push(() => bus.close());
+
   // Verdicts lie in journals, so their MAC key outlives the process.
-  const verdictKey = () => home.secretKey("verdict-key", VERDICT_KEY_BYTES);
+  const verdictKey = () => home.secretKey("verdict-key", VERDICT_KEY_BYTES, environment);
   if (runs("persistence")) {
     const persistence = createPersistenceRole({
       db: calls.for("persistence").db,
@@ -126,7 +130,19 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log, onUnstoppable });
     stopping.push(() => flow.close());
   }
-  return { ...(await startRest(options, { home, calls, stopping })), user: FIRST_ADMIN, services: calls.for("rest") };
+  const rest = await startRest(options, { home, calls, stopping, place: claim.place });
+  return { ...rest, user: FIRST_ADMIN, services: calls.for("rest") };
+}
+
+/** Loaded only where it is used: most installations are one process. */
+async function sharedBus(db: Granted<"persistence">["db"], log: Log): Promise<Bus> {
+  const [{ createPostgresBus }, { openConnection }] = await Promise.all([
+    import("./adapters/postgres-bus.ts"),
+    import("./sealed-connection.ts"),
+  ]);
+  const bootKey = generateBootKey();
+  const { sealed } = await db.connection({ database: { kind: "bus" }, sealTo: bootKey.publicKey });
+  return createPostgresBus({ connection: openConnection(bootKey, sealed), clock: systemClock, log });
 }
 
 /** The only role that is handed the administrator's connection, and so the one whose process runs the embedded server. */
@@ -135,7 +151,8 @@ async function startDb(options: Parameters<typeof compose>[0], { home, calls, st
   const secretsRoot = home.rootSecret("secrets-root", environment);
   const password = home.secret("admin-password", () => randomBytes(18).toString("base64url"));
   const url = environment["BOWLINE_DATABASE_URL"];
-  const administrator = await administratorConnection({ home: home.path, url, log, progress, onLost: onDatabaseLost });
+  const shares = options.bus === "postgres";
+  const administrator = await administratorConnection({ home: home.path, url, log, progress, shares, onLost: onDatabaseLost });
   stopping.push(() => administrator.close());
   progress("Preparing the cluster's databases");
   const db = await createDbRole({
@@ -144,6 +161,8 @@ async function startDb(options: Parameters<typeof compose>[0], { home, calls, st
     crypto: calls.for("db").crypto,
     firstAdmin: { login: FIRST_ADMIN, password },
     env: { now: systemClock.now, random: systemRandom },
+    clock: systemClock,
+    alone: !shares,
     log,
   });
   stopping.push(() => db.close());
@@ -153,7 +172,7 @@ async function startDb(options: Parameters<typeof compose>[0], { home, calls, st
 
 async function startRest(
   options: Parameters<typeof compose>[0],
-  { home, calls, stopping }: Ground,
+  { home, calls, stopping, place }: Ground & { readonly place: number },
 ): Promise<Pick<Worker, "url" | "caFile">> {
   const caFile = home.file("ca.pem");
   if (!options.roles.includes("rest")) return { url: "", caFile };
@@ -168,9 +187,9 @@ async function startRest(
     log: options.log,
   });
   stopping.push(() => rest.close());
-  if (port === undefined) home.rememberPort(rest.port);
+  if (port === undefined && place === 1) home.rememberPort(rest.port);
   const url = `https://localhost:${rest.port}`;
-  const network = home.file("network.json");
+  const network = home.file(place === 1 ? "network.json" : `network.${place}.json`);
   writeFileSync(network, JSON.stringify({ url, caFile, user: FIRST_ADMIN, pid: process.pid, startedAt: new Date().toISOString() }), {
     mode: 0o600,
   });

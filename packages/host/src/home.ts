@@ -2,7 +2,7 @@
 //
 // - Secrets lie in `secrets/`, in files that only their owner can read; one that others can read is refused.
 // - A secret is made once: a process that dies while making it leaves either no file or the whole file.
-// - One process at a time serves a home. The claim dies with the process, however it dies.
+// - One process at a time serves a home, or several that share a bus. A claim dies with its process, however that dies.
 
 import { randomBytes } from "node:crypto";
 import {
@@ -13,6 +13,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -99,14 +100,14 @@ export class Home {
     }
   }
 
-  /** A secret of `length` random bytes, as base64 in its file. */
-  secretKey(name: string, length: number): Uint8Array {
-    const key = Buffer.from(
-      this.secret(name, () => randomBytes(length).toString("base64")),
-      "base64",
-    );
-    if (key.length !== length) throw this.#damaged(name);
-    return new Uint8Array(key);
+  /** A secret of `length` random bytes, in base64: from the environment where it is given there, else from its file. */
+  secretKey(name: string, length: number, environment: Readonly<Record<string, string | undefined>>): Uint8Array {
+    const variable = `BOWLINE_${name.replaceAll("-", "_").toUpperCase()}`;
+    const given = environment[variable];
+    const key = Buffer.from(given ?? this.secret(name, () => randomBytes(length).toString("base64")), "base64");
+    if (key.length === length) return new Uint8Array(key);
+    if (given === undefined) throw this.#damaged(name);
+    throw new BowlineError("badRequest", "home.keyInvalid", `${variable} is not the base64 of ${length} bytes.`);
   }
 
   #damaged(name: string): BowlineError {
@@ -129,10 +130,44 @@ export class Home {
   }
 
   /** Claims this home for the process, which may then serve it. Throws `folder.inUse` where another live process does. */
-  claim(): Promise<FolderClaim> {
-    return claimFolder(this.file("worker.claim"), `The folder ${this.path}`);
+  async claim(): Promise<FolderClaim> {
+    const claim = await claimFolder(this.file("worker.claim"), `The folder ${this.path}`);
+    try {
+      for (const name of readdirSync(this.path)) {
+        if (!SHARED_CLAIM.test(name)) continue;
+        const shared = await claimFolder(this.file(name), `The folder ${this.path}`);
+        await shared.release(); // It was a dead process's.
+      }
+      return claim;
+    } catch (cause) {
+      await claim.release();
+      throw cause;
+    }
+  }
+
+  /** Claims a place beside other processes that share this home: the first has place 1. */
+  async share(): Promise<FolderClaim & { readonly place: number }> {
+    for (let place = 1; place <= PLACES_MAX; place++) {
+      const mine = await claimFolder(this.file(`worker.${place}.claim`), "").catch((cause: unknown) => {
+        if (cause instanceof BowlineError && cause.code === "folder.inUse") return undefined;
+        throw cause;
+      });
+      if (mine === undefined) continue;
+      try {
+        const alone = await claimFolder(this.file("worker.claim"), `The folder ${this.path}`);
+        await alone.release();
+        return { place, release: () => mine.release() };
+      } catch (cause) {
+        await mine.release();
+        throw cause;
+      }
+    }
+    throw new BowlineError("conflict", "folder.inUse", `${PLACES_MAX} processes share the folder ${this.path}, and no more may.`);
   }
 }
+
+const SHARED_CLAIM = /^worker\.\d+\.claim$/;
+const PLACES_MAX = 64;
 
 /** Whole or not at all, and never over what is there: written aside, synced, then linked. */
 function writeOnce(path: string, text: string): void {

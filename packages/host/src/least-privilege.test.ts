@@ -186,7 +186,7 @@ describe("what a role is started with", () => {
 
 describe("connections to databases", () => {
   const databases = (): LogicalDatabase[] => [
-    ...(["config", "rbac", "crypto"] as const).map((kind) => ({ kind })),
+    ...(["config", "rbac", "crypto", "bus"] as const).map((kind) => ({ kind })),
     ...VNODE_DATABASES.map((kind) => ({ kind, vnode: notary })),
   ];
 
@@ -198,7 +198,7 @@ describe("connections to databases", () => {
           given[role] = [...(given[role] ?? []), `${database.kind} ${user.slice(user.lastIndexOf("_") + 1)}`];
         }, refusedAs("database.notEntitled"));
     assert.deepEqual(given, {
-      persistence: ["vault dml"],
+      persistence: ["bus dml", "vault dml"],
       uniqueness: ["uniqueness dml"],
       crypto: ["config read", "crypto dml", "vnode-crypto dml"],
     });
@@ -242,7 +242,7 @@ describe("users of the database", () => {
          FROM pg_roles r WHERE rolname ~ ('^' || $1 || '_.*_(ddl|dml|read)$')`,
         [database],
       );
-      assert.equal(users.length, 3 * 2 + 1 + 5 * 2);
+      assert.equal(users.length, 4 * 2 + 1 + 5 * 2);
       for (const { name: user, plain, memberships } of users) {
         assert.deepEqual({ plain, memberships }, { plain: true, memberships: 0 }, user);
         const own = user.slice(database.length + 1).replace(/_(ddl|dml|read)$/, "");

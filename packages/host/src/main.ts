@@ -19,6 +19,7 @@ async function main(): Promise<void> {
       home: { type: "string", default: ".bowline" },
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string" },
+      bus: { type: "string", default: "memory" },
       "log-level": { type: "string", default: "info" },
     },
   });
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     roles: rolesOf(values.roles),
     home: values.home,
     listen: { host: values.host, ...(values.port === undefined ? {} : { port: portOf(values.port) }) },
+    bus: busOf(values.bus),
     environment: process.env,
     log,
     progress: (text) => say({ event: "progress", text }),
@@ -111,6 +113,15 @@ function rolesOf(text: string): readonly RoleName[] {
       );
     return role;
   });
+}
+
+function busOf(text: string): "memory" | "postgres" {
+  if (text === "memory" || text === "postgres") return text;
+  throw new BowlineError(
+    "badRequest",
+    "bus.unknown",
+    `"${text}" is no bus. Give --bus memory for one process, or --bus postgres for several.`,
+  );
 }
 
 function portOf(text: string): number {

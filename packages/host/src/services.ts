@@ -27,7 +27,7 @@ export interface Caller {
 
 /** A logical database of the cluster, or of one virtual node. */
 export type LogicalDatabase =
-  | { readonly kind: "config" | "rbac" | "crypto" }
+  | { readonly kind: "config" | "rbac" | "crypto" | "bus" }
   | { readonly kind: "vault" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
 
 /** What a database connection needs; travels only sealed to the role that may have it. */

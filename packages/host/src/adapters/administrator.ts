@@ -3,7 +3,7 @@
 
 import { badRequest, type Log } from "@bowline/base";
 import type { ConnectionDetails } from "../services.ts";
-import { startEmbeddedPostgres } from "./embedded-postgres.ts";
+import { joinEmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { openDatabase } from "./postgres.ts";
 import { checkServerVersion } from "./server-version.ts";
 
@@ -14,11 +14,14 @@ export async function administratorConnection(options: {
   readonly url: string | undefined;
   readonly log: Log;
   readonly progress: (text: string) => void;
+  /** Whether another process of this home may run the embedded server: then it is used, and not run a second time. */
+  readonly shares: boolean;
   /** The embedded server has ended, and nobody asked it to. */
   readonly onLost: () => void;
 }): Promise<{ readonly details: ConnectionDetails; close(): Promise<void> }> {
   if (options.url === undefined) {
-    const server = await startEmbeddedPostgres(options);
+    const server = options.shares ? await joinEmbeddedPostgres(options) : await startEmbeddedPostgres(options);
+    if ("attached" in server) return { details: { ...server.attached, schema: "public" }, close: async () => undefined };
     let asked = false;
     server.ended.then(() => {
       if (!asked) options.onLost();

@@ -12,7 +12,7 @@ import { constants } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, unavailable } from "@bowline/base";
+import { BowlineError, type Log, unavailable } from "@bowline/base";
 import pg from "pg";
 import { claimFolder, type FolderClaim } from "./folder-claim.ts";
 import { damaged, doesNotRun, explainFailure, explainFileError, isLingering, otherVersion } from "./postgres-failure.ts";
@@ -103,6 +103,23 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
   } catch (error) {
     throw explainFileError(error, home);
+  }
+}
+
+/** Starts it, or finds the one that another living process of this home has started: that one it neither watches nor stops. */
+export async function joinEmbeddedPostgres(
+  options: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres | { readonly attached: EmbeddedPostgres["connection"] }> {
+  for (let waitUntil = performance.now() + RECOVERY_TIMEOUT_MS; ; await sleep(RETRY_MS)) {
+    try {
+      return await startEmbeddedPostgres(options);
+    } catch (error) {
+      if (!(error instanceof BowlineError) || error.code !== "folder.inUse" || performance.now() > waitUntil) throw error;
+    }
+    const password = (await readFile(join(options.home, "secrets", "postgres-password"), "utf8").catch(() => "")).trim();
+    const { sockets, data } = await preparePlace(options.home);
+    const attached = { host: sockets, port: PORT, database: DATABASE, user: SUPERUSER, password };
+    if (password !== "" && (await answers(attached, data))) return { attached };
   }
 }
 

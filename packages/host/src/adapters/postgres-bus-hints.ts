@@ -9,91 +9,92 @@ const CHANNEL = "bowline_bus";
 const MEMBERS = "members";
 const RECONNECT_MS = 1_000;
 
-export interface Hints {
-  records(partitions: ReadonlySet<number>): void;
-  members(): void;
-  close(): Promise<void>;
-}
-
-export function createHints(options: {
+export interface HintsOptions {
   readonly connection: ConnectionDetails;
   readonly clock: Clock;
   readonly log: Log;
   /** All of them where hints may have been missed. */
   readonly onRecords: (partitions: ReadonlySet<number> | "all") => void;
   readonly onMembers: () => void;
-}): Hints {
-  const { clock, log, onRecords, onMembers } = options;
-  const { schema: _, ...place } = options.connection;
-  const unsaid = new Set<string>();
-  let client: pg.Client | undefined;
-  let speaking: Promise<void> | undefined;
-  let closed = false;
+}
 
-  async function connect(): Promise<void> {
-    const fresh = new pg.Client({ ...place, application_name: "bowline", keepAlive: true });
-    fresh.on("error", () => undefined);
-    fresh.once("end", () => {
-      if (client === fresh) client = undefined;
-      if (!closed) clock.after(RECONNECT_MS, () => void connect());
+export class BusHints {
+  readonly #options: HintsOptions;
+  readonly #unsaid = new Set<string>();
+  #client: pg.Client | undefined;
+  #speaking: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: HintsOptions) {
+    this.#options = options;
+    void this.#connect();
+  }
+
+  records(partitions: ReadonlySet<number>): void {
+    for (const partition of partitions) this.#unsaid.add(String(partition));
+    if (partitions.size > 0) void this.#speak();
+  }
+
+  members(): void {
+    this.#unsaid.add(MEMBERS);
+    void this.#speak();
+  }
+
+  async close(): Promise<void> {
+    await this.#speak();
+    this.#isClosed = true;
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  async #connect(): Promise<void> {
+    const { clock, log, onRecords } = this.#options;
+    const { schema: _, ...place } = this.#options.connection;
+    const client = new pg.Client({ ...place, application_name: "bowline", keepAlive: true });
+    client.on("error", () => undefined);
+    client.once("end", () => {
+      if (this.#client === client) this.#client = undefined;
+      if (!this.#isClosed) clock.after(RECONNECT_MS, () => void this.#connect());
     });
-    fresh.on("notification", ({ processId, payload }) => {
-      const mine = processId === (fresh as unknown as { processID?: number }).processID;
-      if (!mine) hear(payload ?? "");
+    client.on("notification", ({ processId, payload }) => {
+      const isMine = processId === (client as unknown as { processID?: number }).processID;
+      if (!isMine) this.#hear(payload ?? "");
     });
     try {
-      await fresh.connect();
-      await fresh.query(`LISTEN ${CHANNEL}`);
-      if (closed) return void fresh.end();
-      client = fresh;
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      if (this.#isClosed) return void client.end();
+      this.#client = client;
       onRecords("all");
-      void speak();
+      void this.#speak();
     } catch (cause) {
       log.debug("no hints of other processes", { cause: String(cause) });
-      fresh.end().catch(() => undefined);
+      client.end().catch(() => undefined);
     }
   }
 
-  function hear(payload: string): void {
+  #hear(payload: string): void {
     const words = payload.split(" ");
-    if (words.includes(MEMBERS)) onMembers();
+    if (words.includes(MEMBERS)) this.#options.onMembers();
     const partitions = words.filter((word) => /^\d{1,6}$/.test(word)).map(Number);
-    if (partitions.length > 0) onRecords(new Set(partitions));
+    if (partitions.length > 0) this.#options.onRecords(new Set(partitions));
   }
 
-  function speak(): Promise<void> {
-    speaking ??= sayAll().finally(() => {
-      speaking = undefined;
+  #speak(): Promise<void> {
+    this.#speaking ??= this.#sayAll().finally(() => {
+      this.#speaking = undefined;
     });
-    return speaking;
+    return this.#speaking;
   }
 
-  async function sayAll(): Promise<void> {
+  async #sayAll(): Promise<void> {
     try {
-      while (unsaid.size > 0 && client !== undefined) {
-        const payload = [...unsaid].join(" ");
-        unsaid.clear();
-        await client.query("SELECT pg_notify($1, $2)", [CHANNEL, payload]);
+      while (this.#unsaid.size > 0 && this.#client !== undefined) {
+        const payload = [...this.#unsaid].join(" ");
+        this.#unsaid.clear();
+        await this.#client.query("SELECT pg_notify($1, $2)", [CHANNEL, payload]);
       }
     } catch (cause) {
-      log.debug("a hint was lost", { cause: String(cause) });
+      this.#options.log.debug("a hint was lost", { cause: String(cause) });
     }
   }
-
-  void connect();
-  return {
-    records(partitions) {
-      for (const partition of partitions) unsaid.add(String(partition));
-      if (partitions.size > 0) void speak();
-    },
-    members() {
-      unsaid.add(MEMBERS);
-      void speak();
-    },
-    async close() {
-      await speak();
-      closed = true;
-      await client?.end().catch(() => undefined);
-    },
-  };
 }

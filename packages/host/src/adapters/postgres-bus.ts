@@ -12,7 +12,7 @@ import { type Bus, type BusRecord, type Clock, type Log, unavailable } from "@bo
 import type { ConnectionDetails } from "../services.ts";
 import { PARTITIONS, partitionOf } from "./memory-bus.ts";
 import { openDatabase } from "./postgres.ts";
-import { createHints } from "./postgres-bus-hints.ts";
+import { BusHints } from "./postgres-bus-hints.ts";
 import { BusMembership } from "./postgres-bus-membership.ts";
 import { BusSubscriber } from "./postgres-bus-subscriber.ts";
 
@@ -31,7 +31,7 @@ export interface PostgresBusOptions {
 
 export function createPostgresBus({ connection, clock, log }: PostgresBusOptions): Bus {
   const database = openDatabase({ ...connection, connectionsMax: CONNECTIONS_MAX, settings: SETTINGS, log });
-  const hints = createHints({
+  const hints = new BusHints({
     connection,
     clock,
     log,

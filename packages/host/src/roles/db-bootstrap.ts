@@ -1,5 +1,6 @@
 // The cluster's own databases, brought to the state that this program needs: schemas, users, tables, built-in roles and
-// the first administrator. At a start that finds everything in place it costs one question.
+// the first administrator. At a start that finds everything in place it costs one question. Of processes that start at
+// once one prepares, and the others find everything in place.
 
 import { BowlineError, type Database } from "@bowline/base";
 import {
@@ -20,6 +21,10 @@ import type { ConnectionDetails } from "../services.ts";
 import type { ConnectionBook } from "./db-connections.ts";
 import type { MigrationSets } from "./migrations.ts";
 import { checkAdministrator, closeToPublic, type OpenDatabase, provisionCreator, provisionSchema } from "./provision.ts";
+import { inTurn } from "./turns.ts";
+
+/** Where several processes meet without Kafka. Nothing in it is a fact. */
+const BUS_DATABASE: DatabasePlan = { schema: "bus", connection: "corda-bus", description: "Messages between processes" };
 
 export interface Bootstrap {
   readonly administrator: ConnectionDetails;
@@ -38,8 +43,16 @@ export interface ClusterDatabases {
 }
 
 export async function bootstrap(options: Bootstrap): Promise<ClusterDatabases> {
+  const administrator = options.open(options.administrator);
+  try {
+    return await inTurn(administrator, "preparation", () => prepare(options, administrator));
+  } finally {
+    await administrator.close();
+  }
+}
+
+async function prepare(options: Bootstrap, administrator: Database): Promise<ClusterDatabases> {
   const { book, migrations, open } = options;
-  const administrator = open(options.administrator);
   const config = open(book.config("dml"));
   let rbac: Database | undefined;
   try {
@@ -56,14 +69,13 @@ export async function bootstrap(options: Bootstrap): Promise<ClusterDatabases> {
     });
     await ensureLevel(place, RBAC_DATABASE, migrations.rbac, () => users(RBAC_DATABASE));
     await ensureLevel(place, CRYPTO_DATABASE, migrations.crypto, () => users(CRYPTO_DATABASE));
+    await ensureLevel(place, BUS_DATABASE, migrations.bus, () => users(BUS_DATABASE));
     await ensureCreator(options, administrator, config, fresh);
     rbac = open((await users(RBAC_DATABASE)).dml);
     await ensureAdministrator(options, rbac);
   } catch (error) {
     await Promise.all([config.close(), rbac?.close()]);
     throw error;
-  } finally {
-    await administrator.close();
   }
   const opened = { config, rbac };
   return { ...opened, close: async () => void (await Promise.all([opened.config.close(), opened.rbac.close()])) };
@@ -93,7 +105,7 @@ async function ensureLevel(
 
 async function readLevels(administrator: Database): Promise<ReadonlyMap<string, string>> {
   const rows = await administrator.sql.query<{ nspname: string; level: string | null }>(
-    "SELECT nspname, obj_description(oid, 'pg_namespace') AS level FROM pg_namespace WHERE nspname IN ('config', 'rbac', 'crypto')",
+    "SELECT nspname, obj_description(oid, 'pg_namespace') AS level FROM pg_namespace WHERE nspname IN ('config', 'rbac', 'crypto', 'bus')",
   );
   return new Map(rows.map(({ nspname, level }) => [nspname, level ?? ""]));
 }

@@ -29,6 +29,8 @@ export interface UploadsOptions {
   readonly crypto: Pick<CryptoService, "generateKey" | "sign">;
   readonly queue: Queue;
   readonly now: () => number;
+  /** No other process can be at an upload. */
+  readonly alone: boolean;
   readonly log: Log;
 }
 
@@ -67,8 +69,11 @@ export function createUploads(options: UploadsOptions): Uploads {
       return { status: upload.status, cpiFileChecksum: done ? shortChecksum(upload.fileChecksum) : "" };
     },
   };
-  return { service, resume: () => failInterruptedUploads(config.sql, INTERRUPTED) };
+  return { service, resume: () => failInterruptedUploads(config.sql, INTERRUPTED, now() - (options.alone ? 0 : UPLOAD_MS_MAX)) };
 }
+
+/** Who has been at an upload for longer than this is thought dead. One who is not ends it all the same. */
+const UPLOAD_MS_MAX = 5 * 60_000;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const INTERRUPTED: StoredRefusal = {

@@ -57,6 +57,7 @@ import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
 import type { MigrationSets } from "./migrations.ts";
 import { migrateSchema, type OpenDatabase, provisionSchema } from "./provision.ts";
 import type { Queue } from "./queue.ts";
+import { ifFree, inTurn } from "./turns.ts";
 
 export interface VirtualNodesOptions {
   readonly config: Database;
@@ -74,6 +75,8 @@ export interface VirtualNodes {
   readonly service: Pick<DbService, "createVirtualNode" | "virtualNodeStatus" | "virtualNodes">;
   /** Brings the schemas of an older program up to date, and takes up what was interrupted. */
   resume(): Promise<void>;
+  /** Those that nobody is at. */
+  resumeOperations(): Promise<void>;
 }
 
 /** A database or a crypto role that is away for longer fails the operation; it can be asked for again. */
@@ -109,6 +112,9 @@ export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
     service,
     async resume() {
       for (const node of await loadVirtualNodes(config.sql)) await upgradeSchemas(options, node);
+      await this.resumeOperations();
+    },
+    async resumeOperations() {
       for (const { requestId } of await loadUnfinishedOperations(config.sql)) queue.add(() => perform(options, requestId));
     },
   };
@@ -146,11 +152,16 @@ function membershipOf(cpi: StoredCpi, name: string): { readonly policy: StaticNe
   return { policy, member };
 }
 
-async function perform(options: VirtualNodesOptions, requestId: string): Promise<void> {
+/** Where another process is at it, or has been, there is nothing to do. */
+const perform = (options: VirtualNodesOptions, requestId: string): Promise<void> =>
+  ifFree(options.config, `virtual node ${requestId}`, () => performAlone(options, requestId));
+
+async function performAlone(options: VirtualNodesOptions, requestId: string): Promise<void> {
   const { config, now, log } = options;
   for (let attempt = 1; ; attempt++) {
     const operation = await loadOperation(config.sql, requestId);
     invariant(operation !== undefined, `operation ${requestId} was saved before it was queued`);
+    if (operation.state !== "ACCEPTED" && operation.state !== "IN_PROGRESS") return;
     try {
       await setOperationState(config.sql, requestId, "IN_PROGRESS", null, now());
       await create(options, operation);
@@ -281,10 +292,12 @@ async function upgradeSchemas(options: VirtualNodesOptions, node: StoredVirtualN
   const notary = node.connections.uniquenessDml !== null;
   const level = levelOf(migrations, notary);
   if (node.schemaLevel === level) return;
-  for (const kind of databasesOf(notary)) {
-    const { users } = await usersOf(options, kind, node.identity.shortHash);
-    await migrateSchema({ users, migrations: migrations.virtualNode[kind], open });
-  }
+  await inTurn(config, `schemas of virtual node ${node.identity.shortHash}`, async () => {
+    for (const kind of databasesOf(notary)) {
+      const { users } = await usersOf(options, kind, node.identity.shortHash);
+      await migrateSchema({ users, migrations: migrations.virtualNode[kind], open });
+    }
+  });
   await saveSchemaLevel(config.sql, node.identity.shortHash, level);
   log.info("the schemas of a virtual node were migrated", { id: node.identity.shortHash });
 }

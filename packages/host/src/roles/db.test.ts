@@ -6,6 +6,7 @@ import { BowlineError, type Database, type ShortHash } from "@bowline/base";
 import { generateBootKey, pemOf, verifySync } from "@bowline/crypto";
 import { decodeParameters } from "@bowline/membership";
 import { openDatabase } from "../adapters/postgres.ts";
+import { systemClock } from "../adapters/system.ts";
 import { openConnection } from "../sealed-connection.ts";
 import type { ConnectionDetails, LogicalDatabase, RoleName } from "../services.ts";
 import { createDbRole } from "./db.ts";
@@ -151,7 +152,7 @@ describe("the db role", () => {
   test("gives connections to entitled roles only", async () => {
     const vnode = (await rest().virtualNodes(null))[0]?.holdingIdentity.shortHash as ShortHash;
     const databases: LogicalDatabase[] = [
-      ...(["config", "rbac", "crypto"] as const).map((kind) => ({ kind })),
+      ...(["config", "rbac", "crypto", "bus"] as const).map((kind) => ({ kind })),
       ...(["vault", "vnode-crypto", "uniqueness"] as const).map((kind) => ({ kind, vnode })),
     ];
     const entitled: Record<string, string[]> = {};
@@ -160,7 +161,7 @@ describe("the db role", () => {
         await connectionOf(role, database).then(() => {
           entitled[role] = [...(entitled[role] ?? []), database.kind];
         }, refused("database.notEntitled"));
-    assert.deepEqual(entitled, { persistence: ["vault"], uniqueness: ["uniqueness"], crypto: ["config", "crypto", "vnode-crypto"] });
+    assert.deepEqual(entitled, { persistence: ["bus", "vault"], uniqueness: ["uniqueness"], crypto: ["config", "crypto", "vnode-crypto"] });
   });
 
   test("confines each user to its own schema, and the crypto role to reading config", async () => {
@@ -173,7 +174,7 @@ describe("the db role", () => {
         (row) => row.nspname,
       ),
     );
-    assert.equal(schemas.length, 1 + 3 + 5);
+    assert.equal(schemas.length, 1 + 4 + 5);
     const mine = `vnode_vault_${alice.toLowerCase()}`;
     await withDatabase(await connectionOf("persistence", { kind: "vault", vnode: alice }), async ({ sql }) => {
       assert.deepEqual(await sql.query("SELECT current_schema() AS s"), [{ s: mine }]);
@@ -264,7 +265,7 @@ describe("the db role", () => {
     const secretsRoot = { passphrase: "another passphrase", salt: "another salt of tests" };
     const crypto = cluster.calls.for("db").crypto;
     await assert.rejects(
-      createDbRole({ administrator, secretsRoot, crypto, firstAdmin: ADMIN, env, log: quietLog }),
+      createDbRole({ administrator, secretsRoot, crypto, firstAdmin: ADMIN, env, clock: systemClock, alone: true, log: quietLog }),
       refused("secrets.rootChanged"),
     );
   });

@@ -1,7 +1,7 @@
 // The db role: owns config and rbac, and is the only one that can make schemas and users. It holds the administrator's
 // connection and the secrets root, and asks the crypto role for keys and signatures; it holds no key.
 
-import { BowlineError, type Log, type ShortHash } from "@bowline/base";
+import { BowlineError, type Clock, type Log, type ShortHash } from "@bowline/base";
 import {
   CRYPTO_DATABASE,
   checkAlias,
@@ -39,6 +39,9 @@ export interface DbRoleOptions {
   /** Made where there is no user of that login. */
   readonly firstAdmin: { readonly login: string; readonly password: string };
   readonly env: { now(): number; random(length: number): Uint8Array };
+  readonly clock: Pick<Clock, "after">;
+  /** No other process works on this cluster: what is not finished at a start nobody else is at. */
+  readonly alone: boolean;
   readonly log: Log;
 }
 
@@ -50,9 +53,11 @@ export interface DbRole {
 }
 
 const CONNECTIONS_MAX = 4;
+/** How often what another process has left unfinished is looked for. */
+const OTHERS_WATCH_MS = 30_000;
 
 export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
-  const { administrator, secretsRoot, crypto, firstAdmin, env, log } = options;
+  const { administrator, secretsRoot, crypto, firstAdmin, env, alone, log } = options;
   const { now, random } = env;
   const [root, migrations] = await Promise.all([deriveRoot({ purpose: "secrets", alias: "secrets", ...secretsRoot }), loadMigrationSets()]);
   const book = createConnectionBook(administrator, root, random);
@@ -60,8 +65,15 @@ export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
   const databases = await bootstrap({ administrator, book, migrations, firstAdmin, open, now, random });
   const { config } = databases;
   const queue = createQueue(log);
-  const uploads = createUploads({ config, crypto, queue, now, log });
+  const uploads = createUploads({ config, crypto, queue, now, alone, log });
   const virtualNodes = createVirtualNodes({ config, book, migrations, crypto, queue, open, now, random, log });
+  let cancelWatch: (() => void) | undefined;
+  const watchOthers = (): void => {
+    Promise.all([uploads.resume(), virtualNodes.resumeOperations()]).catch((cause: unknown) =>
+      log.warn("the work of other processes could not be looked at", { cause: String(cause) }),
+    );
+    cancelWatch = options.clock.after(OTHERS_WATCH_MS, watchOthers);
+  };
   return {
     service: {
       ...uploads.service,
@@ -83,8 +95,10 @@ export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
     async resume() {
       await uploads.resume();
       await virtualNodes.resume();
+      if (!alone) cancelWatch = options.clock.after(OTHERS_WATCH_MS, watchOthers);
     },
     async close() {
+      cancelWatch?.();
       await queue.close();
       await databases.close();
     },

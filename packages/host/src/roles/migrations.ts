@@ -11,18 +11,20 @@ export interface MigrationSets {
   readonly config: readonly Migration[];
   readonly rbac: readonly Migration[];
   readonly crypto: readonly Migration[];
+  readonly bus: readonly Migration[];
   readonly virtualNode: Readonly<Record<VirtualNodeDatabase, readonly Migration[]>>;
 }
 
 export async function loadMigrationSets(): Promise<MigrationSets> {
   const read = (database: string, ...sources: readonly string[]) => readMigrations(sources.map((source) => sqlFolder(source, database)));
-  const [config, rbac, crypto, vault, vnodeCrypto, uniqueness] = await Promise.all([
+  const [config, rbac, crypto, bus, vault, vnodeCrypto, uniqueness] = await Promise.all([
     read("config", "cluster", "membership"),
     read("rbac", "cluster"),
     read("crypto", "crypto"),
+    read("bus", "host"),
     read("vault", "flow", "ledger"),
     read("vnode-crypto", "crypto"),
     read("uniqueness", "ledger"),
   ]);
-  return { config, rbac, crypto, virtualNode: { vault, crypto: vnodeCrypto, uniqueness } };
+  return { config, rbac, crypto, bus, virtualNode: { vault, crypto: vnodeCrypto, uniqueness } };
 }

@@ -67,7 +67,16 @@ async function run(ground: Ground): Promise<TestCluster> {
   const { administrator, folder, signer, log } = ground;
   const calls = new LocalCalls("bytes");
   const env = { now: Date.now, random };
-  const db = await createDbRole({ administrator, secretsRoot: SECRETS, crypto: calls.for("db").crypto, firstAdmin: ADMIN, env, log });
+  const db = await createDbRole({
+    administrator,
+    secretsRoot: SECRETS,
+    crypto: calls.for("db").crypto,
+    firstAdmin: ADMIN,
+    env,
+    clock: systemClock,
+    alone: true,
+    log,
+  });
   calls.answer("db", db.service);
   const bootKey = generateBootKey();
   const crypto = await createCryptoRole({ keyRoot: SECRETS, db: calls.for("crypto").db, bootKey, clock: systemClock, random, log });
