@@ -1,20 +1,29 @@
-// The OpenAPI document of one version, from the routes alone. OpenAPI 3.0 knows neither `null` as a type nor
-// `const`, so schemas are rewritten to its dialect; those with a title become components.
+// The OpenAPI document of one version: from the routes, and from the flows that clients may start.
 
 import { ErrorBody } from "./errors.ts";
+import { FlowResultReply, startFlowOfClass } from "./flows.ts";
+import { type Json, type JsonObject, openApiSchema } from "./openapi-schema.ts";
 import type { ApiVersion, Route, RouteBody } from "./route.ts";
 
-type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-type JsonObject = { [key: string]: Json };
+/** A flow that clients may start, with the JSON Schemas of its author. */
+export interface FlowClass {
+  readonly name: string;
+  readonly input: unknown;
+  readonly output: unknown;
+}
 
-/** An OpenAPI 3.0.1 document of the routes that `version` serves. */
-export function openApi(routes: readonly Route[], version: ApiVersion): JsonObject {
+/**
+ * An OpenAPI 3.0.1 document of the routes that `version` serves. Each of `flows` is an operation of its own, so that a
+ * generated client knows its input and its result by type.
+ */
+export function openApi(routes: readonly Route[], version: ApiVersion, flows: readonly FlowClass[] = []): JsonObject {
   const components = new Components();
   const paths: Record<string, JsonObject> = {};
   for (const route of routes) {
     if (!route.versions.includes(version)) continue;
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route, components) };
   }
+  if (routes.includes(startFlowOfClass) && startFlowOfClass.versions.some((each) => each === version)) addFlows(flows, paths, components);
   return {
     openapi: "3.0.1",
     info: {
@@ -23,7 +32,7 @@ export function openApi(routes: readonly Route[], version: ApiVersion): JsonObje
       version: version.replace("v", "").replace("_", "."),
     },
     servers: [{ url: `/api/${version}` }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].sort().map((name) => ({ name })),
+    tags: [...new Set([...routes.map(({ tag }) => tag), ...(flows.length === 0 ? [] : [FLOWS_TAG])])].sort().map((name) => ({ name })),
     paths,
     components: {
       schemas: components.schemas,
@@ -31,6 +40,41 @@ export function openApi(routes: readonly Route[], version: ApiVersion): JsonObje
     },
   };
 }
+
+const FLOWS_TAG = "Flows";
+
+/** Two packages may have a flow of one name: then either's input is taken, as the virtual node at hand has it. */
+function addFlows(flows: readonly FlowClass[], paths: Record<string, JsonObject>, components: Components): void {
+  const byName = new Map<string, FlowClass[]>();
+  for (const flow of flows) {
+    const known = byName.get(flow.name) ?? [];
+    if (known.some((each) => JSON.stringify(each) === JSON.stringify(flow))) continue;
+    byName.set(flow.name, [...known, flow]);
+  }
+  const general = operation(startFlowOfClass, components);
+  for (const [name, variants] of [...byName].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const input = oneOf(variants.map((flow, at) => components.own(flow.input ?? {}, `${name}.Input${at === 0 ? "" : at + 1}`)));
+    const output = oneOf(variants.map((flow, at) => components.own(flow.output ?? {}, `${name}.Output${at === 0 ? "" : at + 1}`)));
+    const { json: _, ...common } = FlowResultReply.properties;
+    const reply = components.use({ ...FlowResultReply, title: `${name}.Result`, properties: common });
+    const replied = components.schemas[`${name}.Result`] as { properties: JsonObject };
+    replied.properties.json = { allOf: [output], nullable: true, description: "What the flow returned; null until it has." };
+    const success = { description: "Success.", content: { "application/json": { schema: reply } } };
+    paths[startFlowOfClass.path.replace("{flowclassname}", name)] = {
+      post: {
+        ...general,
+        tags: [FLOWS_TAG],
+        operationId: `start_${name.replaceAll(/[^A-Za-z0-9]/g, "_")}`,
+        summary: `Starts ${name}.`,
+        parameters: (general.parameters as readonly { readonly name: string }[]).filter((each) => each.name !== "flowclassname") as never,
+        requestBody: { required: true, content: { "application/json": { schema: input } } },
+        responses: { ...(general.responses as JsonObject), 200: success, 202: success },
+      },
+    };
+  }
+}
+
+const oneOf = (schemas: readonly Json[]): Json => (schemas.length === 1 ? (schemas[0] as Json) : { anyOf: schemas });
 
 function operation(route: Route, components: Components): JsonObject {
   const secured = route.auth === "permission";
@@ -51,7 +95,7 @@ function parameters(place: "path" | "query", schema: Route["params"], components
     name,
     in: place,
     required: place === "path" || required.includes(name),
-    schema: components.inline(property),
+    schema: components.use(property),
   }));
 }
 
@@ -75,13 +119,15 @@ function requestBody(body: RouteBody, components: Components): Json {
   };
 }
 
+const NO_CONTENT = 204;
+
 function responses(route: Route, components: Components, secured: boolean): JsonObject {
   const all: JsonObject = {};
   for (const status of route.statuses)
     all[status] =
-      route.reply === null
+      route.reply === null || status === NO_CONTENT
         ? { description: "Done." }
-        : { description: "Success.", content: { "application/json": { schema: components.use(route.reply) } } };
+        : { description: "Success.", content: { [route.media]: { schema: components.use(route.reply) } } };
   const errors: Record<number, string> = {
     ...(secured ? { 401: "Credentials are missing or wrong.", 403: "No permission allows this call, or one denies it." } : {}),
     ...route.errors,
@@ -91,53 +137,27 @@ function responses(route: Route, components: Components, secured: boolean): Json
   return all;
 }
 
+/** The schemas that have a name stand once, under it. */
 class Components {
   readonly schemas: JsonObject = {};
 
   /** A reference to the named schema, or the schema itself where it has no name. */
   use(schema: unknown): Json {
-    return this.inline(JSON.parse(JSON.stringify(schema)));
+    return openApiSchema(schema, (given) => this.#name(given));
   }
 
-  inline(schema: unknown): Json {
-    if (typeof schema !== "object" || schema === null) return {};
-    const { title, ...rest } = schema as Record<string, unknown>;
-    if (typeof title !== "string") return this.#rewrite(rest);
+  /** As it is, but for its name: a schema of an author's, whose titles mean nothing to us. */
+  own(schema: unknown, name: string): Json {
+    this.schemas[name] ??= openApiSchema(JSON.parse(JSON.stringify(schema)));
+    return { $ref: `#/components/schemas/${name}` };
+  }
+
+  #name({ title, ...rest }: Readonly<Record<string, unknown>>): Json | undefined {
+    if (typeof title !== "string") return undefined;
     if (this.schemas[title] === undefined) {
       this.schemas[title] = {};
-      this.schemas[title] = this.#rewrite(rest);
+      this.schemas[title] = this.use(rest);
     }
     return { $ref: `#/components/schemas/${title}` };
-  }
-
-  #rewrite(schema: Record<string, unknown>): Json {
-    const { anyOf, const: constant, properties, items, patternProperties, type, examples, ...rest } = schema;
-    if (type === "null") return { nullable: true, enum: [null] };
-    if (Array.isArray(anyOf)) return this.#union(anyOf);
-    const result: JsonObject = { ...(rest as JsonObject) };
-    if (typeof type === "string") result.type = type;
-    if (constant !== undefined) result.enum = [constant as Json];
-    if (Array.isArray(examples)) result.example = examples[0] as Json;
-    if (Array.isArray(result.enum) && type === undefined) result.type = "string";
-    if (properties !== undefined) result.properties = this.#each(properties as Record<string, unknown>);
-    if (items !== undefined) result.items = this.inline(items);
-    // A map of text to something: its one pattern says what the values are.
-    const [values] = Object.values((patternProperties ?? {}) as Record<string, unknown>);
-    if (values !== undefined) result.additionalProperties = this.inline(values);
-    return result;
-  }
-
-  #union(members: readonly unknown[]): Json {
-    const others = members.filter((member) => (member as { type?: unknown }).type !== "null").map((member) => this.inline(member));
-    const nullable = others.length < members.length;
-    const [first] = others;
-    if (others.length > 1) return { anyOf: others, ...(nullable ? { nullable } : {}) };
-    if (first === undefined || typeof first !== "object" || first === null || Array.isArray(first)) return {};
-    // A reference takes no siblings in OpenAPI 3.0.
-    return nullable ? ("$ref" in first ? { allOf: [first], nullable } : { ...first, nullable }) : first;
-  }
-
-  #each(properties: Record<string, unknown>): JsonObject {
-    return Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, this.inline(property)]));
   }
 }

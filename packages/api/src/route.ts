@@ -45,6 +45,8 @@ export interface Route<
   readonly reply: Reply;
   /** The reply is text as it is, not a JSON string. */
   readonly raw: boolean;
+  /** With `text/event-stream` each event's data is one `reply`. */
+  readonly media: "application/json" | "text/event-stream";
   readonly errors: Readonly<Record<number, string>>;
   /** `permission`: Basic credentials and an RBAC permission that matches `METHOD:/api/<version>/path`. */
   readonly auth: "none" | "permission";
@@ -54,7 +56,7 @@ type RouteInput<P extends TObject, Q extends TObject, B extends RouteBody | unde
   Route<P, Q, B, R>,
   "method" | "path" | "tag" | "summary" | "params" | "query" | "body" | "reply"
 > &
-  Partial<Pick<Route, "versions" | "statuses" | "errors" | "raw" | "auth">>;
+  Partial<Pick<Route, "versions" | "statuses" | "errors" | "raw" | "media" | "auth">>;
 
 /** Fills in what most operations share. */
 export function defineRoute<
@@ -68,6 +70,7 @@ export function defineRoute<
     statuses: [input.reply === null ? 204 : 200],
     errors: {},
     raw: false,
+    media: "application/json",
     auth: "permission",
     ...input,
     operationId: operationIdOf(input.method, input.path),

@@ -1,5 +1,6 @@
 import * as certificates from "./certificates.ts";
 import * as cpi from "./cpi.ts";
+import * as flowOperations from "./flow-operations.ts";
 import * as flows from "./flows.ts";
 import { hello, protocolVersions } from "./hello.ts";
 import * as members from "./members.ts";
@@ -27,7 +28,12 @@ export const operations = {
   listFlows: flows.listFlows,
   getFlow: flows.getFlow,
   getFlowResult: flows.getFlowResult,
+  inspectFlow: flowOperations.inspectFlow,
+  readJournal: flowOperations.readJournal,
+  killFlow: flowOperations.killFlow,
+  retryFlow: flowOperations.retryFlow,
   listFlowClasses: flows.listFlowClasses,
+  startFlowOfClass: flows.startFlowOfClass,
   listMembers: members.listMembers,
   getGroupParameters: members.getGroupParameters,
   listVaultStates,
@@ -36,5 +42,7 @@ export const operations = {
 export type Operations = typeof operations;
 export type OperationName = keyof Operations;
 
-export const allRoutes: readonly Route[] = [...Object.values(operations), ...protocolVersions];
+export const { followFlow } = flowOperations;
+
+export const allRoutes: readonly Route[] = [...Object.values(operations), followFlow, ...protocolVersions];
 export { protocolVersions };

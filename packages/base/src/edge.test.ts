@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { BowlineError, readJson, writeJson } from "./index.ts";
+import Type from "typebox";
+import { BowlineError, decoder, readJson, writeJson } from "./index.ts";
 
 const refusal = (text: string): string => {
   try {
@@ -43,4 +44,38 @@ test("__proto__ is a property like any other, never the prototype", () => {
   const value = readJson('{"__proto__":{"polluted":true}}', "x") as Record<string, unknown>;
   assert.equal((value as { polluted?: unknown }).polluted, undefined);
   assert.deepEqual(Object.keys(value), ["__proto__"]);
+});
+
+test("A refusal names every field with its reason, and what may stand there", () => {
+  const Order = Type.Object(
+    {
+      amount: Type.Integer({ minimum: 1 }),
+      to: Type.String(),
+      kind: Type.Union([Type.Literal("buy"), Type.Literal("sell")]),
+      parts: Type.Array(Type.Object({ id: Type.String() }, { additionalProperties: false })),
+    },
+    { additionalProperties: false },
+  );
+  const read = decoder(Order, "order");
+  const refused = (value: unknown): BowlineError => {
+    try {
+      read(value);
+    } catch (error) {
+      assert.ok(error instanceof BowlineError && error.code === "input.invalid");
+      return error;
+    }
+    return assert.fail("it was accepted");
+  };
+  assert.deepEqual(refused({ amount: 0, to: "x", kind: "buy", parts: [] }).details, { field: "order/amount", reason: "must be >= 1" });
+  const { message, details } = refused({ amount: 1, kind: "steal", parts: [{ id: "1", x: 1 }], more: true });
+  for (const sentence of [
+    "order/to is missing",
+    "order/more is not known here",
+    "order/kind must be one of buy, sell",
+    "order/parts/0/x is not known here",
+  ]) {
+    assert.ok(message.includes(sentence), `${sentence} in: ${message}`);
+    assert.ok(Object.values(details).includes(sentence), sentence);
+  }
+  assert.equal(refused(undefined).details.field, "order");
 });

@@ -36,21 +36,45 @@ export interface SchemaComplaint {
   readonly message: string;
 }
 
-/** `input.invalid` with the field and the reason of the first complaint, in words for whoever wrote the input. */
+/** How many fields one refusal names. */
+const FIELDS_TOLD_MAX = 8;
+
+/**
+ * `input.invalid` with each field and its reason, in words for whoever wrote the input. The first is `field` and `reason`
+ * among the details; where there are more, all are, as `Error #1` and so on.
+ */
 export function schemaRefusal(complaints: Iterable<SchemaComplaint>, what: string) {
-  const [first] = complaints;
-  const { field, reason } = first === undefined ? { field: "", reason: "does not fit its schema" } : inWords(first);
-  return badRequest("input.invalid", `${what}${field} ${reason}.`, { field: `${what}${field}`, reason });
+  const reasons = new Map<string, string>();
+  const constants = new Map<string, unknown[]>();
+  for (const complaint of complaints) {
+    const { keyword, instancePath, params } = complaint;
+    // Each alternative of a union that is not met complains: together they say what may stand there.
+    if (keyword === "const") {
+      const allowed = [...(constants.get(instancePath) ?? []), (params as { readonly allowedValue?: unknown }).allowedValue];
+      constants.set(instancePath, allowed);
+      reasons.set(instancePath, `must be ${allowed.length === 1 ? "" : "one of "}${allowed.join(", ")}`);
+    } else for (const { field, reason } of inWords(complaint)) if (!reasons.has(field)) reasons.set(field, reason);
+  }
+  const told = [...reasons].slice(0, FIELDS_TOLD_MAX).map(([field, reason]) => ({ field: `${what}${field}`, reason }));
+  const { field, reason } = told[0] ?? { field: what, reason: "does not fit its schema" };
+  const sentences = told.map((each) => `${each.field} ${each.reason}`);
+  const all = sentences.length < 2 ? {} : Object.fromEntries(sentences.map((sentence, at) => [`Error #${at + 1}`, sentence]));
+  return badRequest("input.invalid", `${sentences.join("; ") || `${field} ${reason}`}.`, { field, reason, ...all });
 }
 
-function inWords({ keyword, instancePath, params, message }: SchemaComplaint): { readonly field: string; readonly reason: string } {
-  const { requiredProperties, allowedValues } = params as { requiredProperties?: readonly string[]; allowedValues?: readonly unknown[] };
-  if (keyword === "required" && requiredProperties?.[0] !== undefined)
-    return { field: `${instancePath}/${requiredProperties[0]}`, reason: "is missing" };
-  if (keyword === "boolean") return { field: instancePath, reason: "is not known here" };
+type Reason = { readonly field: string; readonly reason: string };
+
+function inWords({ keyword, instancePath, params, message }: SchemaComplaint): readonly Reason[] {
+  const { requiredProperties = [], allowedValues } = params as {
+    requiredProperties?: readonly string[];
+    allowedValues?: readonly unknown[];
+  };
+  if (keyword === "required") return requiredProperties.map((name) => ({ field: `${instancePath}/${name}`, reason: "is missing" }));
+  if (keyword === "boolean") return [{ field: instancePath, reason: "is not known here" }];
+  if (keyword === "additionalProperties") return []; // Each of them has complained by itself.
   if (keyword === "enum" && allowedValues !== undefined)
-    return { field: instancePath, reason: `must be one of ${allowedValues.join(", ")}` };
-  return { field: instancePath, reason: message };
+    return [{ field: instancePath, reason: `must be one of ${allowedValues.join(", ")}` }];
+  return [{ field: instancePath, reason: message }];
 }
 
 // --- JSON ---

@@ -9,11 +9,13 @@ import {
   type OperationName,
   type Operations,
   operations,
+  type QueryOf,
   type ReplyOf,
   TERMINAL_STATUSES,
 } from "@bowline/api";
 import { BowlineError } from "@bowline/base";
 import { Agent, request } from "undici";
+import { followStatus } from "./follow.ts";
 import { type NamedNode, resolveIdentity } from "./identity.ts";
 import type { FlowEnd, FlowPort } from "./import.ts";
 import type { Target } from "./network.ts";
@@ -35,6 +37,10 @@ export interface Connection {
   /** The virtual node that `text` means: a name, a part of one, or a short hash. */
   virtualNode(text: string): Promise<NamedNode>;
   readonly flows: FlowPort;
+  /** A flow's states as they come, the terminal one last. */
+  follow(vnode: string, id: string): AsyncIterable<FlowStatusReply>;
+  /** All flows that fit, page by page. */
+  flowPages(vnode: string, query: QueryOf<Operations["listFlows"]>): AsyncIterable<readonly FlowStatusReply[]>;
   close(): Promise<void>;
 }
 
@@ -57,6 +63,16 @@ export function connectTo({ url, user, password, ca }: Target): Connection {
     },
     virtualNode: async (text) => resolveIdentity(text, await connection.virtualNodes()),
     flows: flowPort(client),
+    follow: (vnode, id) => followStatus({ url, user, password, dispatcher: agent }, vnode, id),
+    async *flowPages(vnode, query) {
+      const params = { holdingidentityshorthash: vnode };
+      for (let after = query.after; ; ) {
+        const page = await connection.call("listFlows", { params, query: { ...query, ...(after == null ? {} : { after }) } });
+        yield page.flowStatusResponses;
+        if (page.next === null) return;
+        after = page.next;
+      }
+    },
     close: () => agent.close(),
   };
   return connection;

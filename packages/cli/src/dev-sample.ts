@@ -143,12 +143,10 @@ async function ledgerPositions({ flows }: Connection, companies: readonly NamedN
 async function foreignFlows(connection: Connection, companies: readonly NamedNode[]): Promise<number> {
   const counts = await Promise.all(
     companies.map(async ({ shortHash }) => {
-      const body = await connection.call("listFlows", {
-        params: { holdingidentityshorthash: shortHash },
-        query: { status: "COMPLETED" },
-      });
-      return body.flowStatusResponses.filter(({ clientRequestId }) => clientRequestId !== null && !clientRequestId.startsWith(`${PREFIX}.`))
-        .length;
+      let count = 0;
+      for await (const page of connection.flowPages(shortHash, { status: "COMPLETED" }))
+        for (const { clientRequestId } of page) if (clientRequestId !== null && !clientRequestId.startsWith(`${PREFIX}.`)) count++;
+      return count;
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);

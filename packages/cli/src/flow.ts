@@ -1,19 +1,17 @@
 // `bowline flow`: start flows, see what became of them, import whole files of them.
 
 import { randomUUID } from "node:crypto";
-import type { RestFlowStatus } from "@bowline/api";
-import { Option } from "commander";
-import type { Connection, FlowStatusReply } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { readText } from "./file.ts";
 import { registerImport } from "./flow-import.ts";
+import { registerOperator } from "./flow-operator.ts";
+import { waitForEnd } from "./flow-views.ts";
 import type { NamedNode } from "./identity.ts";
 import { inputOf, parseSet } from "./mapping.ts";
 import { online } from "./online.ts";
 import { asOption, collect } from "./options.ts";
 import type { Register } from "./program.ts";
-import { renderTable } from "./table.ts";
-import { EXIT, print, type Terminal, usage } from "./terminal.ts";
-import { pollUntil } from "./wait.ts";
+import { print, type Terminal, usage } from "./terminal.ts";
 
 export const register: Register = (program, shell) => {
   const { terminal } = shell;
@@ -31,7 +29,9 @@ export const register: Register = (program, shell) => {
       [],
     )
     .option("--request-id <id>", "your id for this start: the same id never starts two flows (default: a random one)")
+    .option("--wait", "wait for the result (default)", true)
     .option("--no-wait", "return as soon as the start is accepted")
+    .option("--follow", "wait, and say on the way how the flow stands")
     .description("Starts a flow and waits for its result. Ends with 1 when the flow fails.")
     .addHelpText(
       "after",
@@ -45,38 +45,7 @@ Examples:
       online(shell, async (connection, flow: string, options: StartOptions) => {
         const node = await connection.virtualNode(options.as);
         const request = { clientRequestId: options.requestId ?? `cli.${randomUUID()}`, flow, input: startInput(terminal, options) };
-        return start(connection, terminal, node, request, options.wait);
-      }),
-    );
-
-  group
-    .command("status")
-    .argument("<request-id>", "the id that the flow was started with")
-    .addOption(asOption())
-    .description("Says how a flow stands, and what it returned.")
-    .action(
-      online(shell, async (connection, clientrequestid: string, options: { as: string }) => {
-        const node = await connection.virtualNode(options.as);
-        const params = { holdingidentityshorthash: node.shortHash, clientrequestid };
-        const body = await connection.call("getFlow", { params });
-        print(terminal, body, describe);
-        return undefined;
-      }),
-    );
-
-  group
-    .command("list")
-    .addOption(asOption())
-    .addOption(new Option("--status <status>", "only flows that stand so").choices(STATUSES))
-    .description("Lists the flows of a virtual node.")
-    .action(
-      online(shell, async (connection, options: { as: string; status?: RestFlowStatus }) => {
-        const node = await connection.virtualNode(options.as);
-        const params = { holdingidentityshorthash: node.shortHash };
-        const query = options.status === undefined ? {} : { status: options.status };
-        const body = await connection.call("listFlows", { params, query });
-        print(terminal, body, ({ flowStatusResponses }) => renderTable(COLUMNS, flowStatusResponses, terminal.columns.out));
-        return undefined;
+        return start(connection, terminal, node, request, options);
       }),
     );
 
@@ -93,10 +62,9 @@ Examples:
       }),
     );
 
+  registerOperator(group, shell);
   registerImport(group, shell);
 };
-
-const STATUSES = ["START_REQUESTED", "RUNNING", "COMPLETED", "FAILED", "KILLED"] as const satisfies readonly RestFlowStatus[];
 
 interface StartOptions {
   readonly as: string;
@@ -104,24 +72,18 @@ interface StartOptions {
   readonly set: readonly string[];
   readonly requestId?: string;
   readonly wait: boolean;
+  readonly follow?: true;
 }
-
-const COLUMNS = [
-  { title: "request id", cell: (flow: FlowStatusReply) => flow.clientRequestId ?? "" },
-  { title: "status", cell: (flow: FlowStatusReply) => flow.flowStatus },
-  { title: "since", cell: (flow: FlowStatusReply) => flow.timestamp },
-  { title: "result or error", cell: (flow: FlowStatusReply) => flow.flowError?.message ?? flow.flowResult ?? "" },
-];
 
 async function start(
   connection: Connection,
   terminal: Terminal,
   node: NamedNode,
   request: { readonly clientRequestId: string; readonly flow: string; readonly input: unknown },
-  wait: boolean,
+  { wait, follow }: Pick<StartOptions, "wait" | "follow">,
 ) {
   await connection.flows.start(node.shortHash, request);
-  if (!wait) {
+  if (!wait && follow === undefined) {
     const params = { holdingidentityshorthash: node.shortHash, clientrequestid: request.clientRequestId };
     const body = await connection.call("getFlow", { params });
     print(
@@ -131,13 +93,15 @@ async function start(
     );
     return undefined;
   }
-  const end = await pollUntil(`flow ${request.clientRequestId}`, () => connection.flows.result(node.shortHash, request.clientRequestId));
+  const { end, code } = await waitForEnd(connection, terminal, {
+    vnode: node.shortHash,
+    id: request.clientRequestId,
+    aloud: follow === true,
+  });
   print(terminal, { clientRequestId: request.clientRequestId, ...end }, () =>
     end.kind === "completed" ? JSON.stringify(end.result, null, 2) : "",
   );
-  if (end.kind === "completed") return undefined;
-  terminal.err(`bowline: The flow failed: ${end.message} (${end.type})\n`);
-  return EXIT.refused;
+  return code;
 }
 
 function startInput(terminal: Terminal, { input, set }: StartOptions): unknown {
@@ -152,9 +116,4 @@ function startInput(terminal: Terminal, { input, set }: StartOptions): unknown {
   } catch (thrown) {
     throw usage("input", `The input is not JSON: ${(thrown as Error).message}.`);
   }
-}
-
-function describe({ flowStatus, flowResult, flowError, flowId }: FlowStatusReply): string {
-  if (flowError != null) return `${flowStatus}: ${flowError.message} (${flowError.type})`;
-  return flowResult == null ? `${flowStatus} ${flowId ?? ""}`.trimEnd() : `${flowStatus}\n${flowResult}`;
 }

@@ -54,9 +54,25 @@ test("The built-in roles allow what they are for, in every version", () => {
 
 test("Whoever executes flows of one virtual node reaches no other", () => {
   const decide = accessDecision(flowExecutorRole("0123456789AB").permissions);
-  for (const action of ["POST:/api/v5_2/flow/0123456789AB", "GET:/api/v5_2/flow/0123456789AB/r-1/result", "StartFlow:com.example.Pay"])
+  const flow = "/api/v5_3/flow/0123456789AB";
+  for (const action of [
+    "POST:/api/v5_2/flow/0123456789AB",
+    `POST:${flow}?waitMs=5000`,
+    "POST:/api/v5_3/flowclass/0123456789AB/com.example.Pay?clientRequestId=r-1",
+    `GET:${flow}/r-1/result?waitMs=5000`,
+    `GET:${flow}/r-1/events`,
+    "StartFlow:com.example.Pay",
+  ])
     assert.equal(decide(action), true, action);
-  for (const action of ["POST:/api/v5_2/flow/BA9876543210", "GET:/api/v5_2/cpi"]) assert.equal(decide(action), false, action);
+  for (const action of [
+    "POST:/api/v5_2/flow/BA9876543210",
+    "POST:/api/v5_3/flowclass/BA9876543210/com.example.Pay",
+    `POST:${flow}/r-1/kill`,
+    `GET:${flow}/r-1/journal`,
+    "ReadJournal:com.example.Pay",
+    "GET:/api/v5_2/cpi",
+  ])
+    assert.equal(decide(action), false, action);
 });
 
 test("A password matches its own hash only", async () => {

@@ -110,9 +110,10 @@ export const BUILT_IN_ROLES: readonly RoleTemplate[] = [
 /** Whoever has it may start every flow of one virtual node and read what became of them. */
 export function flowExecutorRole(vnode: string): RoleTemplate {
   const paths = [
-    `POST /flow/${vnode}`,
+    `POST /flow/${vnode}(\\?.*)?`,
+    `POST /flowclass/${vnode}/${FLOW_NAME}(\\?.*)?`,
     `GET /flow/${vnode}(\\?.*)?`,
-    `GET /flow/${vnode}/${CLIENT_REQUEST}(/result)?`,
+    `GET /flow/${vnode}/${CLIENT_REQUEST}(/result|/events)?(\\?.*)?`,
     `GET /flowclass/${vnode}`,
   ];
   return {

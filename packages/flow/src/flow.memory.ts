@@ -76,6 +76,7 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
         version: (flows.get(flowId)?.version ?? 0) + 1,
       }),
     byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
+    byId: async (flowId) => flows.get(flowId),
     list: async (filter) => listFlows(tables, filter),
     inspect: async (flowId) => inspectFlow(tables, flowId),
   };

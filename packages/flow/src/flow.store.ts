@@ -82,6 +82,10 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
       const [row] = await database.sql.query<FlowColumns>(SQL.byClientRequest, [clientRequestId]);
       return row === undefined ? undefined : flowOf(row);
     },
+    async byId(flowId) {
+      const [row] = await database.sql.query<FlowColumns>(SQL.loadFlows, [[flowId]]);
+      return row === undefined ? undefined : flowOf(row);
+    },
 
     list: (filter) => listFlows(database, filter),
     inspect: (flowId) => inspectFlow(database, flowId),

@@ -283,6 +283,7 @@ export interface FlowStore {
   /** A parked flow runs again from its last commit. False when it is not parked. The caller wakes it. */
   requestRetry(flowId: string, now: Instant): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
+  byId(flowId: string): Promise<FlowRow | undefined>;
   /** Throws `flow.filterInvalid`. */
   list(filter: FlowFilter): Promise<FlowPage>;
   inspect(flowId: string): Promise<FlowInspection | undefined>;

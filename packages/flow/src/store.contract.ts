@@ -60,6 +60,8 @@ function starts(open: OpenFlowStore): void {
     assert.deepEqual([otherInput?.kind, otherFlow?.kind], ["conflict", "conflict"]);
     assert.equal((await store.byClientRequest("r1"))?.id, "1");
     assert.equal(await store.byClientRequest("r2"), undefined);
+    assert.equal((await store.byId("1"))?.flowName, (await store.byClientRequest("r1"))?.flowName);
+    assert.equal(await store.byId("none"), undefined);
   });
 
   test("all of a flow comes back as it was written, and nothing of others", async (t) => {

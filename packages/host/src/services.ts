@@ -53,6 +53,9 @@ export interface StartFlowRequest {
   readonly input: Data;
 }
 
+/** One flow of a virtual node. */
+export type FlowName = { readonly clientRequestId: string } | { readonly flowId: string };
+
 /** `row` is the flow as it is then; null where there is no such flow. */
 export interface FlowRequestOutcome {
   readonly done: boolean;
@@ -68,17 +71,12 @@ export interface PersistenceService extends FlowPersistence {
    * With `waitMs` the answer comes as soon as the flow is over, with `afterVersion` too as soon as its row has a higher
    * version, and after that time in any case.
    */
-  flowStatus(request: {
-    readonly vnode: ShortHash;
-    readonly clientRequestId: string;
-    readonly waitMs?: number;
-    readonly afterVersion?: number;
-  }): Promise<FlowRow | null>;
+  flowStatus(
+    request: { readonly vnode: ShortHash; readonly waitMs?: number; readonly afterVersion?: number } & FlowName,
+  ): Promise<FlowRow | null>;
   flowStatuses(request: { readonly vnode: ShortHash } & FlowFilter): Promise<FlowPage>;
   /** Null where there is no such flow. */
-  flowInspect(
-    request: { readonly vnode: ShortHash } & ({ readonly clientRequestId: string } | { readonly flowId: string }),
-  ): Promise<FlowInspection | null>;
+  flowInspect(request: { readonly vnode: ShortHash } & FlowName): Promise<FlowInspection | null>;
   /** Ends the flow, and its sessions with an error, at once: whatever it waits for, and parked too. Not done to one that is over. */
   flowKill(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
   /** A parked flow runs again from its last commit. Not done to one that is not parked. */

@@ -1,38 +1,51 @@
-// Flows and vaults of one virtual node. A flow starts after the original's checks, in the original's order.
+// Flows as a client sees them: started, listed, and what became of them. A flow starts after the original's checks, in the
+// original's order.
 
-import { CLIENT_REQUEST_ID, type RestFlowStatus, TERMINAL_STATUSES } from "@bowline/api";
+import { CLIENT_REQUEST_ID, type FLOW_FILTERS, type RestFlowStatus, TERMINAL_STATUSES } from "@bowline/api";
 import { BowlineError, badRequest, type Data, readJson, type SecureHash, schemaRefusal, writeJson } from "@bowline/base";
 import type { FlowRow, FlowStatus } from "@bowline/flow";
-import type { ListedState } from "@bowline/ledger";
 import type { CordappManifest } from "@bowline/sdk";
 import { Check, Errors, type XSchema } from "typebox/schema";
 import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
 import { requireVirtualNode } from "./input.ts";
 
-/** The original lists all flows in one answer; they are read in pages. */
-const FLOWS_AT_ONCE = 1_000;
+/** How many flows a page lists where nothing is said. */
+const FLOWS_LISTED = 1_000;
 
-type FlowOperations = "startFlow" | "listFlows" | "getFlow" | "getFlowResult" | "listFlowClasses" | "listVaultStates";
+type FlowOperations = "startFlow" | "startFlowOfClass" | "listFlows" | "getFlow" | "getFlowResult" | "listFlowClasses";
 
 export function flowAnswers(shell: RestShell): Pick<Answers, FlowOperations> {
   const { persistence } = shell.services;
   return {
-    async startFlow({ params, body, login, version }) {
+    async startFlow({ params, query, body, login, version }) {
       const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
-      return { status: 202, body: statusBody(await start(shell, node, body, login, version), node) };
+      const row = await start(shell, node, body, login, version);
+      if (query.waitMs === undefined) return { status: 202, body: statusBody(row, node) };
+      const ended = await waited(shell, node, row, query.waitMs);
+      return { status: statusOf(ended), body: { ...statusBody(ended, node), json: resultOf(ended) } };
+    },
+    async startFlowOfClass({ params, query, body, login, version }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const { clientRequestId, waitMs } = query;
+      const started = { clientRequestId, flowClassName: params.flowclassname, requestBody: body };
+      const row = await start(shell, node, started, login, version);
+      const ended = waitMs === undefined ? row : await waited(shell, node, row, waitMs);
+      return { status: waitMs === undefined ? 202 : statusOf(ended), body: resultBody(ended, node) };
     },
     async listFlows({ params, query }) {
       const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
-      const filter = query.status === undefined ? {} : { status: rowStatuses(query.status) };
-      const rows: FlowRow[] = [];
-      for (let after: string | null | undefined; after !== null; ) {
-        const from = after === undefined ? {} : { after };
-        const page = await persistence.flowStatuses({ vnode: node.holdingIdentity.shortHash, ...filter, limit: FLOWS_AT_ONCE, ...from });
-        rows.push(...page.rows);
-        after = page.next;
-      }
-      return { body: { flowStatusResponses: rows.map((row) => statusBody(row, node)) } };
+      const { status, flowClassName, startedAfter, startedBefore, limit = FLOWS_LISTED, after } = query;
+      const { rows, next } = await persistence.flowStatuses({
+        vnode: node.holdingIdentity.shortHash,
+        ...(status === undefined ? {} : { status: rowStatuses(status) }),
+        ...(flowClassName === undefined ? {} : { flowName: flowClassName }),
+        ...(startedAfter === undefined ? {} : { startedAfter: momentOf(startedAfter, "startedAfter") }),
+        ...(startedBefore === undefined ? {} : { startedBefore: momentOf(startedBefore, "startedBefore") }),
+        ...(after === undefined ? {} : { after }),
+        limit,
+      });
+      return { body: { flowStatusResponses: rows.map((row) => statusBody(row, node)), next } };
     },
     async getFlow({ params }) {
       const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
@@ -41,40 +54,29 @@ export function flowAnswers(shell: RestShell): Pick<Answers, FlowOperations> {
     async getFlowResult({ params, query }) {
       const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
       const row = await requireFlow(shell, node, params.clientrequestid, query.waitMs);
-      const { flowResult: _, ...common } = statusBody(row, node);
-      const json = row.outcome !== null && "ok" in row.outcome ? resultJson(row.outcome.ok) : null;
-      return { status: TERMINAL_STATUSES.includes(common.flowStatus) ? 200 : 202, body: { ...common, json } };
+      return { status: statusOf(row), body: resultBody(row, node) };
     },
     async listFlowClasses({ params }) {
       const cpi = await cpiOf(shell, await requireVirtualNode(shell, params.holdingidentityshorthash));
       return { body: { flowClassNames: startableFlows(cpi) } };
     },
-    async listVaultStates({ params, query }) {
-      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
-      const { type, consumed, limit, after } = query;
-      const contracts = contractsOf(await cpiOf(shell, node));
-      const state = type ?? onlyState([...contracts.keys()]);
-      const read = {
-        kind: "list" as const,
-        state,
-        ...(consumed === undefined ? {} : { consumed }),
-        ...(limit === undefined ? {} : { limit }),
-        ...(after === undefined ? {} : { before: after }),
-      };
-      const page = (await persistence.read({ vnode: node.holdingIdentity.shortHash, read })) as unknown as {
-        readonly states: readonly ListedState[];
-        readonly next: string | null;
-      };
-      const states = page.states.map((listed) => ({
-        ref: listed.ref,
-        type: listed.type,
-        contract: contracts.get(listed.type) ?? "",
-        notary: listed.notary,
-        json: jsonOf(listed.json),
-      }));
-      return { body: { states, next: page.next } };
-    },
   };
+}
+
+export const isOver = ({ status }: FlowRow): boolean => TERMINAL_STATUSES.includes(restStatus(status));
+const statusOf = (row: FlowRow): number => (isOver(row) ? 200 : 202);
+
+/** What is over already is not asked for again. */
+async function waited(shell: RestShell, node: VirtualNodeInfo, row: FlowRow, waitMs: number): Promise<FlowRow> {
+  if (isOver(row) || row.origin.kind !== "client") return row;
+  return requireFlow(shell, node, row.origin.clientRequestId, waitMs);
+}
+
+/** ISO 8601, as the schema has checked its form; the 31st of June has that form too. */
+function momentOf(text: string, field: string): number {
+  const moment = Date.parse(text);
+  if (Number.isFinite(moment)) return moment;
+  throw badRequest("input.invalid", `query/${field} is no moment in time.`, { field: `query/${field}`, reason: "is no moment in time" });
 }
 
 interface StartBody {
@@ -187,33 +189,29 @@ function heldJson(text: string): Data | BowlineError | undefined {
   }
 }
 
-async function requireFlow({ services }: RestShell, node: VirtualNodeInfo, clientRequestId: string, waitMs?: number): Promise<FlowRow> {
+/** By client request id; by flow id where no request has that name. */
+export async function requireFlow({ services }: RestShell, node: VirtualNodeInfo, id: string, waitMs?: number): Promise<FlowRow> {
   const vnode = node.holdingIdentity.shortHash;
-  const row = await services.persistence.flowStatus({ vnode, clientRequestId, ...(waitMs === undefined ? {} : { waitMs }) });
+  const wait = waitMs === undefined ? {} : { waitMs };
+  const row =
+    (await services.persistence.flowStatus({ vnode, clientRequestId: id, ...wait })) ??
+    (await services.persistence.flowStatus({ vnode, flowId: id, ...wait }));
   if (row !== null) return row;
-  throw new BowlineError("notFound", "flow.unknown", `There is no flow with client request id ${clientRequestId}.`, { clientRequestId });
+  throw new BowlineError("notFound", "flow.unknown", `There is no flow with client request id or flow id ${id}.`, { clientRequestId: id });
 }
 
-async function cpiOf({ directory }: RestShell, node: VirtualNodeInfo): Promise<CpiInfo> {
+export async function cpiOf({ directory }: RestShell, node: VirtualNodeInfo): Promise<CpiInfo> {
   const cpi = await directory.cpi(node.cpi.fileChecksum);
   if (cpi !== undefined) return cpi;
   throw new BowlineError("notFound", "cpi.unknown", `The CPI of virtual node ${node.holdingIdentity.shortHash} is not there.`, {});
 }
 
-const contractsOf = (cpi: CpiInfo): ReadonlyMap<string, string> =>
-  new Map(cpi.cpks.flatMap(({ manifest }) => manifest.states.map(({ name, contract }) => [name, contract] as const)));
-
-function onlyState(states: readonly string[]): string {
-  const [state, ...others] = states;
-  if (state !== undefined && others.length === 0) return state;
-  throw badRequest("vault.typeNeeded", `Name the type of state. There are: ${states.join(", ") || "none"}.`, { field: "type" });
-}
-
 /** A parked flow is, to its client, one that still runs. */
 const restStatus = (status: FlowStatus): RestFlowStatus => (status === "PARKED" ? "RUNNING" : status);
-const rowStatuses = (status: RestFlowStatus): readonly FlowStatus[] => (status === "RUNNING" ? ["RUNNING", "PARKED"] : [status]);
+const rowStatuses = (status: (typeof FLOW_FILTERS)[number]): readonly FlowStatus[] =>
+  status === "RUNNING" ? ["RUNNING", "PARKED"] : [status];
 
-function statusBody(row: FlowRow, node: VirtualNodeInfo) {
+export function statusBody(row: FlowRow, node: VirtualNodeInfo) {
   const { outcome, origin } = row;
   const flowStatus = restStatus(row.status);
   return {
@@ -228,8 +226,17 @@ function statusBody(row: FlowRow, node: VirtualNodeInfo) {
         ? { type: outcome.error.type, message: outcome.error.message }
         : null,
     timestamp: new Date(row.updatedAt).toISOString(),
+    flowClassName: row.flowName,
+    startTimestamp: new Date(row.createdAt).toISOString(),
   };
 }
+
+function resultBody(row: FlowRow, node: VirtualNodeInfo) {
+  const { flowResult: _, ...common } = statusBody(row, node);
+  return { ...common, json: resultOf(row) };
+}
+
+const resultOf = ({ outcome }: FlowRow): unknown => (outcome !== null && "ok" in outcome ? resultJson(outcome.ok) : null);
 
 const resultText = (value: Data): string => (typeof value === "string" ? value : writeJson(value));
 
@@ -244,4 +251,4 @@ function resultJson(value: Data): unknown {
 }
 
 /** Bytes and great integers as JSON can say them. */
-const jsonOf = (value: Data): unknown => JSON.parse(writeJson(value));
+export const jsonOf = (value: Data): unknown => JSON.parse(writeJson(value));

@@ -5,7 +5,7 @@ import { Agent, request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient, type Fetch, operations } from "@bowline/api";
+import { type Client, createClient, operations } from "@bowline/api";
 import { BowlineError, type Data, encode, type Log } from "@bowline/base";
 import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
@@ -17,6 +17,7 @@ import type { Answering } from "../calls.ts";
 import { ADMIN, ALICE, buildTestCpi, NOTARY, SERVICE, startTestCluster, type TestCluster } from "../roles/test-cluster.ts";
 import type { PersistenceService, StartFlowRequest } from "../services.ts";
 import { createRestRole, type RestRole } from "./server.ts";
+import { fetchThrough, rawHttp } from "./test-https.ts";
 
 const logged: { message: string; facts: Readonly<Record<string, unknown>> }[] = [];
 const note = (message: string, facts: Readonly<Record<string, unknown>> = {}) => void logged.push({ message, facts });
@@ -64,22 +65,7 @@ describe("REST", () => {
     await cluster.stop();
   });
 
-  /** Without the client: what goes over the wire, and what comes back. */
-  async function http(
-    method: string,
-    path: string,
-    init: { headers?: Record<string, string>; body?: string | FormData; anonymous?: boolean } = {},
-  ) {
-    const authorization = `Basic ${Buffer.from(`${ADMIN.login}:${ADMIN.password}`).toString("base64")}`;
-    const headers = { ...(init.anonymous ? {} : { authorization }), ...init.headers };
-    const answer = await fetchThrough(agent)(`https://localhost:${rest.port}${path}`, {
-      method,
-      headers,
-      ...(init.body === undefined ? {} : { body: init.body }),
-    });
-    const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, text, json: () => JSON.parse(text) };
-  }
+  const http: ReturnType<typeof rawHttp> = (...args) => rawHttp(agent, () => rest.port)(...args);
   const json = { "content-type": "application/json" };
   const refused = (kind: string, code: string) => (error: unknown) => {
     assert.ok(error instanceof BowlineError, String(error));
@@ -445,7 +431,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
         Buffer.compare(encode(there.origin.input), encode(asked.input)) === 0;
       return { kind: same ? "known" : "conflict", row: there };
     },
-    flowStatus: async ({ clientRequestId }) => rows.get(clientRequestId) ?? null,
+    flowStatus: async (name) => ("clientRequestId" in name ? (rows.get(name.clientRequestId) ?? null) : null),
     flowStatuses: async ({ status }) => ({ rows: [...rows.values()].filter((row) => status?.includes(row.status) !== false), next: null }),
     flowInspect: unused,
     flowKill: unused,
@@ -464,25 +450,5 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
         next: "more",
       };
     },
-  };
-}
-
-function fetchThrough(agent: Agent): Fetch {
-  return async (url, { method, headers, body }) => {
-    const form = body instanceof FormData ? new Response(body) : undefined;
-    const bytes = form === undefined ? Buffer.from((body as string | undefined) ?? "") : Buffer.from(await form.arrayBuffer());
-    const type = form?.headers.get("content-type");
-    return new Promise((resolve, reject) => {
-      const sent = request(url, { agent, method, headers: { ...headers, ...(type == null ? {} : { "content-type": type }) } }, (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-        answer.on("end", () => {
-          const received = new Headers(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]));
-          resolve({ status: answer.statusCode ?? 0, headers: received, text: async () => Buffer.concat(chunks).toString() });
-        });
-      });
-      sent.on("error", reject);
-      sent.end(bytes);
-    });
   };
 }

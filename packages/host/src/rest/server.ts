@@ -18,9 +18,12 @@ import type { Answer, Answers, RestShell } from "./answers.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { contentType, refuseConnection, sendFailure } from "./failures.ts";
 import { flowAnswers } from "./flow-answers.ts";
+import { serveFlowEvents } from "./flow-events.ts";
+import { flowOperatorAnswers } from "./flow-operator.ts";
 import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
 import { certificateAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
 import { serveSwagger } from "./swagger.ts";
+import { vaultAnswers } from "./vault-answers.ts";
 
 const JSON_BYTES_MAX = 8 * 1024 * 1024;
 const REQUESTS_AT_ONCE_MAX = 1_000;
@@ -66,7 +69,7 @@ export async function createRestRole(options: RestRoleOptions): Promise<RestRole
   });
   await prepare(app, options);
   const shell: RestShell = { services, directory: createDirectory(services.db, clock) };
-  serve(app, shell, createAuthentication(services.db, clock.now), uploads);
+  serve(app, shell, { authentication: createAuthentication(services.db, clock.now), uploads, clock });
   await listenOn(app, listen);
   const address = app.server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -162,20 +165,29 @@ declare module "fastify" {
   }
 }
 
-function serve(app: FastifyInstance, shell: RestShell, authentication: Authentication, uploads: string): void {
+interface Serving {
+  readonly authentication: Authentication;
+  readonly uploads: string;
+  readonly clock: Clock;
+}
+
+function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads, clock }: Serving): void {
   const answers: Answers = {
     ...helloAnswers,
     ...cpiAnswers(shell),
     ...certificateAnswers(shell),
     ...virtualNodeAnswers(shell),
     ...flowAnswers(shell),
+    ...flowOperatorAnswers(shell),
+    ...vaultAnswers(shell),
     ...memberAnswers(shell),
   };
   const admit = admission(shell, authentication);
   for (const [name, route] of Object.entries(operations))
     serveRoute(app, route, answers[name as keyof Answers] as Answer<Route>, admit, uploads);
   for (const route of protocolVersions) serveRoute(app, route, async () => ({ body: PLATFORM_VERSION as never }), admit, uploads);
-  for (const version of ["v5_1", "v5_2", "v5_3"] as const) serveSwagger(app, version);
+  serveFlowEvents(app, { shell, clock, admit });
+  for (const version of ["v5_1", "v5_2", "v5_3"] as const) serveSwagger(app, { version, shell, authentication });
 }
 
 type Admission = (request: FastifyRequest) => Promise<void>;

@@ -1,10 +1,12 @@
-// The OpenAPI document of each version and a page to read and try it on. Neither needs credentials.
+// The OpenAPI document of each version and a page to read and try it on. Neither needs credentials, but for the flows.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { type ApiVersion, allRoutes, openApi } from "@bowline/api";
+import { type ApiVersion, allRoutes, type FlowClass, openApi } from "@bowline/api";
 import type { FastifyInstance } from "fastify";
+import type { RestShell } from "./answers.ts";
+import type { Authentication } from "./authentication.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "swagger-ui.css": "text/css",
@@ -31,17 +33,43 @@ const PAGE = `<!doctype html>
 const START = `SwaggerUIBundle({ url: "swagger.json", dom_id: "#page", deepLinking: true, validatorUrl: null });\n`;
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-export function serveSwagger(app: FastifyInstance, version: ApiVersion): void {
+export interface SwaggerOptions {
+  readonly version: ApiVersion;
+  readonly shell: RestShell;
+  readonly authentication: Authentication;
+}
+
+/**
+ * The document is public, as the original's. Whoever sends credentials with it is told of the flows of the cluster's CPIs
+ * too, which are nobody else's to know.
+ */
+export function serveSwagger(app: FastifyInstance, { version, shell, authentication }: SwaggerOptions): void {
   const base = `/api/${version}/swagger`;
   let document: string | undefined;
-  app.get(`${base}.json`, (_, reply) => {
-    document ??= JSON.stringify(openApi(allRoutes, version));
-    return reply.type("application/json").send(document);
+  app.get(`${base}.json`, async (request, reply) => {
+    reply.type("application/json");
+    if (request.headers.authorization === undefined) {
+      document ??= JSON.stringify(openApi(allRoutes, version));
+      return document;
+    }
+    request.login = await authentication.login(request.headers.authorization);
+    return JSON.stringify(openApi(allRoutes, version, await flowClasses(shell, request.login)));
   });
   app.get(base, (_, reply) => reply.type("text/html; charset=utf-8").header("content-security-policy", POLICY).send(PAGE));
   app.get(`${base}/start.js`, (_, reply) => reply.type("text/javascript").send(START));
   for (const [file, type] of Object.entries(FILES))
     app.get(`${base}/${file}`, async (_, reply) => reply.type(type).send(await readFile(join(folder(), file))));
+}
+
+/** Of CPIs that virtual nodes run, and that this user may start. */
+async function flowClasses({ services, directory }: RestShell, login: string): Promise<readonly FlowClass[]> {
+  const nodes = await services.db.virtualNodes(null);
+  const cpis = await Promise.all([...new Set(nodes.map(({ cpi }) => cpi.fileChecksum))].map((checksum) => directory.cpi(checksum)));
+  const flows = cpis.flatMap((cpi) => cpi?.cpks.flatMap(({ manifest }) => manifest.flows.filter(({ startable }) => startable)) ?? []);
+  const names = [...new Set(flows.map(({ name }) => name))];
+  const allowed = await Promise.all(names.map((name) => services.db.authorise({ login, permission: `StartFlow:${name}` })));
+  const startable = new Set(names.filter((_, at) => allowed[at]));
+  return flows.filter(({ name }) => startable.has(name)).map(({ name, input, output }) => ({ name, input, output }));
 }
 
 const folder = (): string => dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));

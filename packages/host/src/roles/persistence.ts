@@ -86,9 +86,9 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
     },
-    async flowInspect({ vnode, ...flow }) {
+    async flowInspect({ vnode, ...name }) {
       const { flows } = await vaults.of(vnode);
-      const flowId = "flowId" in flow ? flow.flowId : (await flows.byClientRequest(flow.clientRequestId))?.id;
+      const flowId = "flowId" in name ? name.flowId : (await flows.byClientRequest(name.clientRequestId))?.id;
       return (flowId === undefined ? undefined : await flows.inspect(flowId)) ?? null;
     },
     flowKill: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestKill(flowId, clock.now())),
@@ -101,8 +101,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     const done = await ask(flows);
     changes.forget(flowId);
     if (done) await bus.publish([wakeRecord(vnode, { id: flowId })]);
-    const [found] = await flows.load([flowId]);
-    return { done, row: found?.row ?? null };
+    return { done, row: (await flows.byId(flowId)) ?? null };
   }
 
   return { service, close: () => databases.close() };
@@ -140,10 +139,10 @@ function createStart(
 }
 
 function createStatus(vaults: Vaults, changes: Changes): PersistenceService["flowStatus"] {
-  return async ({ vnode, clientRequestId, waitMs, afterVersion }) => {
+  return async ({ vnode, waitMs, afterVersion, ...name }) => {
     const { flows } = await vaults.of(vnode);
-    const look = () => flows.byClientRequest(clientRequestId);
-    const last = changes.last(vnode, clientRequestId);
+    const look = () => ("flowId" in name ? flows.byId(name.flowId) : flows.byClientRequest(name.clientRequestId));
+    const last = "flowId" in name ? undefined : changes.last(vnode, name.clientRequestId);
     if (last !== undefined && (isFinal(last) || (afterVersion !== undefined && last.version > afterVersion))) return last;
     if (last !== undefined && !isOver(last) && waitMs !== undefined) {
       const next = await changes.next(last.id, afterVersion, Math.min(waitMs, LOOK_FIRST_MS));
