@@ -62,7 +62,7 @@ test("fibers of an instance that is gone are lost, and nobody is blamed", async 
   await activations.request("platform", starting("a"));
   lose();
   const replies = await Promise.all([activations.request("platform", delivering("a")), activations.request("platform", starting("b"))]);
-  assert.deepEqual(replies[0], { kind: "lost", suspect: false, down: false });
+  assert.deepEqual(replies[0], { kind: "lost", suspect: false });
   assert.equal(replies[1]?.kind, "reports");
 });
 
@@ -70,7 +70,7 @@ test("of a batch that breaks its instance everyone may try again alone, and only
   const { batches, source } = isolates("bad");
   const activations = new Activations(source);
   const together = ["good", "bad", "fine"].map((fiber) => activations.request("platform", starting(fiber)));
-  assert.deepEqual(await Promise.all(together), Array(3).fill({ kind: "lost", suspect: true, down: false }));
+  assert.deepEqual(await Promise.all(together), Array(3).fill({ kind: "lost", suspect: true }));
   const alone = ["good", "bad", "fine"].map((fiber) => activations.request("platform", { ...starting(fiber), alone: true }));
   const replies = await Promise.all(alone);
   assert.deepEqual(kinds(replies), ["reports", "failed", "reports"]);
@@ -83,7 +83,11 @@ test("where no instance can be had the flows wait", async () => {
   const activations = new Activations(async () => {
     throw unavailable("sandbox.gone", "No isolate now.");
   });
-  assert.deepEqual(await activations.request("platform", starting("a")), { kind: "lost", suspect: false, down: true });
+  assert.deepEqual(await activations.request("platform", starting("a")), {
+    kind: "lost",
+    suspect: false,
+    down: { type: "sandbox.gone", message: "No isolate now." },
+  });
 });
 
 const commitOf = (flowId: string): StepCommit => ({ flowId }) as StepCommit;

@@ -22,8 +22,8 @@ export interface ActivationRequest {
 
 export type ActivationReply =
   | { readonly kind: "reports"; readonly reports: readonly FiberReport[] }
-  /** Replay: `suspect` where this flow may have been what broke the instance, `down` where none could be had. */
-  | { readonly kind: "lost"; readonly suspect: boolean; readonly down: boolean }
+  /** Replay: `suspect` where this flow may have been what broke the instance, `down` why none could be had. */
+  | { readonly kind: "lost"; readonly suspect: boolean; readonly down?: Failure }
   | { readonly kind: "failed"; readonly failure: Failure };
 
 interface QueuedActivation {
@@ -94,7 +94,8 @@ export class Activations {
       const down = cause instanceof BowlineError && cause.kind === "unavailable";
       const guilty = !down && runnable.length === 1 ? failureOf(cause) : undefined;
       for (const { answer } of runnable) {
-        answer(guilty === undefined ? { kind: "lost", suspect: !down, down } : { kind: "failed", failure: guilty });
+        if (guilty !== undefined) answer({ kind: "failed", failure: guilty });
+        else answer(down ? { kind: "lost", suspect: false, down: failureOf(cause) } : { kind: "lost", suspect: true });
       }
     }
   }
@@ -102,7 +103,7 @@ export class Activations {
   #hasFibers(lane: Lane, { request, answer }: QueuedActivation): boolean {
     const starting = new Set(request.starts.map(({ fiber }) => fiber));
     if (request.deliveries.every(({ fiber }) => lane.fibers.has(fiber) || starting.has(fiber))) return true;
-    answer({ kind: "lost", suspect: false, down: false });
+    answer({ kind: "lost", suspect: false });
     return false;
   }
 }

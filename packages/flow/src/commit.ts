@@ -59,7 +59,8 @@ export function compose(state: FlowState, status: FlowRow["status"], outcome: Ou
       status,
       outcome,
       wakeAt: status === "RUNNING" ? wakeAt(state, env.now) : null,
-      waiting: parked ? row.waiting : waitingOf(state),
+      // What is tried again after an operator's word is tried anew.
+      waiting: parked ? row.waiting.map(({ trouble: _, ...waiting }) => waiting) : waitingOf(state),
       vaultWrites: draft.writes.flatMap(({ writes }) => writes),
     },
   };
@@ -76,9 +77,11 @@ function wakeAt(state: FlowState, now: Instant): Instant | null {
 }
 
 const waitingOf = (state: FlowState): readonly Waiting[] =>
-  [...state.asked.values()].flatMap(({ path, call, phase, until, askedAt }) =>
-    phase === "sealed" ? [] : [{ path, kind: call.kind, until: phase === "waiting" ? (until ?? null) : null, since: askedAt }],
-  );
+  [...state.asked.values()].flatMap(({ path, call, phase, until, askedAt, trouble }) => {
+    if (phase === "sealed") return [];
+    const waiting = { path, kind: call.kind, until: phase === "waiting" ? (until ?? null) : null, since: askedAt };
+    return [trouble === undefined ? waiting : { ...waiting, trouble }];
+  });
 
 // --- The answer ---
 

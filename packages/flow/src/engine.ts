@@ -10,12 +10,13 @@ import type { Delivery, Failure, FiberStart, Outcome } from "@bowline/sdk";
 import { committed, compose, emptyDraft, reload } from "./commit.ts";
 import type { Asked, Bundle, Carry, Effect, FiberState, FlowEvent, FlowState, Rules } from "./flow-state.ts";
 import { absorb, canonicalSafely, diverged, exceed, heed, restore, take } from "./incoming.ts";
-import { JOURNAL_BYTES_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS } from "./limits.ts";
+import { JOURNAL_BYTES_MAX, LEASE_MS } from "./limits.ts";
 import type { FlowSnapshot, FlowStart, JournalRow, RecordedStep, SessionMessage } from "./ports.ts";
 import { encodeOutcome, replayGroups } from "./rows.ts";
 import { endSession } from "./session-steps.ts";
 import { loadedSession, received } from "./sessions.ts";
-import { performing, settleWaiting, takeUp, untilOf } from "./steps.ts";
+import { settleWaiting, takeUp, untilOf } from "./steps.ts";
+import { delay, lookAgain } from "./trouble.ts";
 
 /** A flow as the database holds it, taken into memory: from its first step, or from wherever its journal ends. */
 export function begin(
@@ -41,6 +42,7 @@ export function begin(
     sealed: [],
     activating: 0,
     activation: snapshot.journal.reduce((highest, { activation }) => Math.max(highest, activation), 0) + 1,
+    answeredAt: env.now,
     steps: 0,
     journalBytes: 0,
     volatile: [],
@@ -89,7 +91,7 @@ export function step(rules: Rules, state: FlowState, event: FlowEvent, env: Env)
       answer(state, event.path, event.outcome);
       break;
     case "delayed":
-      delay(state, event.path, env, out);
+      delay(rules, state, event, env, out);
       break;
     case "broken":
       state.parking ??= event.failure;
@@ -98,7 +100,7 @@ export function step(rules: Rules, state: FlowState, event: FlowEvent, env: Env)
       committed(state, event.outcome, out);
       break;
     case "time":
-      repeatDelayed(state, env.now, out);
+      lookAgain(rules, state, env.now, out);
       break;
     default:
       unreachable(event);
@@ -167,26 +169,6 @@ function answer(state: FlowState, path: string, outcome: Outcome): void {
   if (asked?.phase === "calling") asked.outcome = canonicalSafely(outcome);
 }
 
-/** Backs off this flow alone; half of the delay is chance, so that those who failed together do not return together. */
-function delay(state: FlowState, path: string, env: Env, out: Effect[]): void {
-  const asked = state.asked.get(path);
-  if (asked?.phase !== "calling") return;
-  const longest = Math.min(RETRY_FIRST_MS * 2 ** asked.attempts, RETRY_MAX_MS);
-  const chance = (env.random(1)[0] ?? 0) / 255;
-  asked.phase = "delayed";
-  asked.attempts++;
-  asked.until = env.now + Math.round((longest / 2) * (1 + chance));
-  out.push({ kind: "wakeAt", at: asked.until });
-}
-
-function repeatDelayed(state: FlowState, now: number, out: Effect[]): void {
-  for (const asked of state.asked.values()) {
-    if (asked.phase !== "delayed" || asked.until === undefined || now < asked.until) continue;
-    asked.phase = "calling";
-    out.push(performing(state, asked));
-  }
-}
-
 /** Settles all steps that can be, each fiber's as one activation. False when there are none. */
 function activateSettled(state: FlowState, env: Env, out: Effect[]): boolean {
   const rounds: Rounds = new Map();
@@ -198,6 +180,7 @@ function activateSettled(state: FlowState, env: Env, out: Effect[]): boolean {
   if (state.journalBytes > JOURNAL_BYTES_MAX) {
     exceed(state, { type: "flow.journalFull", message: `The steps of a flow have at most ${JOURNAL_BYTES_MAX} bytes in all.` });
   }
+  state.answeredAt = env.now;
   state.draft.rows.push(...rows);
   activate(state, rows, out);
   return true;

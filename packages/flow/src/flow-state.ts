@@ -15,6 +15,7 @@ import type {
   SessionMessage,
   StepCommit,
   SyscallContext,
+  Trouble,
 } from "./ports.ts";
 import type { SessionState } from "./sessions.ts";
 
@@ -26,6 +27,14 @@ export interface Rules {
   readonly digest: Digest;
   /** Stop where the journal ends: nothing is settled that it has not settled. */
   readonly replayOnly?: true;
+  /** `RETRY_FOR_MS` and `IDLE_MS` where nothing is said. */
+  readonly patience?: Patience;
+}
+
+/** How long a flow may get nowhere before it is parked, because the world is down, or failed, because nothing answers. */
+export interface Patience {
+  readonly retryForMs: number;
+  readonly idleMs: number;
 }
 
 /** Where a replay did otherwise than its journal says. */
@@ -67,7 +76,7 @@ export interface Asked {
   outcome: Outcome | undefined;
   /** When a sleep ends, or a delayed call is made again. */
   until: Instant | undefined;
-  attempts: number;
+  trouble: Trouble | undefined;
 }
 
 /** All that happened since the last commit. */
@@ -122,6 +131,8 @@ export interface FlowState {
   activating: number;
   /** The number of the next activation. */
   activation: number;
+  /** When a step was last settled, or a call refused, in this memory. */
+  answeredAt: Instant;
   steps: number;
   journalBytes: number;
   volatile: SessionMessage[];
@@ -145,7 +156,7 @@ export type FlowEvent =
   | { readonly kind: "arrived"; readonly messages: readonly SessionMessage[] }
   | { readonly kind: "answered"; readonly path: StepPath; readonly outcome: Outcome }
   /** The world was down for this call. */
-  | { readonly kind: "delayed"; readonly path: StepPath }
+  | { readonly kind: "delayed"; readonly path: StepPath; readonly failure: Failure }
   /** A call threw what is no answer: a bug. */
   | { readonly kind: "broken"; readonly failure: Failure }
   | { readonly kind: "committed"; readonly outcome: CommitOutcome }

@@ -41,6 +41,8 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
   }
   if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
   const { hash, bytes, refusal } = request;
+  // A step that waited when its flow was taken over was asked before.
+  const before = state.row.waiting.find((waiting) => waiting.path === path);
   state.journalBytes += bytes.length;
   state.asked.set(path, {
     path,
@@ -49,12 +51,11 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
     hash,
     size: bytes.length,
     request: bytes.length <= REQUEST_KEPT_BYTES_MAX ? bytes : null,
-    // A step that waited when its flow was taken over was asked before.
-    askedAt: state.row.waiting.find((waiting) => waiting.path === path)?.since ?? now,
+    askedAt: before?.since ?? now,
     phase: recorded === undefined ? "new" : "recorded",
     outcome: refusal,
     until: undefined,
-    attempts: 0,
+    trouble: before?.trouble,
   });
 }
 

@@ -24,9 +24,20 @@ export function pageOf(found: readonly FlowRow[], limit: number): FlowPage {
   return { rows, next: found.length > limit && last !== undefined ? `${last.createdAt}-${last.id}` : null };
 }
 
-/** Why a flow is parked. */
-export function troubleOf({ status, outcome, updatedAt }: FlowRow): Pick<FlowInspection, "lastError" | "attempts"> {
-  if (status !== "PARKED" || outcome === null || !("error" in outcome)) return { lastError: null, attempts: 0 };
-  const { type, message } = outcome.error;
-  return { lastError: { type, message, step: null, since: updatedAt }, attempts: 1 };
+/** Why a flow is parked, or what the step that is tried most often was last refused with. */
+export function troubleOf(row: FlowRow): Pick<FlowInspection, "lastError" | "attempts"> {
+  const { status, outcome, waiting, updatedAt } = row;
+  if (status === "PARKED" && outcome !== null && "error" in outcome) {
+    const { type, message, details = {} } = outcome.error;
+    const { step = null, since, attempts, stack } = details;
+    const known = { type, message, step, since: since === undefined ? updatedAt : Number(since) };
+    return { lastError: stack === undefined ? known : { ...known, stack }, attempts: attempts === undefined ? 1 : Number(attempts) };
+  }
+  const troubled = waiting.flatMap(({ path, trouble }) => (trouble === undefined ? [] : [{ ...trouble, step: path }]));
+  const [worst] = troubled.sort((a, b) => b.attempts - a.attempts);
+  if (isOver(status) || worst === undefined) return { lastError: null, attempts: 0 };
+  const { attempts, ...lastError } = worst;
+  return { lastError, attempts };
 }
+
+const isOver = (status: FlowRow["status"]): boolean => status === "COMPLETED" || status === "FAILED" || status === "KILLED";

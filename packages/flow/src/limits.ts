@@ -38,6 +38,12 @@ export const ACKNOWLEDGE_MS = 200;
 /** A call that found the world down is made again after this, doubling up to the next. */
 export const RETRY_FIRST_MS = 250;
 export const RETRY_MAX_MS = 30_000;
+/** A flow whose call, or whose code, was not to be had for this long is parked. */
+export const RETRY_FOR_MS = 30 * 60_000;
+/** A flow in which nothing has happened for this long because a call is not answered has failed: `flow.idle`. */
+export const IDLE_MS = 30 * 60_000;
+/** Characters of a stack that an operator is shown. */
+export const STACK_CHARS_MAX = 4_096;
 
 /** How often a worker looks for flows that are due and messages to send again, and how many it takes at once. */
 export const SWEEP_MS = 1_000;

@@ -4,7 +4,7 @@ import { type BusRecord, type Data, decode, decoder, encode, type ShortHash, utf
 import type { SessionId } from "@bowline/sdk";
 import * as Type from "typebox";
 import { PROPERTIES_MAX, PROPERTY_KEY_CHARS_MAX, PROPERTY_VALUE_CHARS_MAX } from "./limits.ts";
-import type { FlowRow, SessionMessage } from "./ports.ts";
+import type { FlowRow, Responder, SessionMessage } from "./ports.ts";
 
 export const SESSION_TOPIC = "flow.session";
 export const WAKE_TOPIC = "flow.wake";
@@ -151,4 +151,22 @@ export function chooseResponder<R extends { readonly protocol: { readonly name: 
     }
   }
   return best;
+}
+
+/** A session's first message, and who answers it here. */
+export interface Opened {
+  readonly opening: SessionMessage;
+  readonly responder: Responder;
+  readonly version: number;
+}
+
+/**
+ * Undefined where it is a later message, or one that was sent before (its flow may have broken its isolate, and be parked),
+ * or where nobody here answers: what the database holds then decides.
+ */
+export function openedBy(message: SessionMessage, responders: readonly Responder[], now: number): Opened | undefined {
+  if (message.from !== "initiator" || message.sequence !== 1 || message.init === undefined || message.again) return undefined;
+  if (message.init.expiresAt <= now) return undefined;
+  const chosen = chooseResponder(responders, message.init.protocol);
+  return chosen === undefined ? undefined : { opening: message, ...chosen };
 }

@@ -33,6 +33,16 @@ export interface Waiting {
   readonly until: Instant | null;
   /** When it was asked. Rows that are older than this member lack it. */
   readonly since?: Instant;
+  /** Of a call that finds the world down. */
+  readonly trouble?: Trouble;
+}
+
+/** What a step was last refused with, how often, and when that began. */
+export interface Trouble {
+  readonly type: string;
+  readonly message: string;
+  readonly attempts: number;
+  readonly since: Instant;
 }
 
 /** The flow row: identity, status, deduplication and mutex in one. */

@@ -63,7 +63,7 @@ export interface TrialOptions {
   /** The platform's flows. */
   readonly platform?: CordappDefinition;
   /** What services answer, by name. A throw is thrown. */
-  readonly services?: Readonly<Record<string, (request: Data, context: SyscallContext) => Outcome>>;
+  readonly services?: Readonly<Record<string, (request: Data, context: SyscallContext) => Outcome | Promise<Outcome>>>;
   readonly hotFlowsMax?: number;
   /** Of every flow that a client starts. */
   readonly properties?: FlowProperties;

@@ -332,7 +332,7 @@ describe("time, chance and faults", () => {
     const parked = await trial.finished(id);
     assert.equal(parked.status, "PARKED");
     assert.ok(parked.outcome !== null && "error" in parked.outcome);
-    assert.match(parked.outcome.error.message, /Step 2 \(service\): x is not a function/);
+    assert.match(parked.outcome.error.message, /Step 2 \(look.up\): x is not a function/);
     await trial.run(120_000);
     assert.equal((await trial.row(id)).status, "PARKED");
     broken = false;

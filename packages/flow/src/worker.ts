@@ -7,14 +7,25 @@ import { BowlineError, type Bus, type BusRecord, type Clock, type Env, type Log,
 import { Activations } from "./batches.ts";
 import { Courier } from "./courier.ts";
 import { begin, isResting, step } from "./engine.ts";
-import { type Bundle, type Carry, type Effect, type FlowEvent, type FlowState, NOTHING_CARRIED, type Rules } from "./flow-state.ts";
-import { DRAIN_MS, HOT_FLOWS_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_MAX_MS, SWEEP_MAX, SWEEP_MS } from "./limits.ts";
+import {
+  type Bundle,
+  type Carry,
+  type Effect,
+  type FlowEvent,
+  type FlowState,
+  NOTHING_CARRIED,
+  type Patience,
+  type Rules,
+} from "./flow-state.ts";
+import { DRAIN_MS, HOT_FLOWS_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_FOR_MS, SWEEP_MAX, SWEEP_MS } from "./limits.ts";
 import {
   answerWithFailure,
   chooseResponder,
   type Digest,
   decodeMessage,
   decodeWake,
+  type Opened,
+  openedBy,
   opposite,
   SESSION_TOPIC,
   WAKE_TOPIC,
@@ -28,12 +39,12 @@ import type {
   FlowRow,
   FlowSnapshot,
   FlowStart,
-  Responder,
   Services,
   SessionMessage,
   StepCommit,
 } from "./ports.ts";
 import { responderStart } from "./rows.ts";
+import { backOff, brokenAt } from "./trouble.ts";
 
 export interface FlowWorkerOptions {
   readonly clock: Clock;
@@ -50,6 +61,7 @@ export interface FlowWorkerOptions {
   fibers(bundle: Bundle): Promise<Fibers>;
   /** Flows kept in memory while they wait. */
   readonly hotFlowsMax?: number;
+  readonly patience?: Patience;
 }
 
 export interface FlowWorker {
@@ -75,9 +87,13 @@ interface Slot {
   carry: Carry;
   /** May have broken the isolate it shared: it runs alone until it has committed. */
   suspect: boolean;
+  /** How often, and since when, its code was not to be had. */
   losses: number;
+  downSince: number | undefined;
   /** Another worker has its key now: it goes when the commit in flight is answered. */
   leaving: boolean;
+  /** Its row has changed while a commit was in flight. */
+  lookAfter: boolean;
   timer: { readonly at: number; readonly cancel: () => void } | undefined;
 }
 
@@ -95,7 +111,11 @@ class Worker implements FlowWorker {
 
   constructor(options: FlowWorkerOptions) {
     this.#options = options;
-    this.#rules = { classify: (call, trusted) => options.services.classify(call, trusted), digest: options.digest };
+    this.#rules = {
+      classify: (call, trusted) => options.services.classify(call, trusted),
+      digest: options.digest,
+      ...(options.patience === undefined ? {} : { patience: options.patience }),
+    };
     this.#activations = new Activations((bundle) => options.fibers(bundle));
     this.#courier = new Courier(options);
   }
@@ -261,7 +281,9 @@ class Worker implements FlowWorker {
       carry: NOTHING_CARRIED,
       suspect: false,
       losses: 0,
+      downSince: undefined,
       leaving: false,
+      lookAfter: false,
       timer: undefined,
     };
     this.#slots.set(flowId, slot);
@@ -364,11 +386,16 @@ class Worker implements FlowWorker {
   /** Somebody says that the row has changed: a kill, a retry, another owner. */
   async #recheck(slot: Slot): Promise<void> {
     const { state } = slot;
+    slot.lookAfter = false;
     if (state === undefined) return;
     try {
       const [snapshot] = await this.#options.persistence.load({ vnode: slot.vnode, flowIds: [slot.flowId] });
-      // A commit in flight will meet the fence, and tell.
-      if (snapshot === undefined || slot.state !== state || state.pending !== undefined) return;
+      if (snapshot === undefined || slot.state !== state) return;
+      if (state.pending !== undefined) {
+        // The commit in flight meets the fence, and tells; or it was faster, and then nothing would tell.
+        slot.lookAfter = true;
+        return;
+      }
       if (snapshot.row.version <= state.row.version && !snapshot.row.kill) return;
       this.#reload(slot, { messages: state.volatile, refusals: state.refusals, careful: state.careful }, snapshot);
     } catch (cause) {
@@ -410,7 +437,7 @@ class Worker implements FlowWorker {
       // A bug of ours: this flow stands still for an operator, the others go on.
       this.#options.log.error("engine failed", { flowId: slot.flowId, event: event.kind, ...factsOf(cause) });
       if (event.kind === "broken") this.#drop(slot);
-      else this.#post(slot, { kind: "broken", failure: { type: "flow.engineFailed", message: String(cause) } });
+      else this.#post(slot, { kind: "broken", failure: brokenAt(null, "flow.engineFailed", cause) });
       return;
     }
     this.#carryOut(slot, state, effects);
@@ -471,19 +498,29 @@ class Worker implements FlowWorker {
     if (reply.kind === "reports") return answer({ kind: "activated", reports: reply.reports });
     if (reply.kind === "failed") return answer({ kind: "activationFailed", failure: reply.failure });
     slot.suspect ||= reply.suspect;
-    if (!reply.down) return answer({ kind: "fibersLost" });
-    this.#options.clock.after(this.#backOff(slot.losses++), () => answer({ kind: "fibersLost" }));
+    if (reply.down === undefined) return answer({ kind: "fibersLost" });
+    const { clock, random, patience } = this.#options;
+    slot.downSince ??= clock.now();
+    const attempts = slot.losses++;
+    if (clock.now() - slot.downSince < (patience?.retryForMs ?? RETRY_FOR_MS)) {
+      clock.after(backOff(attempts, random), () => answer({ kind: "fibersLost" }));
+      return;
+    }
+    const details = { attempts: String(attempts + 1), since: String(slot.downSince) };
+    answer({ kind: "activationFailed", failure: { ...reply.down, details } });
   }
 
   async #perform({ path, call, context }: Extract<Effect, { kind: "perform" }>, answer: Answer): Promise<void> {
     try {
       answer({ kind: "answered", path, outcome: await this.#options.services.perform(call, context) });
     } catch (cause) {
-      if (cause instanceof BowlineError && cause.kind === "unavailable") return answer({ kind: "delayed", path });
+      if (cause instanceof BowlineError && cause.kind === "unavailable") {
+        return answer({ kind: "delayed", path, failure: { type: cause.code, message: cause.message } });
+      }
       const { flowId } = context.identity;
       this.#options.log.error("call failed", { flowId, path, call: call.kind, ...factsOf(cause) });
       const type = cause instanceof BowlineError ? cause.code : "flow.callFailed";
-      answer({ kind: "broken", failure: { type, message: `Step ${path} (${call.kind}): ${messageOf(cause)}` } });
+      answer({ kind: "broken", failure: brokenAt({ path, call }, type, cause) });
     }
   }
 
@@ -495,9 +532,11 @@ class Worker implements FlowWorker {
         if (outcome.kind === "committed") {
           slot.suspect = false;
           slot.losses = 0;
+          slot.downSince = undefined;
         }
         answer({ kind: "committed", outcome });
         if (slot.leaving) this.#drop(slot);
+        else if (slot.lookAfter) void this.#recheck(slot);
         return;
       } catch (cause) {
         if (!(cause instanceof BowlineError && cause.kind === "unavailable")) {
@@ -505,7 +544,7 @@ class Worker implements FlowWorker {
           const code = cause instanceof BowlineError ? cause.code : "flow.commitFailed";
           return answer({ kind: "committed", outcome: { kind: "refused", code, message: messageOf(cause) } });
         }
-        await new Promise<void>((resolve) => this.#options.clock.after(this.#backOff(attempt), resolve));
+        await new Promise<void>((resolve) => this.#options.clock.after(backOff(attempt, this.#options.random), resolve));
       }
     }
   }
@@ -529,11 +568,6 @@ class Worker implements FlowWorker {
     });
     slot.timer = { at, cancel };
   }
-
-  #backOff(attempt: number): number {
-    const chance = (this.#options.random(1)[0] ?? 0) / 255;
-    return Math.round((Math.min(RETRY_FIRST_MS * 2 ** attempt, RETRY_MAX_MS) / 2) * (1 + chance));
-  }
 }
 
 const DRAIN_STEP_MS = 10;
@@ -541,24 +575,6 @@ const DRAIN_STEP_MS = 10;
 const EVICTION_LOOKS_MAX = 64;
 
 type Answer = (event: FlowEvent) => void;
-
-/** A session's first message, and who answers it here. */
-interface Opened {
-  readonly opening: SessionMessage;
-  readonly responder: Responder;
-  readonly version: number;
-}
-
-/**
- * Undefined where it is a later message, or one that was sent before (its flow may have broken its isolate, and be parked),
- * or where nobody here answers: what the database holds then decides.
- */
-function openedBy(message: SessionMessage, responders: readonly Responder[], now: number): Opened | undefined {
-  if (message.from !== "initiator" || message.sequence !== 1 || message.init === undefined || message.again) return undefined;
-  if (message.init.expiresAt <= now) return undefined;
-  const chosen = chooseResponder(responders, message.init.protocol);
-  return chosen === undefined ? undefined : { opening: message, ...chosen };
-}
 
 /** What its first commit inserts. */
 const startOf = ({ id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }: FlowRow): FlowStart => ({
