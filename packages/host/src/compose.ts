@@ -14,7 +14,7 @@ import { createRestRole } from "./rest/server.ts";
 import { createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
-import { createPersistenceRole } from "./roles/persistence.ts";
+import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
 import { createUniquenessRole } from "./roles/uniqueness.ts";
 import { createVerificationRole } from "./roles/verification.ts";
 import type { RoleName } from "./services.ts";
@@ -51,6 +51,11 @@ export async function compose(options: {
   readonly onUnstoppable: () => void;
   /** The embedded server has ended although nobody asked it to. */
   readonly onDatabaseLost: () => void;
+  /** What lies between the roles, as a test has it: to break it, or to die at a certain call. */
+  readonly through?: {
+    bus?(bus: Bus): Bus;
+    persistence?(service: PersistenceRole["service"]): PersistenceRole["service"];
+  };
 }): Promise<Worker> {
   const stopping: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
@@ -96,7 +101,8 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   }
   await resume?.();
 
-  const bus = shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock);
+  const through = { bus: (bus: Bus) => bus, persistence: (role: PersistenceRole["service"]) => role, ...options.through };
+  const bus = through.bus(shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock));
   stopping.push(() => bus.close());
 
   // Verdicts lie in journals, so their MAC key outlives the process.
@@ -109,11 +115,11 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
       clock,
       random,
       verdictKey: verdictKey(),
-      flowsHere: runs("flow"),
+      flowsHere: runs("flow") && !shares,
       log,
     });
     stopping.push(() => persistence.close());
-    calls.answer("persistence", persistence.service);
+    calls.answer("persistence", through.persistence(persistence.service));
   }
   if (runs("verification")) {
     const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey: verdictKey(), log, onUnstoppable });

@@ -1,0 +1,82 @@
+// Flows that show when something happened twice, or not at all: what each ends with is a count of what it and its
+// counterparty did.
+
+import { cordapp, flow, responder } from "@bowline/sdk";
+import { Integer, Array as List, Optional, Object as Struct, String as Text } from "typebox";
+
+const protocol = { name: "e2e.talk", versions: [1] };
+const Said = Struct({ round: Integer(), pauseMs: Integer(), failAt: Integer(), filler: Text() });
+const Heard = Struct({ round: Integer(), heard: Integer() });
+
+export const Talk = flow({
+  name: "e2e.Talk",
+  startable: true,
+  initiates: protocol,
+  input: Struct({
+    peer: Text(),
+    rounds: Integer(),
+    /** The counterparty waits so long before each answer. */
+    pauseMs: Optional(Integer()),
+    /** The counterparty fails in this round. */
+    failAt: Optional(Integer()),
+    /** Text that every message carries along. */
+    characters: Optional(Integer()),
+    timeoutMs: Optional(Integer()),
+  }),
+  output: List(Integer()),
+  async call(context, { peer, rounds, pauseMs = 0, failAt = 0, characters = 0, timeoutMs }) {
+    const session = await context.initiate(peer, timeoutMs === undefined ? {} : { timeoutMs });
+    const counts: number[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      const answer = await session.sendAndReceive({ round, pauseMs, failAt, filler: "x".repeat(characters) }, Heard);
+      if (answer.round !== round) throw new Error(`round ${round} was answered as ${answer.round}`);
+      counts.push(answer.heard);
+    }
+    await session.send({ round: 0, pauseMs: 0, failAt: 0, filler: "" });
+    return counts;
+  },
+});
+
+export const Answer = responder({
+  name: "e2e.Answer",
+  answers: protocol,
+  async call(context, session) {
+    for (let heard = 1; ; heard++) {
+      const { round, pauseMs, failAt } = await session.receive(Said);
+      if (round === 0) return;
+      if (round === failAt) throw new Error("asked to fail");
+      if (pauseMs > 0) await context.sleep(pauseMs);
+      await session.send({ round, heard });
+    }
+  },
+});
+
+export const Sleep = flow({
+  name: "e2e.Sleep",
+  startable: true,
+  input: Struct({ milliseconds: Integer(), times: Integer() }),
+  output: Integer(),
+  async call(context, { milliseconds, times }) {
+    for (let slept = 0; slept < times; slept++) await context.sleep(milliseconds);
+    return times;
+  },
+});
+
+export const Compute = flow({
+  name: "e2e.Compute",
+  startable: true,
+  input: Struct({ steps: Integer() }),
+  output: Integer(),
+  async call(context, { steps }) {
+    const ids = new Set<string>();
+    for (let step = 0; step < steps; step++) {
+      ids.add(await context.uuid());
+      await context.checkpoint();
+    }
+    return ids.size;
+  },
+});
+
+const bundle = cordapp({ flows: [Talk, Answer, Sleep, Compute], states: [], contracts: [] });
+
+export { bundle as cordapp };
