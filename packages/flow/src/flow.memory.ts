@@ -77,6 +77,7 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
       }),
     byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
     byId: async (flowId) => flows.get(flowId),
+    purge: async (request) => purge(tables, request),
     list: async (filter) => listFlows(tables, filter),
     inspect: async (flowId) => inspectFlow(tables, flowId),
   };
@@ -114,6 +115,25 @@ function snapshotOf({ flows, journal, sessions, inbox }: Tables, flowId: string)
       .map(({ message }) => message)
       .sort((a, b) => (a.session === b.session ? a.sequence - b.sequence : a.session < b.session ? -1 : 1)),
   };
+}
+
+function purge(tables: Tables, { overBefore, expiredBefore, limit }: Parameters<FlowStore["purge"]>[0]): number {
+  const { flows, byRequest, journal, sessions, inbox, outbox } = tables;
+  const mayArrive = new Set([...sessions.values()].filter(({ expiresAt }) => expiresAt >= expiredBefore).map(({ flowId }) => flowId));
+  const over = [...flows.values()].filter((row) => !isUnfinished(row) && row.updatedAt < overBefore && !mayArrive.has(row.id));
+  const gone = over.sort(byStart).slice(0, limit);
+  for (const { id, origin } of gone) {
+    flows.delete(id);
+    journal.delete(id);
+    if (origin.kind === "client") byRequest.delete(origin.clientRequestId);
+    for (const [key, session] of sessions) {
+      if (session.flowId !== id) continue;
+      sessions.delete(key);
+      for (const [sent, { message }] of outbox) if (message.session === session.id && message.from === session.side) outbox.delete(sent);
+    }
+    for (const [key, kept] of inbox) if (kept.flowId === id) inbox.delete(key);
+  }
+  return gone.length;
 }
 
 function listFlows({ flows }: Tables, filter: FlowFilter): FlowPage {

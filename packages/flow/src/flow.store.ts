@@ -87,6 +87,10 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
       return row === undefined ? undefined : flowOf(row);
     },
 
+    async purge({ overBefore, expiredBefore, limit }) {
+      return (await database.sql.query(SQL.purge, [overBefore, expiredBefore, limit])).length;
+    },
+
     list: (filter) => listFlows(database, filter),
     inspect: (flowId) => inspectFlow(database, flowId),
   };

@@ -294,6 +294,11 @@ export interface FlowStore {
   requestRetry(flowId: string, now: Instant): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
   byId(flowId: string): Promise<FlowRow | undefined>;
+  /**
+   * Forgets flows that were over before a moment, and all of whose sessions had expired before another: late messages of a
+   * session meet its row until then. Of `limit` at most; the result is how many went.
+   */
+  purge(request: { readonly overBefore: Instant; readonly expiredBefore: Instant; readonly limit: number }): Promise<number>;
   /** Throws `flow.filterInvalid`. */
   list(filter: FlowFilter): Promise<FlowPage>;
   inspect(flowId: string): Promise<FlowInspection | undefined>;

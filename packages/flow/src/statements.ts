@@ -148,6 +148,23 @@ export const SQL = named({
       AND ($3::bigint IS NULL OR created_at >= $3) AND ($4::bigint IS NULL OR created_at <= $4)
       AND ($5::bigint IS NULL OR (created_at, id) > ($5, $6::text))
     ORDER BY created_at, id LIMIT $7`,
+  // In the order of their starts, by the index that lists go by: what is over is old, so little is passed over.
+  purge: `
+    WITH gone AS MATERIALIZED (
+      SELECT f.id FROM flow f
+      WHERE f.created_at < $1 AND f.updated_at < $1 AND f.status IN ('COMPLETED', 'FAILED', 'KILLED')
+        AND NOT EXISTS (SELECT FROM flow_session s WHERE s.flow_id = f.id AND s.expires_at >= $2)
+      ORDER BY f.created_at, f.id LIMIT $3 FOR UPDATE SKIP LOCKED
+    ), steps AS (
+      DELETE FROM flow_step WHERE flow_id IN (SELECT id FROM gone)
+    ), arrived AS (
+      DELETE FROM flow_inbox WHERE flow_id IN (SELECT id FROM gone)
+    ), sent AS (
+      DELETE FROM flow_outbox o USING flow_session s WHERE s.flow_id IN (SELECT id FROM gone) AND o.session = s.id AND o.sender = s.side
+    ), sessions AS (
+      DELETE FROM flow_session WHERE flow_id IN (SELECT id FROM gone)
+    )
+    DELETE FROM flow WHERE id IN (SELECT id FROM gone) RETURNING id`,
   readSteps: `
     SELECT flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at FROM flow_step
     WHERE flow_id = $1 ORDER BY activation, ordinal`,

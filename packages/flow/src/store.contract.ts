@@ -369,6 +369,47 @@ function operators(open: OpenFlowStore): void {
     }
   });
 
+  test("what is over goes after its time, with all that belongs to it, and its client request id is free", async (t) => {
+    const { store } = await open(t);
+    const over = { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null, waiting: [] } as const;
+    const expired = NOW + 100_000;
+    await store.start([client("1"), client("2"), client("3"), client("4"), client("5")]);
+    await store.commit([{ ...full("1"), ...over }, { ...full("2"), at: NOW + 50, ...over }, full("3")]);
+    await store.commit([step("4", { status: "PARKED", wakeAt: null, outcome: { error: { type: "t", message: "m" } } }), step("5", over)]);
+    const purge = (overBefore: number, expiredBefore: number, limit = 10) => store.purge({ overBefore, expiredBefore, limit });
+    assert.equal(await purge(NOW + 1, expired), 0);
+    // A message of its session may still come.
+    assert.equal(await purge(NOW + 50, NOW + 60_000), 1);
+    assert.deepEqual(await listed(store, {}), ["1", "2", "3", "4"]);
+    assert.equal(await purge(NOW + 50, NOW + 60_001), 1);
+    assert.equal(await store.inspect("1"), undefined);
+    assert.deepEqual(await listed(store, {}), ["2", "3", "4"]);
+    assert.equal((await store.inspect("2"))?.journal.length, 2);
+    assert.deepEqual((await store.unacknowledged(NOW + RESEND_FIRST_MS * 2, 100)).map(({ session: of }) => of).sort(), [
+      "2:1",
+      "2:1",
+      "2:1",
+      "3:1",
+      "3:1",
+      "3:1",
+    ]);
+    assert.deepEqual(
+      (await store.start([client("1")])).map(({ kind }) => kind),
+      ["started"],
+    );
+    assert.deepEqual(await store.commit([full("1")]), [{ kind: "committed" }]);
+    assert.equal((await only(store, "1")).inbox.length, 2);
+  });
+
+  test("flows that are over go in batches, the oldest first", async (t) => {
+    const { store } = await open(t);
+    const ids = ["a", "b", "c"];
+    await store.start(ids.map(client));
+    await store.commit(ids.map((id) => step(id, { status: "FAILED", outcome: { error: { type: "t", message: "m" } }, wakeAt: null })));
+    assert.equal(await store.purge({ overBefore: NOW + 2, expiredBefore: NOW, limit: 2 }), 2);
+    assert.deepEqual(await listed(store, {}), ["c"]);
+  });
+
   test("an operator sees every step with what it asked, the sessions, and what waits to come and go", async (t) => {
     const { store } = await open(t);
     assert.equal(await store.inspect("1"), undefined);

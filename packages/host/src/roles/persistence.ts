@@ -24,6 +24,7 @@ import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
 import type { FlowRequestOutcome, PersistenceService } from "../services.ts";
+import { createFlowRetention, FLOW_RETENTION_MS } from "./flow-retention.ts";
 
 /** One writer in flight, and readers beside it. */
 const CONNECTIONS_PER_VAULT_MAX = 3;
@@ -51,6 +52,8 @@ interface PersistenceRoleOptions {
   readonly verdictKey: Uint8Array;
   /** The bus ends in this process, and the flow role is at its end. */
   readonly flowsHere: boolean;
+  /** How long flows that are over are kept: `FLOW_RETENTION_MS` where nothing is said. */
+  readonly retentionMs?: number;
   readonly log: Log;
 }
 
@@ -181,12 +184,14 @@ function createVaults(databases: RoleDatabases, states: VaultStore): Vaults {
   };
 }
 
-function createSweep({ db, log }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
+function createSweep({ db, log, retentionMs }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
+  const retain = createFlowRetention({ retentionMs: retentionMs ?? FLOW_RETENTION_MS, log });
   let sweptAll = Number.NEGATIVE_INFINITY;
 
   async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
     const { flows } = await vaults.of(vnode);
     const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
+    void retain(vnode, flows, now);
     return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
   }
 
