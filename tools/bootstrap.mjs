@@ -22,6 +22,7 @@ const PROGRAMS = {
   start: ["packages/cli/src/main.ts", "dev"],
   cli: ["packages/cli/src/main.ts"],
   bench: ["bench/main.ts"],
+  sim: ["sim/main.ts"],
   test: ["tools/test.ts"],
   tidy: ["tools/tidy.ts"],
   lint: ["node_modules/@biomejs/biome/bin/biome", "lint"],

@@ -13,7 +13,14 @@ import { BowlineError } from "@bowline/base";
 import { startTestPostgres, TEST_POSTGRES_VARIABLE } from "@bowline/host/test-postgres";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const PLACES = ["tools/*.test.ts", "tools/*/*.test.ts", "packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "examples/*/src/**/*.test.ts"];
+const PLACES = [
+  "tools/*.test.ts",
+  "tools/*/*.test.ts",
+  "packages/*/src/**/*.test.ts",
+  "bench/**/*.test.ts",
+  "sim/*.test.ts",
+  "examples/*/src/**/*.test.ts",
+];
 const TEST_TIMEOUT_MS = 600_000;
 const CLOSING = /^ℹ ((?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+)$/;
 

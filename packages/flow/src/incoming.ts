@@ -129,7 +129,7 @@ export function take(state: FlowState, messages: readonly SessionMessage[], env:
     if (news && message.body.kind === "hello") answerHello(state, session, env.now);
     if (!repeated) continue;
     const sequence = session.row.status === "open" ? Math.min(received(session), session.told) : message.sequence;
-    if (sequence > 0) out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
+    if (sequence > 0) out.push({ kind: "owe", message: acknowledgement(state, session, sequence, message.expiresAt) });
   }
 }
 
@@ -155,8 +155,11 @@ export function restore(state: FlowState, message: SessionMessage, env: Env): vo
   else discard(state, session, [message.sequence]);
 }
 
-/** All of the session up to `sequence` is committed here. */
-export const acknowledgement = ({ row }: FlowState, session: SessionState, sequence: number): SessionMessage => ({
+/**
+ * All of the session up to `sequence` is committed here. It is good for as long as what it acknowledges: that may come
+ * after this side of the session has long ended.
+ */
+export const acknowledgement = ({ row }: FlowState, session: SessionState, sequence: number, until: Instant = 0): SessionMessage => ({
   session: session.row.id,
   from: session.row.side,
   sequence: 0,
@@ -166,5 +169,5 @@ export const acknowledgement = ({ row }: FlowState, session: SessionState, seque
   acknowledged: sequence,
   body: { kind: "acknowledge" },
   ...(session.row.side === "responder" && session.row.version !== null ? { version: session.row.version } : {}),
-  expiresAt: session.row.expiresAt,
+  expiresAt: Math.max(session.row.expiresAt, until),
 });

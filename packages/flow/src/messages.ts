@@ -123,8 +123,13 @@ const decodeWakeFields = decoder(
 /** From a worker of the same cluster, which wrote the row that it carries. */
 export const decodeWake = (bytes: Uint8Array): Wake => decodeWakeFields(decode(bytes)) as unknown as Wake;
 
-/** What a host answers where no flow can: it carries no sequence, and acknowledges what it answers. */
-export function answerWithFailure(message: SessionMessage, type: string, text: string): SessionMessage {
+/**
+ * What a host answers where no flow can: it carries no sequence, and acknowledges what it answers. Who says that it has failed
+ * hears no more than that. Undefined for what is itself an answer: two hosts would talk for ever.
+ */
+export function answerOfHost(message: SessionMessage, type: string, text: string): SessionMessage | undefined {
+  const { kind } = message.body;
+  if (kind === "acknowledge" || (kind === "failure" && message.sequence === 0)) return undefined;
   return {
     session: message.session,
     from: opposite(message.from),
@@ -133,7 +138,7 @@ export function answerWithFailure(message: SessionMessage, type: string, text: s
     destination: message.source,
     groupId: message.groupId,
     acknowledged: message.sequence,
-    body: { kind: "failure", type, message: text },
+    body: kind === "failure" ? { kind: "acknowledge" } : { kind: "failure", type, message: text },
     expiresAt: message.expiresAt,
   };
 }

@@ -19,7 +19,7 @@ import {
 } from "./flow-state.ts";
 import { DRAIN_MS, HOT_FLOWS_MAX, LEASE_MS, RETRY_FIRST_MS, RETRY_FOR_MS, SWEEP_MAX, SWEEP_MS } from "./limits.ts";
 import {
-  answerWithFailure,
+  answerOfHost,
   chooseResponder,
   type Digest,
   decodeMessage,
@@ -550,9 +550,8 @@ class Worker implements FlowWorker {
   }
 
   #answer(message: SessionMessage, type: string, text: string): void {
-    // Never to what is itself an answer: two hosts would talk for ever.
-    if (message.body.kind !== "failure" && message.body.kind !== "acknowledge")
-      this.#courier.publish([answerWithFailure(message, type, text)]);
+    const answer = answerOfHost(message, type, text);
+    if (answer !== undefined) this.#courier.publish([answer]);
   }
 
   #arm(slot: Slot, at: number): void {

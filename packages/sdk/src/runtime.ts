@@ -4,7 +4,7 @@
 // the same steps again; nothing here looks at a clock, at randomness or at anything but what it is handed. It runs as
 // Hardened JavaScript: no host object is used.
 
-import type { CordappBundle, Delivery, FiberReport, FiberStart } from "./activation.ts";
+import type { CordappBundle, CordappManifest, Delivery, FiberReport, FiberStart } from "./activation.ts";
 import { brokenRules, describeState } from "./contracts.ts";
 import type { CordappDefinition, FlowDefinition, ResponderDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
@@ -18,14 +18,16 @@ import { sessionOf } from "./sessions.ts";
  *
  * @example export const cordapp = bundle({ flows: [IssueObligation], states: [], contracts: [] })
  */
-export function cordapp(definition: CordappDefinition): CordappBundle {
+export const cordapp = (definition: CordappDefinition): CordappBundle => withFibers(definition, manifestOf(definition));
+
+function withFibers(definition: CordappDefinition, manifest: CordappManifest): CordappBundle {
   const flows = byName(definition.flows, "flow");
   const contracts = byName(definition.contracts, "contract");
   const fibers = new Map<string, Fiber>();
   const touched = new Set<Fiber>();
   return {
-    manifest: manifestOf(definition),
-    fresh: () => cordapp(definition),
+    manifest,
+    fresh: () => withFibers(definition, manifest),
 
     start(start: FiberStart): void {
       const fiber = new Fiber(start);

@@ -12,7 +12,7 @@ export interface Faults {
   readonly delayMs: number;
   /**
    * A process dies at a call to its database, to another role or to the bus, before the call takes effect or after it, and
-   * starts again within two minutes. All that was in its memory is gone.
+   * starts again within half a minute. All that was in its memory is gone.
    */
   readonly crashes: number;
   /** Such a call fails as when the other side is away, before it takes effect or after it. */

@@ -165,6 +165,6 @@ export class Process {
 }
 
 /** When a process that a fault has ended is there again. */
-export const restartAfterMs = (chance: Chance): number => integerBelow(chance, 120_000);
+export const restartAfterMs = (chance: Chance): number => integerBelow(chance, 30_000);
 
 const never = <T>(): Promise<T> => new Promise<T>(() => {});

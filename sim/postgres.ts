@@ -1,0 +1,30 @@
+// A day whose flows and vaults lie in a real PostgreSQL: the same judgement, over the SQL that ships.
+//
+// Answers come when the server gives them, and so two runs of one seed may differ there.
+
+import { createFlowStore } from "@bowline/flow";
+import { testDatabase } from "@bowline/host/test-postgres";
+import { vaultStore } from "@bowline/ledger";
+import { type Storage, VERDICT_KEY } from "@bowline/testing/world";
+import { type DayReport, live } from "./day.ts";
+import type { Plan } from "./plan.ts";
+
+const MIGRATIONS = [new URL("../packages/flow/sql/vault/", import.meta.url), new URL("../packages/ledger/sql/vault/", import.meta.url)];
+
+export async function liveOnPostgres(plan: Plan): Promise<DayReport> {
+  const cleaning: (() => Promise<void>)[] = [];
+  const storage = async (): Promise<Storage> => {
+    const database = await testDatabase({ after: (work) => void cleaning.push(work) }, MIGRATIONS);
+    const vault = vaultStore({ macKey: VERDICT_KEY });
+    return {
+      flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
+      readVault: (read) => vault.readVault(database.sql, read),
+      close: async () => {},
+    };
+  };
+  try {
+    return await live(plan, { storage });
+  } finally {
+    await Promise.all(cleaning.map((clean) => clean()));
+  }
+}

@@ -1,0 +1,111 @@
+// Sees everything that is committed, and says what may not be: the invariants that no fault may break.
+//
+// 1  For one client request at most one flow ever runs.
+// 2  Of a session user code sees a prefix of what the other side sent, without gap or repetition (flows.ts looks).
+// 3  A committed step of a journal never changes. A commit is taken once, and only over the version that it names. A flow
+//    that an operator has killed commits nothing more but its end.
+// 4  No two notarised transactions share an input; none refers to a state that was consumed before.
+// 5  One transaction has one final verdict, however often it is asked for.
+
+import { encode, type X500Name } from "@bowline/base";
+import type { StepCommit } from "@bowline/flow";
+import type { UniquenessStore } from "@bowline/ledger";
+
+/** An invariant that did not hold. */
+export class Disorder extends Error {
+  override readonly name = "Disorder";
+}
+
+export class Witness {
+  readonly #journal = new Map<string, Map<string, string>>();
+  readonly #versions = new Map<string, string>();
+  readonly #requests = new Map<string, string>();
+  readonly #killed = new Set<string>();
+  /** The first disorder seen: what is thrown inside of a network does not reach the day. */
+  disorder: Disorder | undefined;
+  #commits = 0;
+
+  get commits(): number {
+    return this.#commits;
+  }
+
+  say(disorder: string): void {
+    this.disorder ??= new Disorder(disorder);
+  }
+
+  started(member: string, requestId: string, flowId: string): void {
+    const key = `${member} ${requestId}`;
+    const known = this.#requests.get(key) ?? flowId;
+    this.#requests.set(key, known);
+    if (known !== flowId) this.say(`Client request ${requestId} of ${member} started flow ${known}, and then ${flowId}.`);
+  }
+
+  killed(flowId: string): void {
+    this.#killed.add(flowId);
+  }
+
+  committed(member: X500Name, commit: StepCommit): void {
+    this.#commits++;
+    if (this.#killed.has(commit.flowId) && commit.status !== "KILLED")
+      this.say(`Flow ${commit.flowId} was to be killed, and went on to be ${commit.status}.`);
+    const version = `${member} ${commit.flowId} ${commit.expectedVersion}`;
+    const by = this.#versions.get(version) ?? commit.commitId;
+    this.#versions.set(version, by);
+    // The same commit once more: its first answer was lost.
+    if (by !== commit.commitId) this.say(`Two commits of flow ${commit.flowId} were taken over version ${commit.expectedVersion}.`);
+    const known = this.#journalOf(member, commit.flowId);
+    for (const row of commit.journal) this.#compare(known, commit.flowId, row);
+  }
+
+  /** What a store holds must be what was committed to it, but for the steps of children that are over. */
+  loaded(member: X500Name, flowId: string, journal: StepCommit["journal"]): void {
+    const known = this.#journalOf(member, flowId);
+    for (const row of journal) {
+      if (!known.has(row.path)) this.say(`The journal of flow ${flowId} has a step ${row.path} that was never committed.`);
+      this.#compare(known, flowId, row);
+    }
+    const held = new Set(journal.map(({ path }) => path));
+    for (const path of known.keys()) {
+      const parents = path.split(".").map((_, index, parts) => parts.slice(0, index + 1).join("."));
+      if (!parents.some((parent) => held.has(parent))) this.say(`The journal of flow ${flowId} has lost step ${path}.`);
+    }
+  }
+
+  #compare(known: Map<string, string>, flowId: string, row: StepCommit["journal"][number]): void {
+    const now = Buffer.from(encode([row.kind, row.requestHash, row.outcome as never])).toString("base64");
+    const before = known.get(row.path) ?? now;
+    known.set(row.path, before);
+    if (before !== now) this.say(`Step ${row.path} (${row.kind}) of flow ${flowId} was committed, and then changed.`);
+  }
+
+  #journalOf(member: X500Name, flowId: string): Map<string, string> {
+    const key = `${member} ${flowId}`;
+    const known = this.#journal.get(key) ?? new Map<string, string>();
+    this.#journal.set(key, known);
+    return known;
+  }
+
+  /** A notary's memory whose every word is remembered. */
+  watch(store: UniquenessStore): UniquenessStore {
+    const consumed = new Map<string, string>();
+    const final = new Map<string, string>();
+    return {
+      notarise: async (batch) => {
+        const verdicts = await store.notarise(batch);
+        batch.forEach(({ transactionId, inputs, references }, index) => {
+          const verdict = verdicts[index];
+          if (verdict === undefined || verdict.kind === "retry") return;
+          const word = verdict.kind === "accepted" ? `accepted at ${verdict.at}` : `refused as ${verdict.code}`;
+          const before = final.get(transactionId);
+          final.set(transactionId, before ?? word);
+          if (before !== undefined && before !== word) this.say(`Transaction ${transactionId} was ${before}, and then ${word}.`);
+          if (verdict.kind !== "accepted" || before !== undefined) return;
+          for (const ref of [...inputs, ...references])
+            if (consumed.has(ref)) this.say(`State ${ref} was consumed by ${consumed.get(ref)}, and taken again by ${transactionId}.`);
+          for (const ref of inputs) consumed.set(ref, transactionId);
+        });
+        return verdicts;
+      },
+    };
+  }
+}
