@@ -24,6 +24,7 @@ const PROGRAMS = {
   bench: ["bench/main.ts"],
   sim: ["sim/main.ts"],
   test: ["tools/test.ts"],
+  pack: ["tools/pack.ts"],
   tidy: ["tools/tidy.ts"],
   lint: ["node_modules/@biomejs/biome/bin/biome", "lint"],
   format: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"],

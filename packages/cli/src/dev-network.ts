@@ -1,14 +1,14 @@
-// What `bowline dev` sets up over REST: the example's packages, a notary and three companies. Each step looks first at
+// What `bowline dev` sets up over REST: a CorDapp's packages, a notary and three companies. Each step looks first at
 // what is there, so that a start continues wherever the one before ended.
 
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseName } from "@bowline/base";
 import type { JarSigner } from "@bowline/cluster";
 import type { Connection, CpiReply } from "./connection.ts";
 import { cpiStored, trustCertificate, uploadCpi } from "./cpi.ts";
+import { exampleFolder } from "./example-folder.ts";
 import { staticGroupPolicy } from "./group-policy.ts";
 import type { NamedNode } from "./identity.ts";
 import { certificatePem, developmentSigner, type PackageFile, packCpi, packProject, readProject, stopBundler } from "./package-files.ts";
@@ -16,7 +16,8 @@ import type { Progress } from "./progress.ts";
 import { usage } from "./terminal.ts";
 import { requestVirtualNode, virtualNodeReady } from "./vnode.ts";
 
-export const EXAMPLE = fileURLToPath(new URL("../../../examples/obligation", import.meta.url));
+/** What runs where no CorDapp is named. */
+export const EXAMPLE = exampleFolder("obligation");
 
 const NOTARY = parseName("O=Notary, L=Zurich, C=CH");
 const NOTARY_SERVICE = parseName("O=Notary Service, L=Zurich, C=CH");
@@ -24,8 +25,9 @@ export const COMPANIES = ["O=Alice, L=London, C=GB", "O=Bob, L=Paris, C=FR", "O=
 const ENDPOINT = "https://localhost:1080";
 const NOTARY_CPI = { name: "notary", version: "1.0.0" };
 
-/** The example's packages: built when they are first asked for, which a network that has them never does. */
+/** The CorDapp's packages: built when they are first asked for, which a network that has them never does. */
 export interface DevPackages {
+  readonly folder: string;
   readonly signer: JarSigner;
   /** Whether the network may lack them: the sources are not those that were last uploaded. */
   readonly changed: boolean;
@@ -35,18 +37,19 @@ export interface DevPackages {
   uploaded(): void;
 }
 
-/** Of the network of this home. Needs nothing that runs. */
-export async function devPackages(home: string): Promise<DevPackages> {
+/** Of the CorDapp in `folder`, for the network of this home. Needs nothing that runs. */
+export async function devPackages(home: string, folder: string): Promise<DevPackages> {
   const signer = await developmentSigner(home);
   const groupPolicy = groupPolicyOf(home);
-  const mark = join(home, "cache", "example.sha256");
-  const sources = hashOfSources(EXAMPLE);
+  const mark = join(home, "cache", `${readProject(folder).name}.sha256`);
+  const sources = hashOfSources(folder);
   let packed: Promise<PackageFile> | undefined;
   return {
+    folder,
     signer,
     changed: !existsSync(mark) || readFileSync(mark, "utf8") !== sources,
     cordapp() {
-      packed ??= packProject(EXAMPLE, signer)
+      packed ??= packProject(folder, signer)
         .then(({ name, version, cpb }) => packCpi({ name, version, cpb, groupPolicy }, signer))
         .finally(stopBundler);
       return packed;
@@ -64,15 +67,16 @@ export async function prepareNetwork(connection: Connection, packages: DevPackag
   progress.step("Uploading the packages");
   await trustSigner(connection, packages.signer);
   const { cpis } = await connection.call("listCpis", {});
+  const project = readProject(packages.folder);
   const notary = await ensureCpi(connection, cpis, NOTARY_CPI, packages.notary);
-  const cordapp = await ensureCpi(connection, cpis, readProject(EXAMPLE), packages.cordapp);
+  const cordapp = await ensureCpi(connection, cpis, project, packages.cordapp);
   if (cordapp.uploaded) packages.uploaded();
   progress.done(cordapp.uploaded ? "Uploaded the packages" : "The packages are there already");
   if (!cordapp.uploaded && packages.changed)
-    progress.note("The example has changed since it was uploaded. This network keeps the code that it has; bowline reset begins anew.");
+    progress.note("The CorDapp has changed since it was uploaded. This network keeps the code that it has; bowline reset begins anew.");
   progress.step("Creating the virtual nodes");
-  await ensureVirtualNodes(connection, [NOTARY], notary.checksum);
-  await ensureVirtualNodes(connection, COMPANIES, cordapp.checksum);
+  await ensureVirtualNodes(connection, [NOTARY], NOTARY_CPI, notary.checksum);
+  await ensureVirtualNodes(connection, COMPANIES, project, cordapp.checksum);
   const nodes = await connection.virtualNodes();
   progress.done(`A notary and ${COMPANIES.length} companies are there`);
   return COMPANIES.map((name) => {
@@ -100,9 +104,22 @@ async function ensureCpi(
   return { checksum: await cpiStored(connection, await uploadCpi(connection, fileName, bytes)), uploaded: true };
 }
 
-async function ensureVirtualNodes(connection: Connection, names: readonly string[], checksum: string): Promise<void> {
-  const known = new Set((await connection.virtualNodes()).map(({ x500Name }) => x500Name));
-  const missing = names.filter((name) => !known.has(name));
+async function ensureVirtualNodes(
+  connection: Connection,
+  names: readonly string[],
+  { name, version }: { readonly name: string; readonly version: string },
+  checksum: string,
+): Promise<void> {
+  const known = (await connection.virtualNodes()).filter(({ x500Name }) => names.includes(x500Name));
+  const other = known.find(({ cpiIdentifier }) => cpiIdentifier.cpiName !== name || cpiIdentifier.cpiVersion !== version);
+  if (other !== undefined) {
+    const { cpiName, cpiVersion } = other.cpiIdentifier;
+    throw usage(
+      "vnodeOther",
+      `${other.x500Name} runs ${cpiName} ${cpiVersion} here, not ${name} ${version}. Choose another folder with --home, or begin anew with bowline reset.`,
+    );
+  }
+  const missing = names.filter((name) => !known.some(({ x500Name }) => x500Name === name));
   const requests = await Promise.all(missing.map((name) => requestVirtualNode(connection, checksum, name)));
   await Promise.all(requests.map((request) => virtualNodeReady(connection, request)));
 }

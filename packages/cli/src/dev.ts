@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Connection } from "./connection.ts";
 import { treePssMb } from "./memory.ts";
 import { findHome, HOME_FOLDER, readNetwork } from "./network.ts";
 import { whole } from "./options.ts";
@@ -14,6 +15,7 @@ import { EXIT, type ExitCode, type Terminal, usage } from "./terminal.ts";
 import { startWorker, type Worker, type WorkerReady } from "./worker.ts";
 
 interface Options {
+  readonly cordapp?: string;
   readonly once?: true;
   readonly port?: number;
   readonly bus?: "memory" | "postgres";
@@ -22,23 +24,38 @@ interface Options {
 export const register: Register = (program, shell) => {
   program
     .command("dev")
+    .argument("[cordapp]", "the folder of a CorDapp of yours, to run in place of the example")
     .option("--once", "end when everything has run, instead of staying up")
     .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
+<<<<<<< HEAD
     .addOption(busOption().default("memory"))
     .summary("run a whole network here, with an example to try")
+=======
+    .summary("run a whole network here, with an example or a CorDapp of yours")
+>>>>>>> 70419c9 (bowline new: a CorDapp of one's own, outside this repository, on packages as npm installs them; bowline dev runs any CorDapp)
     .description(
-      "Runs a network of a notary and three companies with the obligation example, imports its sample file and shows what everyone owes.\n" +
+      "Runs a network of a notary and three companies. With the obligation example, where no CorDapp is named: imports its sample file " +
+        "and shows what everyone owes.\n" +
         "All of it lives in .bowline (or --home): the next start continues where this one ends. Ctrl-C stops it.",
     )
-    .addHelpText("after", "\nExamples:\n  bowline dev\n  bowline dev --once --json\n  bowline dev --home /tmp/another --port 9000")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  bowline dev\n  bowline dev ./my-cordapp\n  bowline dev --once --json\n  bowline dev --home /tmp/another --port 9000",
+    )
     .action(
-      act(shell, async (options: Options, command: Command) =>
-        dev(shell.terminal, options, command.optsWithGlobals<{ home?: string }>().home),
+      act(shell, async (cordapp: string | undefined, options: Options, command: Command) =>
+        dev(
+          shell.terminal,
+          { ...options, ...(cordapp === undefined ? {} : { cordapp }) },
+          command.optsWithGlobals<{ home?: string }>().home,
+        ),
       ),
     );
 };
 
 async function dev(terminal: Terminal, options: Options, named: string | undefined): Promise<ExitCode> {
+  const cordapp = options.cordapp === undefined ? undefined : resolve(terminal.cwd, options.cordapp);
+  if (cordapp !== undefined) (await import("./package-files.ts")).readProject(cordapp); // Whatever is wrong with it is said before anything starts.
   const home = openHome(terminal, named);
   const running = readNetwork(home);
   if (running !== undefined)
@@ -50,7 +67,7 @@ async function dev(terminal: Terminal, options: Options, named: string | undefin
   const onProgress = (text: string) => progress.detail(text);
   const worker = startWorker({ home, environment: terminal.environment, onProgress, ...startOptions(options) });
   try {
-    const work = run(terminal, options, { home, worker, progress, signal: stop.signal });
+    const work = run(terminal, options, { home, cordapp, worker, progress, signal: stop.signal });
     work.catch(() => {}); // Looked at below, unless the user has had enough first.
     const ended = await Promise.race([work, interrupted.then(() => EXIT.interrupted), diedEarly(worker, work)]);
     if (ended === EXIT.interrupted) progress.note("Stopping …");
@@ -70,18 +87,25 @@ async function run(
   options: Options,
   {
     home,
+    cordapp,
     worker,
     progress,
     signal,
-  }: { readonly home: string; readonly worker: Worker; readonly progress: Progress; readonly signal: AbortSignal },
+  }: {
+    readonly home: string;
+    readonly cordapp: string | undefined;
+    readonly worker: Worker;
+    readonly progress: Progress;
+    readonly signal: AbortSignal;
+  },
 ): Promise<ExitCode> {
   // Loaded while the worker starts, which is where the time goes.
-  const [{ connectTo }, { devPackages, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
+  const [{ connectTo }, { devPackages, EXAMPLE, prepareNetwork }, { renderPositions, runSample }] = await Promise.all([
     import("./connection.ts"),
     import("./dev-network.ts"),
     import("./dev-sample.ts"),
   ]);
-  const packages = await devPackages(home);
+  const packages = await devPackages(home, cordapp ?? EXAMPLE);
   if (packages.changed) packages.cordapp().catch(() => {}); // Looked at when it is uploaded; what fails before comes first.
   const ready = await worker.ready;
   const readySeconds = performance.now() / 1_000;
@@ -90,23 +114,23 @@ async function run(
   const connection = connectTo({ url: ready.url, user: ready.user, password, ca: readFileSync(ready.caFile, "utf8") });
   try {
     const companies = await prepareNetwork(connection, packages, progress);
-    const result = await runSample(connection, companies, progress, signal);
-    const summary = {
-      ...result,
-      agrees: result.agrees ?? null,
-      positions: result.positions,
-      sample_seconds: round(result.seconds),
-      seconds: round(performance.now() / 1_000),
-      ready_seconds: round(readySeconds),
-      pss_mb: treePssMb(process.pid, home) ?? null,
-      url: ready.url,
-    };
-    if (terminal.json) terminal.out(`${JSON.stringify(summary)}\n`);
-    else {
-      terminal.out(`\n${renderPositions(result.positions)}\n\n${verdict(result)}\n`);
-      if (!options.once) terminal.out(`\n${howToTry(ready, home, companies[0]?.shortHash ?? "")}\n`);
+    const result = cordapp === undefined ? await runSample(connection, companies, progress, signal) : undefined;
+    const ours = companies[0]?.shortHash ?? "";
+    const flows = await startableFlows(connection, ours);
+    if (terminal.json) {
+      const summary = {
+        ...(result === undefined ? { flows } : { ...result, agrees: result.agrees ?? null, sample_seconds: round(result.seconds) }),
+        seconds: round(performance.now() / 1_000),
+        ready_seconds: round(readySeconds),
+        pss_mb: treePssMb(process.pid, home) ?? null,
+        url: ready.url,
+      };
+      terminal.out(`${JSON.stringify(summary)}\n`);
+    } else {
+      if (result !== undefined) terminal.out(`\n${renderPositions(result.positions)}\n\n${verdict(result)}\n`);
+      if (!options.once) terminal.out(`\n${howToTry(ready, home, ours, result === undefined ? flows : undefined)}\n`);
     }
-    return result.agrees === false ? EXIT.refused : EXIT.done;
+    return result?.agrees === false ? EXIT.refused : EXIT.done;
   } finally {
     await connection.close();
   }
@@ -118,16 +142,33 @@ function verdict({ agrees, transactions, refused }: { agrees: boolean | undefine
   return agrees ? `${counted}. The ledger agrees with the file.` : `${counted}. THE LEDGER DISAGREES WITH THE FILE: see above.`;
 }
 
-function howToTry({ url, caFile, user }: WorkerReady, home: string, vnode: string): string {
+async function startableFlows(connection: Connection, vnode: string): Promise<readonly string[]> {
+  return (await connection.call("listFlowClasses", { params: { holdingidentityshorthash: vnode } })).flowClassNames;
+}
+
+/** `flows` are those of a CorDapp that is not the example. */
+function howToTry({ url, caFile, user }: WorkerReady, home: string, vnode: string, flows: readonly string[] | undefined): string {
+  const address = [
+    `REST      ${url}/api/v5_3        described at ${url}/api/v5_3/swagger`,
+    `user      ${user}, password in ${join(home, "secrets", "admin-password")}`,
+    "",
+  ];
+  if (flows !== undefined) {
+    return [
+      ...address,
+      flows.length === 0 ? "This CorDapp has no flow that clients may start." : "Start a flow (--help says more):",
+      ...flows.map((name) => `  bowline flow start ${name} --as Alice --home ${home} --set NAME=VALUE …`),
+      "",
+      "Ctrl-C stops the network; the same command continues it; bowline reset deletes it.",
+    ].join("\n");
+  }
   const body = JSON.stringify({
     clientRequestId: `try-${randomUUID()}`,
     flowClassName: "com.example.obligation.ListPositions",
     requestBody: {},
   });
   return [
-    `REST      ${url}/api/v5_3        described at ${url}/api/v5_3/swagger`,
-    `user      ${user}, password in ${join(home, "secrets", "admin-password")}`,
-    "",
+    ...address,
     "Try:",
     `  curl --cacert ${caFile} -u "${user}:$(cat ${join(home, "secrets", "admin-password")})" \\`,
     `    -H 'content-type: application/json' -d '${body}' ${url}/api/v5_3/flow/${vnode}`,

@@ -58,7 +58,7 @@ async function stopNetwork(home: string): Promise<void> {
 
 /** The host knows what it has put where; it refuses while another process uses the home. */
 async function removeHome(home: string): Promise<void> {
-  const entry = fileURLToPath(new URL("../../host/src/remove-home.ts", import.meta.url));
+  const entry = fileURLToPath(import.meta.resolve("@bowline/host/remove-home"));
   const child = spawn(process.execPath, [entry, "--home", home], { stdio: ["ignore", "pipe", "inherit"] });
   const line = (await readAll(child.stdout)).trim();
   if (line === "") throw usage("notRemoved", `${home} could not be deleted.`);

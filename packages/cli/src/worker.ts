@@ -15,7 +15,8 @@ const STOP_MS = 30_000;
  * saves some 70 MB under load (`npm run bench`, metric network.pss_mb).
  */
 const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=8"];
-const ENTRY = fileURLToPath(new URL("../../host/src/main.ts", import.meta.url));
+/** The platform is a program beside this one: it is started, never loaded. */
+const ENTRY = fileURLToPath(import.meta.resolve("@bowline/host/main"));
 
 export interface WorkerReady {
   readonly url: string;
