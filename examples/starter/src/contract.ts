@@ -19,7 +19,7 @@ export const Note = state({
 
 export const NoteContract = contract({
   name: "com.example.starter.NoteContract",
-  commands: { Write: Type.Null() },
+  commands: { Write: Type.Object({}) },
   verify(transaction) {
     const { writer, reader } = noteIn(transaction);
     requireThat(transaction.inputs.length === 0, "A note is written, never changed.");
