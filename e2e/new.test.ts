@@ -50,7 +50,7 @@ test("a name that cannot be one, and a folder that is there, are refused", { tim
 async function run(cwd: string, command: string, args: readonly string[]): Promise<string> {
   // As from a user's own shell: what npm told the run of this test is not for the project.
   const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_(?!config_)|npm_config_local_prefix|NODE_|BOWLINE_|INIT_CWD)/i.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(npm_(?!config_)|npm_config_local_prefix|NODE_TEST_|BOWLINE_|INIT_CWD)/i.test(name)),
   );
   const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   let out = "";
