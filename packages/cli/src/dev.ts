@@ -27,12 +27,8 @@ export const register: Register = (program, shell) => {
     .argument("[cordapp]", "the folder of a CorDapp of yours, to run in place of the example")
     .option("--once", "end when everything has run, instead of staying up")
     .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
-<<<<<<< HEAD
     .addOption(busOption().default("memory"))
-    .summary("run a whole network here, with an example to try")
-=======
     .summary("run a whole network here, with an example or a CorDapp of yours")
->>>>>>> 70419c9 (bowline new: a CorDapp of one's own, outside this repository, on packages as npm installs them; bowline dev runs any CorDapp)
     .description(
       "Runs a network of a notary and three companies. With the obligation example, where no CorDapp is named: imports its sample file " +
         "and shows what everyone owes.\n" +

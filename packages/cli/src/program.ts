@@ -19,17 +19,13 @@ interface Group {
 }
 
 const GROUPS: readonly Group[] = [
-<<<<<<< HEAD
-  { name: "dev", summary: "run a whole network here, with an example to try", load: async () => (await import("./dev.ts")).register },
-  { name: "worker", summary: "run one more process of a cluster", load: async () => (await import("./run-worker.ts")).register },
-=======
   {
     name: "dev",
     summary: "run a whole network here, with an example or a CorDapp of yours",
     load: async () => (await import("./dev.ts")).register,
   },
+  { name: "worker", summary: "run one more process of a cluster", load: async () => (await import("./run-worker.ts")).register },
   { name: "new", summary: "begin a CorDapp of your own", load: async () => (await import("./new.ts")).register },
->>>>>>> 70419c9 (bowline new: a CorDapp of one's own, outside this repository, on packages as npm installs them; bowline dev runs any CorDapp)
   { name: "package", summary: "turn a CorDapp into signed packages", load: async () => (await import("./package.ts")).register },
   { name: "cpi", summary: "upload and list CPIs", load: async () => (await import("./cpi.ts")).register },
   { name: "vnode", summary: "create and list virtual nodes", load: async () => (await import("./vnode.ts")).register },
