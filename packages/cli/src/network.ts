@@ -26,8 +26,8 @@ export const HOME_FOLDER = ".bowline";
 /** Of the first worker of a home; others that share it have `network.2.json` and so on. */
 const NETWORK_FILE = "network.json";
 const OTHER_NETWORK_FILE = /^network\.\d+\.json$/;
-/** Stands in the command line of every worker. */
-const WORKER_ENTRY = "host/src/main.ts";
+/** Stands in the command line of every worker, of the sources and of an installed package. */
+const WORKER_ENTRY = "host/src/main.";
 
 /** What a running network says of itself. */
 export interface RunningNetwork {
