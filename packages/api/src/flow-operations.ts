@@ -167,4 +167,21 @@ export const readJournal = defineRoute({
   ),
 });
 
+export const recordFlow = defineRoute({
+  ...shared,
+  method: "GET",
+  path: `${path}/recording`,
+  summary:
+    "A flow and its whole journal, as bowline flow replay takes it. It holds payloads, and so needs the permission ReadJournal:<flow class> too.",
+  query: noParams,
+  reply: named(
+    "FlowRecording",
+    Type.Object({
+      recording: Type.Integer({ description: "The version of this format." }),
+      flow: Type.Unknown(),
+      steps: Type.Array(Type.Unknown()),
+    }),
+  ),
+});
+
 export const JOURNAL_DEFAULTS = { steps: STEPS_SHOWN, payload: PAYLOAD_SHOWN } as const;

@@ -30,6 +30,7 @@ export const operations = {
   getFlowResult: flows.getFlowResult,
   inspectFlow: flowOperations.inspectFlow,
   readJournal: flowOperations.readJournal,
+  recordFlow: flowOperations.recordFlow,
   killFlow: flowOperations.killFlow,
   retryFlow: flowOperations.retryFlow,
   listFlowClasses: flows.listFlowClasses,

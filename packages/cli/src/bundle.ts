@@ -45,8 +45,11 @@ const FORBIDDEN: readonly { readonly pattern: RegExp; readonly what: string }[] 
   { pattern: /<!--|-->/g, what: 'the sandbox refuses the texts "<!--" and "-->", even in a string: write them in two parts' },
 ];
 
-/** Throws `bundle.refused`, with one line per fault, or `bundle.entryMissing`. */
-export async function bundleCordapp(entryFile: string): Promise<Bundle> {
+/**
+ * Throws `bundle.refused`, with one line per fault, or `bundle.entryMissing`. To be debugged, the script is a CommonJS module
+ * too, with a source map that names the author's files; such a one is never packed.
+ */
+export async function bundleCordapp(entryFile: string, { debug = false } = {}): Promise<Bundle> {
   const { build } = await import("esbuild"); // Only those who make packages load it.
   const entry = await realpath(resolve(entryFile)).catch(() => {
     throw badRequest("bundle.entryMissing", `There is no file ${entryFile}. Name the module that exports "cordapp".`, { file: entryFile });
@@ -67,7 +70,7 @@ export async function bundleCordapp(entryFile: string): Promise<Bundle> {
     tsconfigRaw: {}, // Nothing that lies around the sources has a say.
     banner: { js: '"use strict";' },
     sourcemap: "external",
-    sourcesContent: false,
+    sourcesContent: debug,
     metafile: true,
     outfile: join(root, "cordapp.js"),
     absWorkingDir: root,
@@ -83,9 +86,17 @@ export async function bundleCordapp(entryFile: string): Promise<Bundle> {
     ...forbiddenTexts(textOf(".js"), new SourceMap(JSON.parse(textOf(".js.map")))),
   ];
   if (faults.length > 0) throw refused(faults);
-  const script = withoutComments(textOf(".js"));
+  const script = debug ? debuggable(textOf(".js"), textOf(".js.map"), root) : withoutComments(textOf(".js"));
   if (script.length > SCRIPT_LENGTH_MAX) throw refused([`the bundle has ${script.length} characters; at most ${SCRIPT_LENGTH_MAX} may be`]);
   return { script, manifest: manifestOf(script) };
+}
+
+/** Sources by their place on this machine, whatever folder the script is written to. */
+function debuggable(code: string, map: string, root: string): string {
+  const { sources, ...rest } = JSON.parse(map) as { readonly sources: readonly string[] };
+  const placed = JSON.stringify({ ...rest, sources: sources.map((source) => pathToFileURL(resolve(root, source)).href) });
+  const url = `data:application/json;base64,${Buffer.from(placed).toString("base64")}`;
+  return `${code}\nif (typeof module === "object") module.exports = ${BUNDLE_GLOBAL};\n//# sourceMappingURL=${url}\n`;
 }
 
 /** Runs a bundle to ask it what it holds. Only ever on the machine of its author: `node:vm` confines nothing. */

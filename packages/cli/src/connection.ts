@@ -25,6 +25,7 @@ const CONNECTIONS_MAX = 64;
 const HEADERS_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 
+export type ReplyTo<Name extends OperationName> = ReplyOf<Operations[Name]>;
 export type FlowStatusReply = ReplyOf<Operations["getFlow"]>;
 export type VirtualNodeReply = ReplyOf<Operations["getVirtualNode"]>;
 export type CpiReply = ReplyOf<Operations["listCpis"]>["cpis"][number];

@@ -1,5 +1,7 @@
 // `bowline flow status, list, inspect, journal, kill, retry`. A flow is named by its client request id or its flow id.
 
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { FLOW_FILTERS } from "@bowline/api";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Connection, FlowStatusReply } from "./connection.ts";
@@ -7,7 +9,7 @@ import { describeStatus, renderFlows, renderInspection, renderJournal, waitForEn
 import { online } from "./online.ts";
 import { asOption, whole } from "./options.ts";
 import type { Shell } from "./program.ts";
-import { print } from "./terminal.ts";
+import { print, type Terminal, usage } from "./terminal.ts";
 
 interface As {
   readonly as: string;
@@ -126,12 +128,15 @@ function moment(text: string): string {
 const STEPS_MAX = 1_000;
 const STEPS = 100;
 const PAYLOAD_MAX = 65_536;
-const PAYLOAD = 2_048;
+/** For eyes, and for programs. */
+const PAYLOAD_SHOWN = 160;
+const PAYLOAD_TOLD = 2_048;
 
 interface JournalOptions extends As {
   readonly limit: number;
   readonly after: number;
-  readonly payload: number;
+  readonly payload?: number;
+  readonly export?: string;
 }
 
 function registerJournal(group: Command, shell: Shell): void {
@@ -139,13 +144,35 @@ function registerJournal(group: Command, shell: Shell): void {
   oneFlow(group, "journal", "Shows every step of a flow, past or running: what it asked, what it got, when, how long, and with whom.")
     .addOption(new Option("--limit <n>", "at most so many steps").default(STEPS).argParser(whole(1, STEPS_MAX)))
     .addOption(new Option("--after <n>", "go on after so many steps").default(0).argParser(whole(0, Number.MAX_SAFE_INTEGER)))
-    .addOption(new Option("--payload <n>", "characters of each payload").default(PAYLOAD).argParser(whole(0, PAYLOAD_MAX)))
+    .addOption(
+      new Option("--payload <n>", `characters of each payload (default: ${PAYLOAD_SHOWN}; ${PAYLOAD_TOLD} with --json)`).argParser(
+        whole(0, PAYLOAD_MAX),
+      ),
+    )
+    .option("--export <file>", "write the flow and its whole journal there, for bowline flow replay; it holds all payloads")
     .action(
-      online(shell, async (connection, id: string, { limit, after, payload, ...as }: JournalOptions) => {
+      online(shell, async (connection, id: string, { limit, after, payload, export: file, ...as }: JournalOptions) => {
         const params = await paramsOf(connection, id, as);
-        const body = await connection.call("readJournal", { params, query: { limit, after, payloadLimit: payload } });
+        if (file !== undefined) {
+          const path = writeRecording(terminal, file, await connection.call("recordFlow", { params }));
+          print(terminal, { file: path }, () => path);
+          return undefined;
+        }
+        const payloadLimit = payload ?? (terminal.json ? PAYLOAD_TOLD : PAYLOAD_SHOWN);
+        const body = await connection.call("readJournal", { params, query: { limit, after, payloadLimit } });
         print(terminal, body, (journal) => renderJournal(journal, terminal.columns.out));
         return undefined;
       }),
     );
+}
+
+/** Only its owner may read it. */
+function writeRecording({ cwd }: Terminal, file: string, recording: unknown): string {
+  const path = resolve(cwd, file);
+  try {
+    writeFileSync(path, `${JSON.stringify(recording, null, 2)}\n`, { mode: 0o600 });
+    return path;
+  } catch (thrown) {
+    throw usage("file", `${path} cannot be written: ${(thrown as Error).message}.`);
+  }
 }

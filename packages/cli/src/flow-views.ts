@@ -1,14 +1,12 @@
 // How flows are shown, and how their end is waited for.
 
-import type { ReplyOf } from "@bowline/api";
-import { type Connection, type FlowStatusReply, flowEnd } from "./connection.ts";
+import { type Connection, type FlowStatusReply, flowEnd, type ReplyTo } from "./connection.ts";
 import type { FlowEnd } from "./import.ts";
 import { oneLine, renderTable } from "./table.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
-type Operations = typeof import("@bowline/api").operations;
-export type JournalReply = ReplyOf<Operations["readJournal"]>;
-export type InspectionReply = ReplyOf<Operations["inspectFlow"]>;
+type JournalReply = ReplyTo<"readJournal">;
+type InspectionReply = ReplyTo<"inspectFlow">;
 type Step = JournalReply["steps"][number];
 type Payload = NonNullable<Step["asked"]>;
 

@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import { readText } from "./file.ts";
 import { registerImport } from "./flow-import.ts";
 import { registerOperator } from "./flow-operator.ts";
+import { registerReplay } from "./flow-replay.ts";
 import { waitForEnd } from "./flow-views.ts";
 import type { NamedNode } from "./identity.ts";
 import { inputOf, parseSet } from "./mapping.ts";
@@ -64,6 +65,7 @@ Examples:
 
   registerOperator(group, shell);
   registerImport(group, shell);
+  registerReplay(group, shell);
 };
 
 interface StartOptions {

@@ -10,7 +10,7 @@ import { decoder, parseName } from "@bowline/base";
 import { buildCpb, buildCpi, buildCpk, type JarSigner, packageFileName } from "@bowline/cluster";
 import { createSelfSigned, credentialPem, parseCredential } from "@bowline/crypto";
 import Type from "typebox";
-import { bundleCordapp } from "./bundle.ts";
+import { type Bundle, bundleCordapp } from "./bundle.ts";
 import { usage } from "./terminal.ts";
 
 const text = Type.String({ minLength: 1, maxLength: 255 });
@@ -44,6 +44,16 @@ export interface PackedProject {
   readonly version: string;
   readonly cpks: readonly PackageFile[];
   readonly cpb: PackageFile;
+}
+
+/** The bundle of the CPK that has this flow, as the sources are now. Throws `cli.flowMissing`. */
+export async function projectBundle(folder: string, flowName: string, debug: boolean): Promise<Bundle> {
+  const { cpks } = readProject(folder);
+  for (const { entry } of cpks) {
+    const bundle = await bundleCordapp(join(folder, entry), { debug });
+    if (bundle.manifest.flows.some(({ name }) => name === flowName)) return bundle;
+  }
+  throw usage("flowMissing", `The CorDapp in ${folder} has no flow ${flowName}. Name the folder of the one that has: --cordapp DIR.`);
 }
 
 /** Throws `cli.project` where the folder holds no CorDapp, or one that does not say what it is made of. */

@@ -2,16 +2,17 @@
 //
 // Journals hold payloads. So whoever reads one needs, beside the permission for the path, ReadJournal:<flow class>.
 
-import { JOURNAL_DEFAULTS, TERMINAL_STATUSES } from "@bowline/api";
+import { JOURNAL_DEFAULTS, type operations, type ReplyOf, TERMINAL_STATUSES } from "@bowline/api";
 import { BowlineError } from "@bowline/base";
 import type { FlowInspection, FlowRow } from "@bowline/flow";
+import { recordingOf } from "@bowline/flow/recording";
 import type { VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
 import { requireFlow, statusBody } from "./flow-answers.ts";
 import { journalPage, momentText, sessionBody, waitingBody } from "./flow-journal.ts";
 import { requireVirtualNode } from "./input.ts";
 
-type OperatorOperations = "inspectFlow" | "readJournal" | "killFlow" | "retryFlow";
+type OperatorOperations = "inspectFlow" | "readJournal" | "recordFlow" | "killFlow" | "retryFlow";
 interface OneFlow {
   readonly holdingidentityshorthash: string;
   readonly clientrequestid: string;
@@ -53,6 +54,10 @@ export function flowOperatorAnswers(shell: RestShell): Pick<Answers, OperatorOpe
       const { node, inspection } = await read(params, login);
       const { limit = JOURNAL_DEFAULTS.steps, after = 0, payloadLimit = JOURNAL_DEFAULTS.payload } = query;
       return { body: { status: statusBody(inspection.row, node), ...journalPage(inspection, { limit, after, payloadLimit }) } };
+    },
+    async recordFlow({ params, login }) {
+      const { inspection } = await read(params, login);
+      return { body: recordingOf(inspection) as ReplyOf<typeof operations.recordFlow> };
     },
     async killFlow({ params }) {
       const { node, row, vnode } = await find(params);

@@ -12,6 +12,7 @@ import { BowlineError, type Data, encode, parseName, type ShortHash } from "@bow
 import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf, sha256 } from "@bowline/crypto";
 import type { FlowRow, StepCommit } from "@bowline/flow";
+import { readRecording } from "@bowline/flow/recording";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { createMemoryBus } from "../adapters/memory-bus.ts";
 import { openDatabase } from "../adapters/postgres.ts";
@@ -321,6 +322,8 @@ describe("flows over REST", () => {
     assert.match(JSON.stringify(page.steps[1]?.asked?.json), /"key":"AQI="/);
     const rest = (await client.call(operations.readJournal, { params: paramsOf("j-1"), query: { limit: 2, after: 2 } })).body;
     assert.deepEqual([rest.steps.map(({ path }) => path), rest.next], [["3"], null]);
+    const recorded = readRecording((await client.call(operations.recordFlow, { params: paramsOf("j-1") })).body);
+    assert.deepEqual([recorded.row.id, recorded.journal.map(({ path }) => path)], [flowId, ["1", "2", "3"]]);
     for (const query of ["limit=0", "after=-1", "payloadLimit=65537"])
       assert.equal((await http("GET", `/api/v5_3/flow/${vnode}/j-1/journal?${query}`)).status, 400, query);
   });
@@ -330,7 +333,8 @@ describe("flows over REST", () => {
     const clerk = clientOf(CLERK);
     await start("s-1");
     assert.equal((await clerk.call(operations.inspectFlow, { params: paramsOf("s-1") })).body.steps, 0);
-    await assert.rejects(clerk.call(operations.readJournal, { params: paramsOf("s-1") }), refused("flow.journalForbidden", "forbidden"));
+    for (const operation of [operations.readJournal, operations.recordFlow])
+      await assert.rejects(clerk.call(operation, { params: paramsOf("s-1") }), refused("flow.journalForbidden", "forbidden"));
     const authorization = `Basic ${btoa(`${CLERK.login}:${CLERK.password}`)}`;
     const paths = Object.keys((await http("GET", "/api/v5_3/swagger.json", { headers: { authorization }, anonymous: true })).json().paths);
     assert.ok(paths.includes("/flowclass/{holdingidentityshorthash}/com.example.Say"));
