@@ -5,7 +5,7 @@ import { unavailable } from "@bowline/base";
 import { type CordappDefinition, FlowError, flow, responder } from "@bowline/sdk";
 import * as Type from "typebox";
 import { responderFlowId, SESSION_TOPIC } from "./messages.ts";
-import { BOB, digest, Trial } from "./trial.memory.ts";
+import { ALICE, BOB, digest, Trial, vnodeOf } from "./trial.memory.ts";
 
 const PING = { name: "ping", versions: [1, 2] };
 const app = (...flows: CordappDefinition["flows"]): CordappDefinition => ({ flows, states: [], contracts: [] });
@@ -417,6 +417,38 @@ describe("time, chance and faults", () => {
     const { outcome } = await trial.finished(responderFlowId(`${id}:1`, digest), BOB);
     assert.ok(outcome !== null && "error" in outcome);
     assert.deepEqual([outcome.error.details?.type, outcome.error.details?.message?.length], ["alice.fails", 4_096]);
+  });
+
+  test("a flow that is taken over logs, draws and reads the clock as if nothing had been", async () => {
+    const chatty = flow({
+      name: "Chatty",
+      startable: true,
+      input: Type.Object({}),
+      async call(ctx) {
+        const [at, id, bytes] = [await ctx.now(), await ctx.uuid(), await ctx.random(8)];
+        ctx.log.info("before", { id });
+        await ctx.sleep(60_000);
+        ctx.log.info("after", { id });
+        return [at, id, bytes, (await ctx.now()) - at >= 60_000];
+      },
+    });
+    const trial = new Trial({ cordapp: app(chatty) });
+    const first = await trial.worker("first");
+    const id = await trial.start("Chatty", {});
+    await trial.run(1_000);
+    const startedAt = trial.now;
+    first.crash();
+    await trial.worker("second");
+    const { outcome } = await trial.finished(id);
+    assert.ok(outcome !== null && "ok" in outcome);
+    const [at, uuid, , slept] = outcome.ok as [number, string, Uint8Array, boolean];
+    assert.ok(at <= startedAt && slept);
+    const said = trial.logs.filter(({ level }) => level === "info").map(({ message, facts }) => ({ message, facts }));
+    const who = { flowId: id, flow: "Chatty", vnode: vnodeOf(ALICE), clientRequestId: "r1" };
+    assert.deepEqual(said, [
+      { message: "before", facts: { ...who, facts: { id: uuid } } },
+      { message: "after", facts: { ...who, facts: { id: uuid } } },
+    ]);
   });
 
   test("a flow that waits for nothing that is a step fails at once", async () => {

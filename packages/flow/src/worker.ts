@@ -472,7 +472,7 @@ class Worker implements FlowWorker {
           this.#arm(slot, effect.at);
           break;
         case "log":
-          this.#options.log[effect.level](effect.message, { flowId: slot.flowId, flow: state.row.flowName, facts: effect.facts });
+          this.#options.log[effect.level](effect.message, { ...whoSays(slot, state), facts: effect.facts });
           break;
         case "dropFibers":
           for (const { bundle, id } of effect.fibers) this.#activations.drop(bundle, id);
@@ -574,6 +574,14 @@ const DRAIN_STEP_MS = 10;
 const EVICTION_LOOKS_MAX = 64;
 
 type Answer = (event: FlowEvent) => void;
+
+/** By what an operator finds the flow of a log line: its own id, and what began it. */
+const whoSays = ({ flowId, vnode }: Slot, { row: { flowName, origin } }: FlowState): Record<string, unknown> => ({
+  flowId,
+  flow: flowName,
+  vnode,
+  ...(origin.kind === "client" ? { clientRequestId: origin.clientRequestId } : { session: origin.session }),
+});
 
 /** What its first commit inserts. */
 const startOf = ({ id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }: FlowRow): FlowStart => ({

@@ -50,11 +50,20 @@ export interface FiberReport {
   readonly finished?: Outcome;
 }
 
-/** What a bundle's script evaluates to: data that describes it, and the two halves of an activation. */
-export interface CordappBundle {
-  readonly manifest: CordappManifest;
+/** What a bundle's script evaluates to. */
+export interface CordappBundle extends CordappRuntime {
   /** The same definitions with no fibers: what another process has, or this one after a crash. */
   fresh(): CordappBundle;
+  /**
+   * All of it for whoever asks first, and from then on nothing for anybody else: author code holds the bundle too, and must not collect or settle
+   * the steps of its neighbours. Throws `cordapp.handedOver`.
+   */
+  handOver(): CordappRuntime;
+}
+
+/** Data that describes a bundle, and the two halves of an activation. */
+export interface CordappRuntime {
+  readonly manifest: CordappManifest;
   start(start: FiberStart): void;
   deliver(deliveries: readonly Delivery[]): void;
   collect(): readonly FiberReport[];

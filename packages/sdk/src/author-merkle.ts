@@ -41,7 +41,7 @@ const leafHash =
 const topHash = (domain: string, count: number, root: Uint8Array): Uint8Array =>
   sha256(concat(byte(TAG.top), framed(utf8(domain)), u32(count), root));
 
-export const merkle = {
+export const merkle = /* @__PURE__ */ Object.freeze({
   /** `domain` keeps trees of different meaning apart; `salt`, random and secret, hides the leaves that a proof does not show. */
   tree(
     leaves: readonly Uint8Array[],
@@ -77,4 +77,4 @@ export const merkle = {
   /** One proof of the leaves of both. Throws `merkle.malformed` where they are not of one tree. */
   merge: (a: AuthorMerkleProof, b: AuthorMerkleProof, domain = ""): AuthorMerkleProof =>
     refusable(() => trees.merge(a, b, leafHash(domain))),
-} as const;
+} as const);

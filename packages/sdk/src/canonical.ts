@@ -10,7 +10,7 @@ import { FlowError } from "./failure.ts";
 import { fitting, plain } from "./plain.ts";
 import { refusable } from "./refusals.ts";
 
-export const canonical = {
+export const canonical = /* @__PURE__ */ Object.freeze({
   /** Throws `data.unsupported` on what is no plain data. */
   encode: (value: unknown): Uint8Array => refusable(() => encode(plain(value, "the value"))),
   /** Throws `codec.malformed` on bytes that are not canonical, and `canonical.mismatch` on a value that does not fit `schema`. */
@@ -21,7 +21,7 @@ export const canonical = {
       "canonical.mismatch",
       "the value",
     ),
-} as const;
+} as const);
 
 /** A type of data whose bytes say its name and version. */
 export interface Versioned<S extends TSchema> {

@@ -20,7 +20,7 @@ const PATTERN = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?$/;
  * @example decimal.add("0.1", "0.2") // "0.3"
  * @example decimal.fixed("12.5", 2) // "12.50"
  */
-export const decimal = {
+export const decimal = /* @__PURE__ */ Object.freeze({
   /** As a pattern of JSON Schema: an exact decimal in any length that `parse` takes. */
   pattern: "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$",
 
@@ -69,7 +69,7 @@ export const decimal = {
   },
   equals: (a: string, b: string): boolean => decimal.compare(a, b) === 0,
   isPositive: (text: string): boolean => decimal.parse(text).unscaled > 0n,
-} as const;
+} as const);
 
 function aligned(a: string, b: string): { readonly x: bigint; readonly y: bigint; readonly scale: number } {
   const [left, right] = [decimal.parse(a), decimal.parse(b)];

@@ -19,7 +19,7 @@ const ALGORITHMS: Readonly<Record<DigestAlgorithm, { readonly length: number; re
  *
  * @example digest.hash("hello") // "SHA-256:2CF24DBA…"
  */
-export const digest = {
+export const digest = /* @__PURE__ */ Object.freeze({
   default: "SHA-256" as DigestAlgorithm,
   supported: ["SHA-256", "SHA-256D", "SHA-384", "SHA-512"] as readonly DigestAlgorithm[],
 
@@ -41,7 +41,7 @@ export const digest = {
       );
     return { algorithm: name, bytes };
   },
-} as const;
+} as const);
 
 const isAlgorithm = (name: string): name is DigestAlgorithm => Object.hasOwn(ALGORITHMS, name);
 

@@ -23,13 +23,23 @@ export class FlowError extends Error {
     this.type = type;
     this.details = details;
   }
+
+  static {
+    // All flows of a bundle throw it: none may change what it is to the others.
+    Object.freeze(FlowError.prototype);
+    Object.freeze(FlowError);
+  }
 }
 
-/** Any thrown thing as a failure. */
+/** Any thrown thing as a failure: also one that throws when it is looked at. */
 export function failureOf(thrown: unknown): Failure {
-  if (thrown instanceof FlowError) return { type: thrown.type, message: thrown.message, details: thrown.details };
-  if (thrown instanceof Error) return { type: thrown.name, message: thrown.message };
-  return { type: "Error", message: String(thrown) };
+  try {
+    if (thrown instanceof FlowError) return { type: `${thrown.type}`, message: `${thrown.message}`, details: { ...thrown.details } };
+    if (thrown instanceof Error) return { type: `${thrown.name}`, message: `${thrown.message}` };
+    return { type: "Error", message: String(thrown) };
+  } catch {
+    return { type: "Error", message: "What was thrown cannot be described." };
+  }
 }
 
 /** A result or a failure, as a journal row holds it. */

@@ -1,12 +1,12 @@
 // What flow code is handed, on top of one fiber. A scope numbers the steps of one flow function: a sub-flow has a scope
 // of its own below the step at which it was called, so that steps keep their paths whatever runs beside them.
 
-import type { Data, X500Name } from "@bowline/base";
+import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { StepPath } from "./activation.ts";
 import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
 import type { FlowDefinition } from "./definition.ts";
-import { FlowError, failureOf } from "./failure.ts";
+import { failureOf } from "./failure.ts";
 import type { Fiber } from "./fiber.ts";
 import { keysOf } from "./keys.ts";
 import { membersOf, notariesOf, parametersOf } from "./lookups.ts";

@@ -24,7 +24,7 @@ export interface JsonForm {
 export type JsonForms = Readonly<Record<string, JsonForm>>;
 
 /** Schemas of the forms that are built in. */
-export const jsonTypes = {
+export const jsonTypes = /* @__PURE__ */ Object.freeze({
   /** Text that `decimal` reckons with; a number in JSON, exactly. */
   decimal: () => Type.String({ format: "decimal", pattern: decimal.pattern }),
   /** Milliseconds since 1970; ISO 8601 in JSON. */
@@ -41,9 +41,9 @@ export const jsonTypes = {
     }),
   /** An X.500 name; in its canonical form once it is read. */
   name: () => Type.String({ format: "x500-name" }),
-} as const;
+} as const);
 
-export const json = {
+export const json = /* @__PURE__ */ Object.freeze({
   /** Throws `json.mismatch` where the value does not fit its schema. */
   format<S extends Type.TSchema>(schema: S, value: Type.Static<S>, forms: JsonForms = {}): string {
     const data = plain(fitting(schema, value, "json.mismatch", "the value"), "the value");
@@ -55,7 +55,7 @@ export const json = {
     const read = refusable(() => readJsonExactly(source, "the JSON", (literal) => new Literal(literal) as unknown as Data));
     return fitting(schema, convert({ schema, value: read, where: "the JSON" }, formsOf(forms), "read"), "json.mismatch", "the JSON");
   },
-} as const;
+} as const);
 
 /** A number as it is written, until its place in the schema says what it is. */
 class Literal {

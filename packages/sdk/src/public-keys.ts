@@ -38,7 +38,7 @@ export function parseKey(key: PublicKeyText): ParsedKey {
   return { scheme: "CORDA.RSA", rsa };
 }
 
-export const publicKeys = {
+export const publicKeys = /* @__PURE__ */ Object.freeze({
   /** From bytes (DER), PEM or base64. Throws `key.malformed`. */
   decode(encoded: Uint8Array | string): PublicKeyText {
     const text = typeof encoded === "string" ? fromPem(encoded) : toBase64(encoded);
@@ -61,7 +61,7 @@ export const publicKeys = {
   compatibleSpecs(key: PublicKeyText, digest?: string): readonly SignatureSpec[] {
     return SPECS_OF_SCHEME[publicKeys.scheme(key)].filter((spec) => digest === undefined || DIGEST_OF_SPEC[spec] === digest);
   },
-} as const;
+} as const);
 
 function fromPem(text: string): string {
   const found = /^\s*-----BEGIN ([A-Z ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----\s*$/.exec(text);

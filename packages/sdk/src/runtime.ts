@@ -4,7 +4,7 @@
 // the same steps again; nothing here looks at a clock, at randomness or at anything but what it is handed. It runs as
 // Hardened JavaScript: no host object is used.
 
-import type { CordappBundle, CordappManifest, Delivery, FiberReport, FiberStart } from "./activation.ts";
+import type { CordappBundle, CordappManifest, CordappRuntime, Delivery, FiberReport, FiberStart } from "./activation.ts";
 import { brokenRules, describeState } from "./contracts.ts";
 import type { CordappDefinition, FlowDefinition, ResponderDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
@@ -18,16 +18,42 @@ import { sessionOf } from "./sessions.ts";
  *
  * @example export const cordapp = bundle({ flows: [IssueObligation], states: [], contracts: [] })
  */
-export const cordapp = (definition: CordappDefinition): CordappBundle => withFibers(definition, manifestOf(definition));
+export function cordapp(definition: CordappDefinition): CordappBundle {
+  freezeAll(definition);
+  return withRuntime(definition, manifestOf(definition));
+}
 
-function withFibers(definition: CordappDefinition, manifest: CordappManifest): CordappBundle {
+function withRuntime(definition: CordappDefinition, manifest: CordappManifest): CordappBundle {
+  const runtime = runtimeOf(definition, manifest);
+  let isHandedOver = false;
+  const own = (): CordappRuntime => {
+    if (!isHandedOver) return runtime;
+    throw new FlowError("cordapp.handedOver", "Only the platform runs a CorDapp: its flows may not.");
+  };
+  return {
+    manifest,
+    fresh: () => withRuntime(definition, manifest),
+    handOver() {
+      const handed = own();
+      isHandedOver = true;
+      return handed;
+    },
+    start: (start) => own().start(start),
+    deliver: (deliveries) => own().deliver(deliveries),
+    collect: () => own().collect(),
+    drop: (fiber) => own().drop(fiber),
+    verify: (transaction, judges) => own().verify(transaction, judges),
+    describeState: (state) => own().describeState(state),
+  };
+}
+
+function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): CordappRuntime {
   const flows = byName(definition.flows, "flow");
   const contracts = byName(definition.contracts, "contract");
   const fibers = new Map<string, Fiber>();
   const touched = new Set<Fiber>();
   return {
     manifest,
-    fresh: () => withFibers(definition, manifest),
 
     start(start: FiberStart): void {
       const fiber = new Fiber(start);
@@ -82,6 +108,13 @@ function run(fiber: Fiber, flow: FlowDefinition | ResponderDefinition | undefine
     }
     throw new FlowError("flow.unknown", `This package has no ${start.kind === "called" ? "flow" : "responder"} ${start.flow}.`);
   });
+}
+
+/** Functions and schemas too: what a flow could change of a definition, all flows of the bundle would have changed. */
+function freezeAll(value: unknown): void {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const key of Reflect.ownKeys(value)) freezeAll(Reflect.getOwnPropertyDescriptor(value, key)?.value);
 }
 
 function byName<T extends { readonly name: string }>(definitions: readonly T[], what: string): ReadonlyMap<string, T> {

@@ -24,7 +24,7 @@ export interface ForeignSignature {
   readonly spec?: SignatureSpec;
 }
 
-export const signatures = {
+export const signatures = /* @__PURE__ */ Object.freeze({
   /** Of what `context.keys.sign` signed, by the key that the signature names. Throws as `verifyForeign`. */
   verify: (bytes: Uint8Array, { by, spec, signature }: DigitalSignature): void =>
     check({ bytes: preimage("app", bytes), key: by, signature, spec }),
@@ -34,7 +34,7 @@ export const signatures = {
    * such signatures, or `key.malformed`.
    */
   verifyForeign: (signed: ForeignSignature): void => check(signed),
-} as const;
+} as const);
 
 function check({ bytes, key, signature, spec }: ForeignSignature): void {
   const parsed = parseKey(key);

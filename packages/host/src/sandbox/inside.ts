@@ -81,7 +81,7 @@ export function answersWithin(depthMax: number, charsMax: number): Answers {
   };
 }
 
-export function inside(bundle: CordappBundle, { text, attempt }: Answers): Inside {
+export function inside(bundle: ReturnType<CordappBundle["handOver"]>, { text, attempt }: Answers): Inside {
   return {
     manifest: () => attempt(() => text(bundle.manifest)),
     activate: (starts, deliveries) =>

@@ -51,11 +51,15 @@ const LOCKDOWN = `lockdown(${JSON.stringify({
   stackFiltering: "concise",
 })});`;
 
-/** Nothing is added to the compartment's globals, and nothing can be: flows of one isolate share no variable by accident. */
+/**
+ * Nothing is added to the compartment's globals, and nothing can be: flows of one isolate share no variable by accident. What the bundle
+ * defines is frozen through and through, and its runtime is the host's alone: no flow changes another's code, or settles its steps.
+ */
 const ENTER = `(script, depthMax, charsMax) => {
   const compartment = new Compartment({ globals: {}, __options__: true });
   Object.freeze(compartment.globalThis);
-  return (${inside})(compartment.evaluate(script + "\\n;__cordapp.cordapp"), (${answersWithin})(depthMax, charsMax));
+  const bundle = harden(compartment.evaluate(script + "\\n;__cordapp.cordapp"));
+  return (${inside})(harden(bundle.handOver()), (${answersWithin})(depthMax, charsMax));
 }`;
 
 /** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */

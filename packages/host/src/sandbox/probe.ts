@@ -15,7 +15,7 @@ export const probeSource = (verify: string): BundleSource => ({
       manifest: { flows: [], states: [], contracts: [] },
       verify: (transaction) => [{ contract: "probe", failure: { type: "answer", message: verify(transaction) } }],
       describeState: () => ({ participants: [], json: null }),
-      start() {}, deliver() {}, collect: () => [], drop() {},
+      start() {}, deliver() {}, collect: () => [], drop() {}, handOver() { return this; },
     } };
   })();`,
 });
