@@ -8,8 +8,8 @@ import { type Env, hex, type Instant, invariant } from "@bowline/base";
 import type { Outcome, SessionId } from "@bowline/sdk";
 import type { Draft, Effect, FlowState, Pending } from "./flow-state.ts";
 import { acknowledgement } from "./incoming.ts";
-import { LEASE_MS } from "./limits.ts";
 import type { Acknowledgement, CommitOutcome, FlowRow, SessionMessage, SessionRow, StepCommit, Waiting } from "./ports.ts";
+import { leaseFrom } from "./rows.ts";
 import { received } from "./sessions.ts";
 import { untilOf } from "./steps.ts";
 
@@ -71,7 +71,7 @@ function wakeAt(state: FlowState, now: Instant): Instant | null {
   let earliest = Number.POSITIVE_INFINITY;
   for (const asked of state.asked.values()) {
     const running = asked.phase !== "waiting" && asked.phase !== "child";
-    earliest = Math.min(earliest, running ? now + LEASE_MS : (untilOf(state, asked) ?? Number.POSITIVE_INFINITY));
+    earliest = Math.min(earliest, running ? leaseFrom(now) : (untilOf(state, asked) ?? Number.POSITIVE_INFINITY));
   }
   return Number.isFinite(earliest) ? earliest : null;
 }

@@ -225,19 +225,16 @@ async function committedBefore(database: Database, commits: readonly StepCommit[
 /** Each answers the members that passed it. A flow that begins with its commit is inserted as that leaves it. */
 function sendFences(sql: Sql, commits: readonly StepCommit[]): readonly Ids[] {
   const fences: Ids[] = [];
-  const beginning = commits.filter(({ start }) => start !== undefined).sort((a, b) => (a.flowId < b.flowId ? -1 : 1));
+  // In one order for all groups, so that two owners of the same flows do not wait for each other in a circle.
+  const ordered = [...commits].sort((a, b) => (a.flowId < b.flowId ? -1 : 1));
+  const beginning = ordered.filter(({ start }) => start !== undefined);
   if (beginning.length > 0) {
     const rows = beginning.flatMap(({ start }) => (start === undefined ? [] : [startedRow(start)]));
     fences.push(sql.query<{ id: string }>(SQL.insertCommitted, [...flowColumns(rows), ...commitColumns(beginning)]));
   }
-  const known = commits.filter(({ start }) => start === undefined);
-  if (known.length === 0) return fences;
-  const flowIds = known.map(({ flowId }) => flowId);
-  // In one order for all groups, so that two of them never wait for each other.
-  if (known.length > 1) void sql.query(SQL.lock, [flowIds]);
-  fences.push(
-    sql.query<{ id: string }>(SQL.fence, [flowIds, known.map(({ expectedVersion }) => expectedVersion), ...commitColumns(known)]),
-  );
+  const known = ordered.filter(({ start }) => start === undefined);
+  if (known.length > 0)
+    fences.push(sql.query<{ id: string }>(SQL.fence, [...columns(known, ["flowId", "expectedVersion"]), ...commitColumns(known)]));
   return fences;
 }
 

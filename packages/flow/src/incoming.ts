@@ -128,9 +128,17 @@ export function take(state: FlowState, messages: readonly SessionMessage[], env:
     if (news) state.volatile.push(message);
     if (news && message.body.kind === "hello") answerHello(state, session, env.now);
     if (!repeated) continue;
-    const sequence = session.row.status === "open" ? Math.min(received(session), session.told) : message.sequence;
+    const sequence = isOverForGood(state, session) ? message.sequence : Math.min(received(session), session.told);
     if (sequence > 0) out.push({ kind: "owe", message: acknowledgement(state, session, sequence, message.expiresAt) });
   }
+}
+
+/** Its end is in the database: until then nothing may be acknowledged that a crash would make this flow wait for again. */
+function isOverForGood({ pending }: FlowState, { row, dirty }: SessionState): boolean {
+  if (row.status === "open" || dirty) return false;
+  if (pending === undefined) return true;
+  const { status, sessions } = pending.commit;
+  return status !== "PARKED" && !sessions.some(({ id, side }) => id === row.id && side === row.side);
 }
 
 /** No commit is coming that would carry what counterparties said they have. */

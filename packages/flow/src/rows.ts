@@ -6,12 +6,15 @@
 import { concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
 import { type FlowIdentity, type FlowProperties, NO_PROPERTIES, type Outcome, type StepPath, type Syscall } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
-import { LEASE_MS } from "./limits.ts";
+import { LEASE_MS, LEASE_STEP_MS } from "./limits.ts";
 import type { Digest } from "./messages.ts";
 import type { FlowOrigin, FlowRow, FlowStart, RecordedStep, Responder, SessionMessage, SessionRow } from "./ports.ts";
 import { openedSession } from "./sessions.ts";
 
 // --- The first rows ---
+
+/** When the lease of whoever runs a flow ends. */
+export const leaseFrom = (now: Instant): Instant => now + LEASE_MS - (now % LEASE_STEP_MS);
 
 /** A flow that a client starts. If whoever wakes it dies, its lease runs out and another finds it. */
 export const clientStart = (flow: {
@@ -34,7 +37,7 @@ export const clientStart = (flow: {
     identity: { ...flow.identity, flowId: flow.id, properties: flow.properties ?? NO_PROPERTIES },
     origin: { kind: "client", clientRequestId: flow.clientRequestId, startedBy: flow.startedBy, input: flow.input },
     seed: flow.seed,
-    wakeAt: flow.now + LEASE_MS,
+    wakeAt: leaseFrom(flow.now),
     createdAt: flow.now,
   },
 });

@@ -61,8 +61,6 @@ export const SQL = named({
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, id`,
   loadInbox: `SELECT flow_id, message FROM flow_inbox WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, session, sender, sequence`,
 
-  lock: `SELECT id FROM flow WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE`,
-
   fence: `
     UPDATE flow f SET version = f.version + 1, commit_id = c.commit_id, status = c.status, outcome = c.outcome, wake_at = c.wake_at,
       waiting = c.waiting::jsonb, updated_at = c.at

@@ -8,13 +8,15 @@ const live = new Map([
   ["f/3.1", "3.1"],
 ]);
 const report = (fiber: string, ok: object) => ({ fiber, report: { ok: { fiber, syscalls: [], logs: [], ...ok } } });
-const asking = (call: object, path = "1", fiber = "f/") => checkReports([report(fiber, { syscalls: [{ path, call }] })], live)[0];
+const asking = (call: object, path = "1", fiber = "f/") => checkReports([report(fiber, { syscalls: [{ path, call }] })], live).reports[0];
 const now = { kind: "clock.now" };
 
 describe("what a bundle reports", () => {
   test("steps of the fiber itself pass, and bytes become bytes", () => {
     const exchange = { kind: "session.exchange", sends: [{ session: "s", payload: { "#": "bAAEC" } }], receives: [] };
-    const [passed] = checkReports(
+    const {
+      reports: [passed],
+    } = checkReports(
       [
         report("f/", {
           syscalls: [
@@ -59,19 +61,23 @@ describe("what a bundle reports", () => {
 
   test("what does not live here, or is said twice, is dropped", () => {
     const twice = [report("other/", { syscalls: [{ path: "1", call: now }] }), report("f/", {}), report("f/", { finished: { ok: 1 } })];
-    assert.deepEqual(checkReports(twice, live), [{ fiber: "f/", syscalls: [], logs: [] }]);
+    assert.deepEqual(checkReports(twice, live).reports, [{ fiber: "f/", syscalls: [], logs: [] }]);
   });
 
   test("one that finished asks nothing more", () => {
-    const [done] = checkReports([report("f/", { syscalls: [{ path: "1", call: now }], finished: { ok: null } })], live);
+    const {
+      reports: [done],
+    } = checkReports([report("f/", { syscalls: [{ path: "1", call: now }], finished: { ok: null } })], live);
     assert.deepEqual(done, { fiber: "f/", syscalls: [], logs: [], finished: { ok: null } });
   });
 
   test("steps and log lines have a limit", () => {
     const many = Array.from({ length: SYSCALLS_PER_REPORT_MAX + 1 }, (_, i) => ({ path: `${i + 1}`, call: now }));
-    assert.ok(checkReports([report("f/", { syscalls: many })], live)[0]?.finished);
+    assert.ok(checkReports([report("f/", { syscalls: many })], live).reports[0]?.finished);
     const line = { level: "info", message: "m", facts: { share: 0.5 } };
-    const [chatty] = checkReports([report("f/", { logs: Array.from({ length: LOGS_PER_REPORT_MAX + 1 }, () => line) })], live);
+    const {
+      reports: [chatty],
+    } = checkReports([report("f/", { logs: Array.from({ length: LOGS_PER_REPORT_MAX + 1 }, () => line) })], live);
     assert.equal(chatty?.logs.length, LOGS_PER_REPORT_MAX);
     assert.deepEqual(chatty?.logs[0], line);
   });

@@ -74,34 +74,40 @@ const answerInvalid = (what: string): BowlineError =>
 /** The fibers that live in the isolate, each with the prefix of its steps' paths. */
 export type LiveFibers = ReadonlyMap<string, string>;
 
-/** In the order of `collected`; what is said of fibers that do not live there is dropped. */
-export function checkReports(collected: unknown, live: LiveFibers): readonly FiberReport[] {
+/** In the order of `collected`, and whose reports were refused; what is said of fibers that do not live there is dropped. */
+export function checkReports(
+  collected: unknown,
+  live: LiveFibers,
+): { readonly reports: readonly FiberReport[]; readonly refused: readonly string[] } {
   if (!Array.isArray(collected)) throw answerInvalid("is no list of reports");
   const reports = new Map<string, FiberReport>();
+  const refused: string[] = [];
   for (const item of collected as readonly unknown[]) {
     if (!isObject(item) || typeof item["fiber"] !== "string") throw answerInvalid("is a report of no fiber");
     const fiber = item["fiber"];
     const prefix = live.get(fiber);
-    if (prefix !== undefined && !reports.has(fiber)) reports.set(fiber, checkReport(fiber, prefix, item["report"]));
+    if (prefix === undefined || reports.has(fiber)) continue;
+    try {
+      reports.set(fiber, checkReport(fiber, prefix, item["report"]));
+    } catch (cause) {
+      if (!(cause instanceof BowlineError)) throw cause;
+      refused.push(fiber);
+      reports.set(fiber, { fiber, syscalls: [], logs: [], finished: { error: { type: cause.code, message: cause.message } } });
+    }
   }
-  return [...reports.values()];
+  return { reports: [...reports.values()], refused };
 }
 
 function checkReport(fiber: string, prefix: string, answer: unknown): FiberReport {
-  try {
-    if (!isObject(answer)) throw answerInvalid("is no report");
-    if (typeof answer["thrown"] === "string") throw answerInvalid(`cannot leave the sandbox: ${answer["thrown"]}`);
-    const report = answer["ok"];
-    if (!isObject(report)) throw answerInvalid("is no report");
-    const syscalls = listOf(report["syscalls"], "syscalls", SYSCALLS_PER_REPORT_MAX).map((asked) => checkSyscall(asked, prefix));
-    const logs = listOf(report["logs"], "logs").slice(0, LOGS_PER_REPORT_MAX).map(checkLog);
-    const finished = report["finished"];
-    if (finished === undefined) return { fiber, syscalls, logs };
-    return { fiber, syscalls: [], logs, finished: checkOutcome(finished) };
-  } catch (cause) {
-    if (!(cause instanceof BowlineError)) throw cause;
-    return { fiber, syscalls: [], logs: [], finished: { error: { type: cause.code, message: cause.message } } };
-  }
+  if (!isObject(answer)) throw answerInvalid("is no report");
+  if (typeof answer["thrown"] === "string") throw answerInvalid(`cannot leave the sandbox: ${answer["thrown"]}`);
+  const report = answer["ok"];
+  if (!isObject(report)) throw answerInvalid("is no report");
+  const syscalls = listOf(report["syscalls"], "syscalls", SYSCALLS_PER_REPORT_MAX).map((asked) => checkSyscall(asked, prefix));
+  const logs = listOf(report["logs"], "logs").slice(0, LOGS_PER_REPORT_MAX).map(checkLog);
+  const finished = report["finished"];
+  if (finished === undefined) return { fiber, syscalls, logs };
+  return { fiber, syscalls: [], logs, finished: checkOutcome(finished) };
 }
 
 function listOf(value: unknown, what: string, lengthMax = Number.MAX_SAFE_INTEGER): readonly unknown[] {

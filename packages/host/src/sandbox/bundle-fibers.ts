@@ -35,12 +35,10 @@ class Cell {
   async activate(starts: readonly FiberStart[], deliveries: readonly Delivery[]): Promise<readonly FiberReport[]> {
     const isolate = await this.#isolate;
     for (const { fiber, path } of starts) this.live.set(fiber, path);
-    const reports = checkReports(await isolate.activate(starts, deliveries), this.live);
-    for (const { fiber, finished } of reports) {
-      if (finished === undefined) continue;
-      this.live.delete(fiber);
-      isolate.drop(fiber); // The bundle may believe that it goes on, where its report was refused.
-    }
+    const { reports, refused } = checkReports(await isolate.activate(starts, deliveries), this.live);
+    for (const { fiber, finished } of reports) if (finished !== undefined) this.live.delete(fiber);
+    // The bundle has forgotten those that have ended, and believes that these go on.
+    for (const fiber of refused) isolate.drop(fiber);
     return reports;
   }
 

@@ -82,34 +82,32 @@ export class BundleIsolate implements Warm {
   #isDismissed = false;
   /** Why it ended, once it has. isolated-vm ends one by itself only where its heap has outgrown its limit. */
   #reason: BowlineError | undefined;
-  /** Rejects when no answer can come any more. */
-  readonly #ended: Promise<never>;
+  readonly #end: End;
 
-  private constructor(options: IsolateOptions, isolate: ivm.Isolate, calls: Readonly<Record<keyof Inside, Call>>, ended: Promise<never>) {
+  private constructor(options: IsolateOptions, isolate: ivm.Isolate, calls: Readonly<Record<keyof Inside, Call>>, end: End) {
     this.#options = options;
     this.#isolate = isolate;
     this.#calls = calls;
-    this.#ended = ended;
+    this.#end = end;
   }
 
   /** Throws `sandbox.bundleRefused` where the script does not evaluate, and `sandbox.manifestMismatch` where it says other than its package. */
   static async create(source: BundleSource, options: IsolateOptions): Promise<BundleIsolate> {
-    const end = Promise.withResolvers<never>();
-    end.promise.catch(() => {}); // Heard by the calls that race it, where there are any.
+    const end = new End();
     const isolate = new ivm.Isolate({
       memoryLimit: ISOLATE_MEMORY_MB_MAX,
       snapshot: sesSnapshot(),
       onCatastrophicError: (message) => {
         options.log.error("an isolate could not be stopped; end this process soon", { bundle: options.name, message });
-        end.reject(limitHit(options.name, "time"));
+        end.come(limitHit(options.name, "time"));
         // Node would wait for the suspended thread for ever.
         process.once("exit", () => process.kill(process.pid, "SIGKILL"));
         options.onUnstoppable(options.name);
       },
     });
     try {
-      const entered = await Promise.race([enter(isolate, source.script), end.promise]);
-      const created = new BundleIsolate(options, isolate, entered, end.promise);
+      const entered = await end.orAnswer(enter(isolate, source.script));
+      const created = new BundleIsolate(options, isolate, entered, end);
       await created.#checkManifest(source.manifest);
       return created;
     } catch (cause) {
@@ -161,7 +159,7 @@ export class BundleIsolate implements Warm {
     this.#running++;
     const call = this.#calls[method].apply(undefined, values, { arguments: { copy: true }, timeout: RUN_MS_MAX });
     try {
-      return parseAnswer(await Promise.race([call, this.#ended]), charsMax);
+      return parseAnswer(await this.#end.orAnswer(call), charsMax);
     } catch (cause) {
       call.catch(() => {});
       const cpuMs = this.isAlive ? Number(this.#isolate.cpuTime - before) / 1e6 : 0;
@@ -196,6 +194,38 @@ export class BundleIsolate implements Warm {
       "sandbox.manifestMismatch",
       `Bundle ${this.#options.name} has other flows, states or contracts than its package says. Build the package again.`,
     );
+  }
+}
+
+/**
+ * No answer can come any more: whoever waits for one is told. Not a promise that all calls race, for that would remember every
+ * one of them, with its answer, for as long as the isolate lives.
+ */
+class End {
+  readonly #waiting = new Set<(reason: BowlineError) => void>();
+  #reason: BowlineError | undefined;
+
+  come(reason: BowlineError): void {
+    this.#reason ??= reason;
+    for (const reject of this.#waiting) reject(reason);
+  }
+
+  orAnswer<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#reason !== undefined) reject(this.#reason);
+      this.#waiting.add(reject);
+      const settled = () => this.#waiting.delete(reject);
+      answer.then(
+        (value) => {
+          settled();
+          resolve(value);
+        },
+        (cause: unknown) => {
+          settled();
+          reject(cause);
+        },
+      );
+    });
   }
 }
 
