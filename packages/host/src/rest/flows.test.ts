@@ -421,11 +421,9 @@ describe("flows over REST", () => {
       });
       const there = await follow("e-4", { port: second.port });
       assert.equal((await there.next())?.id, String((await rowOf("e-4")).version), "another process serves it too");
-      const startedAt = performance.now();
       const closing = second.close();
-      assert.equal(await there.next(), undefined);
+      assert.equal(await there.next(), undefined, "an end in good order, and no cut");
       await closing;
-      assert.ok(performance.now() - startedAt < 2_000);
       stream.close();
     });
   });
