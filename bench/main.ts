@@ -4,11 +4,13 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { benchAsleep } from "./asleep.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { benchFlows } from "./flows.ts";
 import { type Measured, measure } from "./measure.ts";
 import { type BenchNetwork, type Embedded, startBenchNetwork } from "./network.ts";
 import { line, type Result, round } from "./result.ts";
+import { benchTakeover } from "./takeover.ts";
 
 /** Commits of step transactions that one operation needs, as the protocol is drawn; what `share` is measured in. */
 const COMMITS = { empty: 2, pingpong: 4, obligation: 9 } as const;
@@ -28,9 +30,10 @@ async function main(): Promise<void> {
   });
   const [name = "main"] = positionals;
   const say = (text: string) => process.stderr.write(`${text}\n`);
+  const how = { quick: values.quick, say };
   const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
     main: () => benchMain(values.quick ? QUICK_MS : FULL_MS, say),
-    flows: () => benchFlows({ quick: values.quick, say }),
+    flows: async () => [...(await benchFlows(how)), ...(await benchTakeover(how)), ...(await benchAsleep(how))],
   };
   const bench = benches[name];
   if (bench === undefined) throw new Error(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(", ")}.`);

@@ -65,9 +65,10 @@ export const Sleep = flow({
 export const Compute = flow({
   name: "e2e.Compute",
   startable: true,
-  input: Struct({ steps: Integer() }),
+  input: Struct({ steps: Integer(), afterMs: Optional(Integer()) }),
   output: Integer(),
-  async call(context, { steps }) {
+  async call(context, { steps, afterMs = 0 }) {
+    if (afterMs > 0) await context.sleep(afterMs);
     const ids = new Set<string>();
     for (let step = 0; step < steps; step++) {
       ids.add(await context.uuid());

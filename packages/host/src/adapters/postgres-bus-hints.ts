@@ -30,6 +30,11 @@ export class BusHints {
     void this.#connect();
   }
 
+  /** The server's process for this connection; null while there is none. */
+  get backend(): number | null {
+    return backendOf(this.#client) ?? null;
+  }
+
   records(partitions: ReadonlySet<number>): void {
     for (const partition of partitions) this.#unsaid.add(String(partition));
     if (partitions.size > 0) void this.#speak();
@@ -56,8 +61,7 @@ export class BusHints {
       if (!this.#isClosed) clock.after(RECONNECT_MS, () => void this.#connect());
     });
     client.on("notification", ({ processId, payload }) => {
-      const isMine = processId === (client as unknown as { processID?: number }).processID;
-      if (!isMine) this.#hear(payload ?? "");
+      if (processId !== backendOf(client)) this.#hear(payload ?? "");
     });
     try {
       await client.connect();
@@ -98,3 +102,6 @@ export class BusHints {
     }
   }
 }
+
+/** Its types leave it out. */
+const backendOf = (client: pg.Client | undefined): number | undefined => (client as { processID?: number } | undefined)?.processID;

@@ -1,5 +1,5 @@
 // Who has which partitions. Every process says each second that its subscribers live, buries those that have not said so
-// within the session timeout, gives what it has too much of, and takes what is free, in one transaction that one process
+// within the session timeout (sooner where the server says that their connection is gone as well), gives what it has too much of, and takes what is free, in one transaction that one process
 // at a time runs. So partitions move only from one who has let go, or is dead, to one who has less than its share.
 
 import { type Clock, type Database, type Log, type Sql, unavailable } from "@bowline/base";
@@ -8,6 +8,8 @@ import type { BusSubscriber } from "./postgres-bus-subscriber.ts";
 const HEARTBEAT_MS = 1_000;
 /** Who has not been heard of for so long is dead. */
 export const SESSION_MS = 6_000;
+/** Who has not been heard of for so long, and is not connected any more, is dead too. */
+const SILENCE_MS = 2_500;
 const FORGET_EVERY_MS = 60_000;
 /** A group that nobody used for so long goes, with its records. */
 const UNUSED_SECONDS = 600;
@@ -40,6 +42,8 @@ interface Options {
   readonly log: Log;
   /** Tells the other processes that there is something to take, or somebody to share with. */
   readonly announce: () => void;
+  /** The server's process for the connection that this process listens on. */
+  readonly backend: () => number | null;
 }
 
 interface Seen {
@@ -167,8 +171,8 @@ export class BusMembership {
     const taken = new Map<BusSubscriber, readonly number[]>();
     const seen = await this.#options.database.transaction(async (sql) => {
       await lock(sql);
-      void sql.query(LIVE, [subscribers.map(({ id }) => id), subscribers.map(({ group }) => group), SESSION_MS]);
-      void sql.query(BURY);
+      void sql.query(LIVE, [subscribers.map(({ id }) => id), subscribers.map(({ group }) => group), SESSION_MS, this.#options.backend()]);
+      void sql.query(BURY, [SESSION_MS - SILENCE_MS]);
       void sql.query(ORPHAN);
       const seen = await this.#look(sql);
       for (const subscriber of subscribers) {
@@ -245,11 +249,16 @@ const statement = (name: string, text: string) => ({ name: `bus.${name}`, text }
 
 const LIVE = statement(
   "live",
-  `INSERT INTO bus_member (id, group_id, alive_until)
-   SELECT id, group_id, clock_timestamp() + $3::int * interval '1 millisecond' FROM unnest($1::uuid[], $2::int[]) AS m(id, group_id)
-   ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until`,
+  `INSERT INTO bus_member (id, group_id, alive_until, backend)
+   SELECT id, group_id, clock_timestamp() + $3::int * interval '1 millisecond', $4 FROM unnest($1::uuid[], $2::int[]) AS m(id, group_id)
+   ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, backend = excluded.backend`,
 );
-const BURY = statement("bury", "DELETE FROM bus_member WHERE alive_until < clock_timestamp()");
+const BURY = statement(
+  "bury",
+  `DELETE FROM bus_member WHERE alive_until < clock_timestamp()
+   OR (alive_until < clock_timestamp() + $1::int * interval '1 millisecond'
+       AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = bus_member.backend AND a.usename = current_user))`,
+);
 const ORPHAN = statement(
   "orphan",
   "UPDATE bus_partition p SET owner = NULL WHERE owner IS NOT NULL AND NOT EXISTS (SELECT FROM bus_member m WHERE m.id = p.owner)",

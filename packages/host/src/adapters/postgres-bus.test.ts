@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { type Bus, type BusRecord, type Clock, type Database, fromUtf8, type Log, utf8 } from "@bowline/base";
 import { busContract } from "./bus.contract.ts";
+import { readMigrations } from "./migrate.ts";
 import { openDatabase } from "./postgres.ts";
 import { createPostgresBus } from "./postgres-bus.ts";
 import { fairShare, forget, SESSION_MS } from "./postgres-bus-membership.ts";
@@ -26,7 +27,7 @@ async function place(): Promise<Place> {
   const connection = { ...(await testServer()), schema: `bus_${randomBytes(6).toString("hex")}` };
   const database = openDatabase({ ...connection, connectionsMax: 2 });
   await database.sql.query(`CREATE SCHEMA ${connection.schema}`);
-  await database.sql.query(await readFile(new URL("../../sql/bus/0001-bus.sql", import.meta.url), "utf8"));
+  for (const { text } of await readMigrations([fileURLToPath(new URL("../../sql/bus", import.meta.url))])) await database.sql.query(text);
   const opened: Bus[] = [];
   return {
     database,
@@ -130,6 +131,23 @@ describe("a bus of several processes", () => {
     const seconds = (performance.now() - started) / 1_000;
     ending();
     assert.ok(seconds > 3 && seconds < 8, `${seconds.toFixed(1)} s: not before the session timeout is nearly over, and not long after`);
+  });
+
+  test("one whose connection is gone as well as its voice is dead at once; one whose voice goes on is not", async (t) => {
+    const { open, database } = await placeOf(t);
+    const [first, second] = [open(), open()];
+    const [one] = [await first.subscribe(["t"], "readers", { records: async () => {} })];
+    await second.subscribe(["t"], "readers", { records: async () => {} });
+    await until(() => KEYS.some((key) => !one.owns(key)), "they share");
+    const ghost = "00000000-0000-4000-8000-000000000000";
+    await database.sql.query(
+      `INSERT INTO bus_member SELECT $1, group_id, clock_timestamp() + interval '3 seconds', 0 FROM bus_member LIMIT 1`,
+      [ghost],
+    );
+    await database.sql.query("UPDATE bus_member SET backend = 0 WHERE id <> $1", [ghost]); // As where a connection is made anew.
+    const members = () => database.sql.query<{ id: string }>("SELECT id FROM bus_member");
+    await until(async () => (await members()).every(({ id }) => id !== ghost), "the ghost is buried", 2_000);
+    assert.equal((await members()).length, 2);
   });
 
   test("a record that was published nowhere near its owner arrives in moments", async (t) => {

@@ -38,7 +38,7 @@ export function createPostgresBus({ connection, clock, log }: PostgresBusOptions
     onRecords: (partitions) => membership.wake(partitions),
     onMembers: () => membership.soon(),
   });
-  const membership = new BusMembership({ database, clock, log, announce: () => hints.members() });
+  const membership = new BusMembership({ database, clock, log, announce: () => hints.members(), backend: () => hints.backend });
   const publisher = new Publisher(async (records) => {
     await database.sql.query(PUBLISH, [
       records.map(({ topic }) => topic),
