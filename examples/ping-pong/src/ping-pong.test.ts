@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cordapp as bundle, responder } from "@bowline/sdk";
-import { createNetwork, minutes, simulate } from "@bowline/testing";
+import { crashEverywhere, createNetwork, minutes, simulate } from "@bowline/testing";
 import * as Type from "typebox";
 import { cordapp } from "./index.ts";
 import { Ping, PROTOCOL } from "./ping-pong.ts";
@@ -38,6 +38,11 @@ test("the count is right on every bad day", () =>
       matches.map(({ strokes }) => strokes),
       [2, 4, 10],
     );
+  }));
+
+test("the count is right wherever one machine dies", () =>
+  crashEverywhere(CLUB, async (network) => {
+    assert.equal((await network.node("Alice").start(Ping, { opponent: BOB, rounds: 2, restMs: 100 })).strokes, 4);
   }));
 
 test("who is not there cannot be played with", async () => {

@@ -109,6 +109,16 @@ export class Network {
     await this.#world.restart(this.node(name).name);
   }
 
+  /** How many moments there were at which a process could have died: before and after each call that it made of the world. */
+  get moments(): number {
+    return this.#world.moments;
+  }
+
+  /** Whichever process has this moment dies at it, and is there again within half a minute. Moments are counted from 1. */
+  crashAt(moment: number): void {
+    this.#world.crashAt = moment;
+  }
+
   /** From now on these things go wrong, and no others. `faults({})` heals the network. */
   faults(faults: Partial<Faults>): void {
     this.#world.faults = { ...NO_FAULTS, ...faults };

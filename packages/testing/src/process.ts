@@ -29,6 +29,8 @@ export interface Surroundings {
   /** Of a CorDapp by its checksum, or of the platform. */
   bundle(name: string): CordappBundle;
   log(party: Party): Log;
+  /** Asked at each moment at which a process may die: whether it is to. */
+  isDoomed(): boolean;
   crashed(process: Process): void;
 }
 
@@ -158,7 +160,7 @@ export class Process {
   #meetFate(): void {
     const { chance, faults } = this.#around;
     const { crashes, outages } = faults();
-    if (happens(chance, crashes)) this.crash();
+    if (this.#around.isDoomed() || happens(chance, crashes)) this.crash();
     else if (happens(chance, outages))
       throw unavailable("testing.outage", "The other side of this call is away, because this network's faults say so.");
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { cordapp, flow, responder } from "@bowline/sdk";
 import * as Type from "typebox";
-import { createNetwork, simulate } from "./index.ts";
+import { crashEverywhere, createNetwork, type Network, simulate } from "./index.ts";
 
 const PROTOCOL = { name: "com.example.count", versions: [1] };
 const Counting = flow({
@@ -69,6 +69,23 @@ test("a flow that remembers outside of itself is found out, by a seed that finds
   const again: number[] = [];
   await assert.rejects(scenario(again), { message: failure.message });
   assert.equal(again.length, 1, "one day, and no other");
+});
+
+test("a crash is tried at every moment, and the moment that is too much is named", async () => {
+  const crashes: number[] = [];
+  const scenario = async (network: Network) => {
+    const total = await network.node("Alice").start(Counting, { to: BOB });
+    crashes.push(network.moments);
+    assert.equal(total, 15);
+  };
+  await crashEverywhere({ ...MEMBERS, cordapps: [adding("rightly")] }, scenario);
+  assert.equal(crashes.length, (crashes[0] ?? 0) + 1);
+  const wrongly = crashEverywhere({ ...MEMBERS, cordapps: [adding("wrongly")] }, async (network) => {
+    const alice = network.node("Alice");
+    const before = await alice.start(Counting, { to: BOB });
+    assert.equal((await alice.start(Counting, { to: BOB })) - before, 15);
+  });
+  await assert.rejects(wrongly, /^Error: A crash at moment \d+ is too much: [\s\S]*BOWLINE_CRASH=\d+/);
 });
 
 test("one seed is one run, to the millisecond", async () => {

@@ -22,7 +22,7 @@ const SEED_VARIABLE = "BOWLINE_SEED";
  */
 export async function simulate(options: SimulationOptions, scenario: (network: Network) => Promise<void>): Promise<void> {
   const { seeds, faults, ...rest } = options;
-  for (const seed of seedsOf(seeds)) {
+  for (const seed of numbersOf(SEED_VARIABLE, seeds)) {
     const day: Faults = faults === undefined ? randomFaults(seeded(seed + 1)) : { ...NO_FAULTS, ...faults };
     try {
       await scenario(await createNetwork({ ...rest, seed, faults: day }));
@@ -34,10 +34,33 @@ export async function simulate(options: SimulationOptions, scenario: (network: N
   }
 }
 
-function seedsOf(count: number): readonly number[] {
-  const named = process.env[SEED_VARIABLE];
+/** Names one moment: only the crash at it is tried. */
+const CRASH_VARIABLE = "BOWLINE_CRASH";
+
+/**
+ * Runs the scenario once without a crash, and then once for every moment at which a process could have died, with a crash at
+ * that moment. Throws at the first that fails, with the moment and the way to live it again.
+ */
+export async function crashEverywhere(options: NetworkOptions, scenario: (network: Network) => Promise<void>): Promise<void> {
+  const undisturbed = await createNetwork(options);
+  await scenario(undisturbed);
+  for (const moment of numbersOf(CRASH_VARIABLE, undisturbed.moments)) {
+    const network = await createNetwork(options);
+    network.crashAt(moment);
+    try {
+      await scenario(network);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`A crash at moment ${moment} is too much: ${reason}\nRun it again with ${CRASH_VARIABLE}=${moment}.`, { cause });
+    }
+  }
+}
+
+/** From 1 to `count`, or the one that the environment names. */
+function numbersOf(variable: string, count: number): readonly number[] {
+  const named = process.env[variable];
   if (named === undefined) return Array.from({ length: count }, (_, index) => index + 1);
-  const seed = Number(named);
-  if (Number.isSafeInteger(seed) && seed >= 0) return [seed];
-  throw new BowlineError("badRequest", "testing.seedInvalid", `${SEED_VARIABLE}=${named} is no seed: it is an integer from 0 on.`);
+  const number = Number(named);
+  if (Number.isSafeInteger(number) && number >= 0) return [number];
+  throw new BowlineError("badRequest", "testing.seedInvalid", `${variable}=${named} is none: it is an integer from 0 on.`);
 }

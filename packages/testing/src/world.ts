@@ -84,6 +84,10 @@ export class World {
   onCommit: ((name: X500Name, commit: StepCommit) => void) | undefined;
   /** Processes that have died so far. */
   crashes = 0;
+  /** Moments so far at which a process could have died: before and after each call that one made of the world. */
+  moments = 0;
+  /** The process whose moment this is dies at it. */
+  crashAt: number | undefined;
   readonly #statuses = new Map<string, FlowStatus>();
   readonly #owners: number;
   readonly #bus: FaultyBus;
@@ -243,6 +247,7 @@ export class World {
       responders: (party) => this.#responders(party),
       bundle: (name) => this.#bundle(name),
       log: (party) => this.#log(party),
+      isDoomed: () => ++this.moments === this.crashAt,
       crashed: (process) => this.#crashed(process),
     };
   }
