@@ -149,8 +149,13 @@ function replayNext(rules: Rules, state: FlowState, env: Env, out: Effect[]): vo
   for (const asked of state.asked.values()) {
     if (asked.phase === "new" && asked.call.kind === "platform" && asked.outcome === undefined) takeUp(rules, state, asked, env, out);
   }
-  if (state.starting.length > 0) {
-    activate(state, [], out);
+  // What the journal does not know because its flow had passed: it is decided the same way by every replay.
+  const passed: Settled[] = [];
+  for (const { path, phase, call, outcome } of state.asked.values()) {
+    if (phase === "new" && call.kind === "patched" && outcome !== undefined) passed.push({ path, outcome });
+  }
+  if (state.starting.length > 0 || passed.length > 0) {
+    activate(state, passed, out);
     return;
   }
   const group = state.replay.shift() ?? [];
@@ -201,8 +206,10 @@ function settledRow(state: FlowState, asked: Asked, outcome: Outcome, rounds: Ro
   return { path, kind: call.kind, requestHash: hash, request, outcome, activation, ordinal: round.ordinal++, askedAt, at };
 }
 
+type Settled = Pick<RecordedStep, "path" | "outcome">;
+
 /** One round: fibers that start and fibers whose steps are settled, by bundle. */
-function activate(state: FlowState, rows: readonly RecordedStep[], out: Effect[]): void {
+function activate(state: FlowState, rows: readonly Settled[], out: Effect[]): void {
   const byBundle = new Map<Bundle, { readonly starts: FiberStart[]; readonly deliveries: Delivery[] }>();
   const of = ({ bundle }: FiberState) => {
     const known = byBundle.get(bundle);

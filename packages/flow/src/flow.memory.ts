@@ -69,11 +69,12 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
       for (const acknowledgement of acknowledgements) acknowledge(tables, acknowledgement);
     },
     requestKill: async (flowId, now) => mark(flowId, now, isUnfinished, { kill: true }),
-    requestRetry: async (flowId, now) =>
-      mark(flowId, now, ({ status }) => status === "PARKED", {
+    requestRetry: async (flowId, now, bundle) =>
+      mark(flowId, now, (row) => row.status === "PARKED" || (bundle !== undefined && isUnfinished(row)), {
         status: "RUNNING",
         outcome: null,
         version: (flows.get(flowId)?.version ?? 0) + 1,
+        ...(bundle === undefined ? {} : { bundle }),
       }),
     byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
     byId: async (flowId) => flows.get(flowId),

@@ -53,11 +53,17 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
     request: bytes.length <= REQUEST_KEPT_BYTES_MAX ? bytes : null,
     askedAt: before?.since ?? now,
     phase: recorded === undefined ? "new" : "recorded",
-    outcome: refusal,
+    outcome: refusal ?? (call.kind === "patched" && recorded === undefined && isPast(state) ? NOT_PATCHED : undefined),
     until: undefined,
     trouble: before?.trouble,
   });
 }
+
+const NOT_PATCHED: Outcome = { ok: false };
+
+/** Whether the flow did more, in another code or another life, than it has now done again. */
+const isPast = ({ caughtUp, replay, row, asked }: FlowState): boolean =>
+  !caughtUp && (replay.length > 0 || row.waiting.some(({ path }) => !asked.has(path)));
 
 /** The first divergence is the one that says something: what follows it, follows from it. */
 export function diverged(state: FlowState, path: StepPath, how: string, asked: Syscall | null = null): void {

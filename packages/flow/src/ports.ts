@@ -290,8 +290,11 @@ export interface FlowStore {
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>;
   /** False when there is no such flow, or it is finished. The caller wakes it. */
   requestKill(flowId: string, now: Instant): Promise<boolean>;
-  /** A parked flow runs again from its last commit. False when it is not parked. The caller wakes it. */
-  requestRetry(flowId: string, now: Instant): Promise<boolean>;
+  /**
+   * A parked flow runs again from its last commit; with a bundle so does any unfinished one, in that code. False when there is
+   * none such. Whoever has it in memory is fenced. The caller wakes it.
+   */
+  requestRetry(flowId: string, now: Instant, bundle?: SecureHash): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
   byId(flowId: string): Promise<FlowRow | undefined>;
   /**

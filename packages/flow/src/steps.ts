@@ -32,6 +32,8 @@ export function takeUp(rules: Rules, state: FlowState, asked: Asked, env: Env, o
       return takeUpSleep(state, asked, call.durationMs, env.now);
     case "checkpoint":
       return true;
+    case "patched":
+      return settle(asked, { ok: true });
     case "random":
       return settle(asked, { ok: deriveRandom(state.row.seed, asked.path, call.length, rules.digest) });
     case "session.open":

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { BowlineError, type Data, parseName, unavailable } from "@bowline/base";
+import { BowlineError, type Data, parseName, type SecureHash, unavailable } from "@bowline/base";
 import { RESEND_FIRST_MS } from "./limits.ts";
 import type { FlowFilter, FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
 import { clientStart, responderStart } from "./rows.ts";
@@ -323,6 +323,18 @@ function operators(open: OpenFlowStore): void {
     assert.equal(await store.requestRetry("1", NOW + 7), true);
     const { row } = await only(store, "1");
     assert.deepEqual([row.status, row.outcome, row.wakeAt], ["RUNNING", null, NOW + 7]);
+    assert.deepEqual(await store.commit([step("1", { expectedVersion: 1, commitId: "before" })]), [{ kind: "fenced" }]);
+  });
+
+  test("an unfinished flow goes on in other code when an operator says in which", async (t) => {
+    const { store } = await open(t);
+    const fixed = "SHA-256:FIXED" as SecureHash;
+    await store.start([client("1"), client("2")]);
+    await store.commit([step("1", {}), step("2", { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null })]);
+    assert.equal(await store.requestRetry("1", NOW + 7, fixed), true);
+    assert.equal(await store.requestRetry("2", NOW + 7, fixed), false);
+    const { row } = await only(store, "1");
+    assert.deepEqual([row.status, row.bundle, row.version, row.wakeAt], ["RUNNING", fixed, 2, NOW + 7]);
     assert.deepEqual(await store.commit([step("1", { expectedVersion: 1, commitId: "before" })]), [{ kind: "fenced" }]);
   });
 

@@ -60,6 +60,8 @@ export interface TrialOptions {
   readonly seed?: number;
   readonly faults?: Partial<Faults>;
   readonly cordapp: CordappDefinition;
+  /** The code of other bundles than the one that flows start in. */
+  readonly bundles?: Readonly<Record<SecureHash, CordappDefinition>>;
   /** The platform's flows. */
   readonly platform?: CordappDefinition;
   /** What services answer, by name. A throw is thrown. */
@@ -288,7 +290,7 @@ export class Trial {
   #fibers(bundles: Map<Bundle, Fibers>, bundle: Bundle): Fibers {
     const known = bundles.get(bundle);
     if (known !== undefined && !this.#happens(this.faults.fibersLost)) return known;
-    const definition = bundle === "platform" ? this.#options.platform : this.#options.cordapp;
+    const definition = bundle === "platform" ? this.#options.platform : (this.#options.bundles?.[bundle] ?? this.#options.cordapp);
     const built: CordappBundle = cordapp(definition ?? { flows: [], states: [], contracts: [] });
     const fibers = inProcessFibers(built, async () => {
       this.activations++;

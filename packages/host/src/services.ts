@@ -79,8 +79,8 @@ export interface PersistenceService extends FlowPersistence {
   flowInspect(request: { readonly vnode: ShortHash } & FlowName): Promise<FlowInspection | null>;
   /** Ends the flow, and its sessions with an error, at once: whatever it waits for, and parked too. Not done to one that is over. */
   flowKill(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
-  /** A parked flow runs again from its last commit. Not done to one that is not parked. */
-  flowRetry(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
+  /** A parked flow runs again from its last commit; with `bundle` (a CPK's file checksum) any unfinished one does, in that code. */
+  flowRetry(request: { readonly vnode: ShortHash; readonly flowId: string; readonly bundle?: SecureHash }): Promise<FlowRequestOutcome>;
 }
 
 export interface VerificationService {

@@ -122,6 +122,7 @@ async function authorService(
     case "session.close":
     case "clock.now":
     case "clock.sleep":
+    case "patched":
     case "checkpoint":
     case "random":
       return invariant(false, `the engine answers ${call.kind} itself`) as never;

@@ -99,6 +99,13 @@ export interface FlowContext {
    * committed anyway, so this is for work between two waits that is too dear to repeat.
    */
   checkpoint(): Promise<void>;
+  /**
+   * For a change of code that is to reach flows which are under way: true where this flow comes here for the first time in the
+   * new code, false where it had passed here in the old. Decided once for a flow and a name, whatever dies.
+   *
+   * @example if (await ctx.patched("check-limit")) await ctx.subFlow(CheckLimit, { amount });
+   */
+  patched(name: string): Promise<boolean>;
   uuid(): Promise<string>;
   random(length: number): Promise<Uint8Array>;
   /** Does not repeat on replay. */

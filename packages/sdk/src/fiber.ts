@@ -12,6 +12,7 @@ type Report = { -readonly [K in keyof FiberReport]: FiberReport[K] };
 export class Fiber {
   readonly start: FiberStart;
   readonly #pending = new Map<StepPath, Settle>();
+  readonly #decisions = new Map<string, Promise<Data>>();
   #syscalls: { readonly path: StepPath; readonly call: Syscall }[] = [];
   #logs: FiberReport["logs"][number][] = [];
   #finished: Outcome | undefined;
@@ -39,6 +40,20 @@ export class Fiber {
     // A step that nobody awaits may fail without anyone to hear it.
     promise.catch(() => {});
     return promise;
+  }
+
+  /**
+   * A step beside the numbered ones: code that did not ask it keeps the numbers of all its steps. Its own number is made of
+   * its name, and larger than any of theirs.
+   */
+  decide(name: string): Promise<Data> {
+    let decision = this.#decisions.get(name);
+    if (decision === undefined) {
+      const { path } = this.start;
+      decision = this.ask(`${path === "" ? "" : `${path}.`}${DECISIONS_FROM + hashOf(name)}`, { kind: "patched", name });
+      this.#decisions.set(name, decision);
+    }
+    return decision;
   }
 
   log(level: FiberReport["logs"][number]["level"], message: string, facts: Record<string, Data>): void {
@@ -73,4 +88,13 @@ export class Fiber {
     this.#finished = outcome;
     this.#pending.clear();
   }
+}
+
+const DECISIONS_FROM = 10_000_000_000;
+
+/** FNV-1a, 32 bits. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  return hash;
 }

@@ -72,6 +72,7 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
     async checkpoint() {
       await ask({ kind: "checkpoint" });
     },
+    patched: async (name) => (await fiber.decide(plain(name, "the name") as string)) as boolean,
     uuid: async () => uuidOf((await ask({ kind: "random", length: 16 })) as Uint8Array),
     random: async (length) => (await ask({ kind: "random", length: plain(length, "the length") as number })) as Uint8Array,
     log: logOf(fiber),

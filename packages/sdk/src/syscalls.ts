@@ -54,6 +54,8 @@ export type AuthorSyscall =
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array
   /** Settled by the commit that contains it, and of all before it. -> null */
   | { readonly kind: "checkpoint" }
+  /** Whether the flow comes here for the first time in code that asks this. -> boolean */
+  | { readonly kind: "patched"; readonly name: string }
   /** All, or those of a name or of a ledger key. -> Member[] */
   | { readonly kind: "members.find"; readonly name?: X500Name; readonly key?: PublicKeyText }
   | { readonly kind: "notaries.find"; readonly name?: X500Name } // -> NotaryInfo[]

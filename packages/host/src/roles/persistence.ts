@@ -95,7 +95,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       return (flowId === undefined ? undefined : await flows.inspect(flowId)) ?? null;
     },
     flowKill: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestKill(flowId, clock.now())),
-    flowRetry: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now())),
+    flowRetry: ({ vnode, flowId, bundle }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now(), bundle)),
   };
 
   /** What an operator asks of a flow takes effect when its worker looks, and a worker is told to. */
