@@ -4,7 +4,7 @@
 //     { "name": "com.example.obligation.contract", "version": "1.0.0", "type": "contract", "entry": "src/contract/index.ts" } ] }
 
 import { webcrypto } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { decoder, parseName } from "@bowline/base";
 import { buildCpb, buildCpi, buildCpk, type JarSigner, packageFileName } from "@bowline/cluster";
@@ -24,6 +24,8 @@ const CpkSection = Type.Object(
     licence: Type.Optional(text),
     /** Names of other CPKs of this CorDapp that it goes with. */
     dependencies: Type.Optional(Type.Array(text)),
+    /** The folder of its SQL files, which make the tables of its entities. */
+    migrations: Type.Optional(text),
     minimumPlatformVersion: Type.Optional(Type.Integer({ minimum: 50_000 })),
   },
   { additionalProperties: false },
@@ -89,7 +91,7 @@ export async function packCpi(
 }
 
 async function packCpk(folder: string, project: Project, cpk: CpkSection, signer: JarSigner): Promise<PackageFile> {
-  const { name, version, entry, type, dependencies = [], ...attributes } = cpk;
+  const { name, version, entry, type, dependencies = [], migrations: migrationFolder, ...attributes } = cpk;
   const { script, manifest } = await bundleCordapp(resolve(folder, entry));
   const holds = manifest.contracts.length + manifest.states.length > 0 ? "contract" : "workflow";
   if (holds !== type)
@@ -99,8 +101,16 @@ async function packCpk(folder: string, project: Project, cpk: CpkSection, signer
     if (found === undefined) throw usage("project", `The CPK ${name} goes with ${dependency}, which is not a CPK of this CorDapp.`);
     return { name: found.name, version: found.version };
   });
-  const bytes = await buildCpk({ name, version, script, manifest, dependencies: needed, ...attributes }, [signer]);
+  const migrations = migrationFolder === undefined ? [] : readMigrations(resolve(folder, migrationFolder), name);
+  const bytes = await buildCpk({ name, version, script, manifest, migrations, dependencies: needed, ...attributes }, [signer]);
   return { fileName: packageFileName(name, version, "jar"), bytes };
+}
+
+/** In the order of their names, which begin with their numbers. */
+function readMigrations(folder: string, cpk: string) {
+  if (!existsSync(folder)) throw usage("project", `The CPK ${cpk} has its migrations in ${folder}, and there is no such folder.`);
+  const files = readdirSync(folder).filter((file) => file.endsWith(".sql"));
+  return files.sort().map((fileName) => ({ fileName, text: readFileSync(join(folder, fileName), "utf8") }));
 }
 
 /** The bundler runs as a process beside this one, and would stay for as long as this one does. */

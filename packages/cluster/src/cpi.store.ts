@@ -3,6 +3,7 @@
 
 import type { BowlineError, Instant, SecureHash, Sql } from "@bowline/base";
 import type { CordappManifest } from "@bowline/sdk";
+import { type CpkMigration, MIGRATION_FILE } from "./migrations.ts";
 
 /** What `GET /cpi/status` says while an upload runs, in this order. */
 export const UPLOAD_PROGRESS = [
@@ -93,6 +94,7 @@ export interface NewCpk extends Omit<StoredCpk, "timestamp"> {
   readonly fileName: string;
   readonly bytes: Uint8Array;
   readonly script: string;
+  readonly migrations: readonly CpkMigration[];
 }
 
 /** False where a CPI of this name, version and signer is there; then nothing is written. */
@@ -133,6 +135,38 @@ async function saveCpk(sql: Sql, cpk: NewCpk, at: Date): Promise<void> {
     cpk.bytes,
     cpk.script,
   ]);
+  if (cpk.migrations.length > 0)
+    await sql.query(
+      `INSERT INTO cpk_migration (file_checksum, file_name, content)
+       SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING`,
+      [cpk.fileChecksum, cpk.migrations.map(({ fileName }) => fileName), cpk.migrations.map(({ text }) => text)],
+    );
+}
+
+export interface StoredMigration {
+  /** The CPK's name. */
+  readonly source: string;
+  readonly number: number;
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The migrations of every CPK of a CPI, in the CPI's order of CPKs and their own. */
+export async function loadCpiMigrations(sql: Sql, cpiChecksum: SecureHash): Promise<readonly StoredMigration[]> {
+  const rows = await sql.query<{ source: string; file: string; text: string }>(
+    {
+      name: "cpi_migrations",
+      text: `SELECT m.cpk_name AS source, s.file_name AS file, s.content AS text FROM cpi c
+             JOIN cpi_cpk l ON (l.cpi_name, l.cpi_version, l.cpi_signer_summary_hash) = (c.name, c.version, c.signer_summary_hash)
+             JOIN cpk_metadata m ON m.file_checksum = l.cpk_file_checksum JOIN cpk_migration s ON s.file_checksum = m.file_checksum
+             WHERE c.file_checksum = $1 ORDER BY l.ordinal, s.file_name COLLATE "C"`,
+    },
+    [cpiChecksum],
+  );
+  return rows.map(({ source, file, text }) => {
+    const [, number = "", name = ""] = MIGRATION_FILE.exec(file) ?? [];
+    return { source, number: Number(number), name, text };
+  });
 }
 
 interface CpiRow {

@@ -7,7 +7,7 @@ import { sha256 } from "@bowline/crypto";
 export type Privilege = "DDL" | "DML";
 
 /** Per virtual node. */
-export type VirtualNodeDatabase = "vault" | "crypto" | "uniqueness";
+export type VirtualNodeDatabase = "vault" | "entities" | "crypto" | "uniqueness";
 
 export interface DatabasePlan {
   readonly schema: string;
@@ -24,6 +24,7 @@ export const VIRTUAL_NODES_CONNECTION = "corda-virtual-nodes";
 
 const SCHEMA_PREFIX: Readonly<Record<VirtualNodeDatabase, string>> = {
   vault: "vnode_vault_",
+  entities: "vnode_entities_",
   crypto: "vnode_crypto_",
   uniqueness: "vnode_uniq_",
 };

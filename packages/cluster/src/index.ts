@@ -7,6 +7,7 @@ export {
   failInterruptedUploads,
   failUpload,
   loadBundle,
+  loadCpiMigrations,
   loadCpis,
   loadUpload,
   type NewCpk,
@@ -31,6 +32,7 @@ export {
   virtualNodeDatabase,
 } from "./databases.ts";
 export type { CodeTrust, JarSigner } from "./jar.ts";
+export type { CpkMigration } from "./migrations.ts";
 export {
   buildCpb,
   buildCpi,

@@ -2,7 +2,7 @@
 // host holds it against what the bundle itself says, in the sandbox.
 
 import { badRequest, type Decoder, decoder } from "@bowline/base";
-import type { CordappManifest } from "@bowline/sdk";
+import { type CordappManifest, entityFault } from "@bowline/sdk";
 import * as Type from "typebox";
 
 const Name = Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$", maxLength: 255 });
@@ -14,6 +14,49 @@ const Protocol = Type.Object(
 );
 const DEFINITIONS_MAX = 10_000;
 const list = <S extends Type.TSchema>(item: S) => Type.Array(item, { maxItems: DEFINITIONS_MAX });
+
+const Property = Type.String({ minLength: 1, maxLength: 255 });
+const Condition = Type.Object(
+  {
+    property: Property,
+    operator: Type.Enum(["=", "!=", "<", "<=", ">", ">=", "in", "startsWith", "contains", "isNull", "isNotNull"]),
+    parameter: Type.Optional(Property),
+  },
+  { additionalProperties: false },
+);
+const CONDITIONS_MAX = 100;
+const conditions = Type.Array(Condition, { maxItems: CONDITIONS_MAX });
+const Query = Type.Object(
+  {
+    where: Type.Array(Type.Union([Condition, Type.Object({ any: conditions }, { additionalProperties: false })]), {
+      maxItems: CONDITIONS_MAX,
+    }),
+    orderBy: Type.Optional(Type.Array(Property, { maxItems: CONDITIONS_MAX })),
+    descending: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+const Entity = Type.Object(
+  {
+    name: Name,
+    table: Property,
+    key: Type.Array(Property, { minItems: 1, maxItems: 32 }),
+    properties: Type.Array(
+      Type.Object(
+        {
+          name: Property,
+          column: Property,
+          kind: Type.Enum(["text", "integer", "boolean", "json"]),
+          missing: Type.Enum(["never", "omitted", "null"]),
+        },
+        { additionalProperties: false },
+      ),
+      { maxItems: 1_000 },
+    ),
+    queries: Type.Record(Type.String({ minLength: 1, maxLength: 255 }), Query),
+  },
+  { additionalProperties: false },
+);
 
 const Manifest = Type.Object(
   {
@@ -42,22 +85,31 @@ const Manifest = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    entities: Type.Optional(list(Entity)),
   },
   { additionalProperties: false },
 );
 
 const decodeShape: Decoder<CordappManifest> = decoder(Manifest, "CorDapp manifest");
 
-/** Throws `input.invalid`, or `package.nameTwice` where two flows, two states or two contracts have one name. */
+/**
+ * Throws `input.invalid`, `package.nameTwice` where two flows, states, contracts or entities have one name, or
+ * `package.entityInvalid`.
+ */
 export function decodeManifest(value: unknown): CordappManifest {
   const manifest = decodeShape(value);
-  for (const kind of ["flows", "states", "contracts"] as const) {
+  for (const kind of ["flows", "states", "contracts", "entities"] as const) {
     const names = new Set<string>();
-    for (const { name } of manifest[kind]) {
+    for (const { name } of manifest[kind] ?? []) {
       if (names.has(name))
         throw badRequest("package.nameTwice", `The CorDapp has two ${kind} called ${name}. Give each a name of its own.`, { name });
       names.add(name);
     }
+  }
+  for (const entity of manifest.entities ?? []) {
+    const fault = entityFault(entity);
+    if (fault !== undefined)
+      throw badRequest("package.entityInvalid", `The entity ${entity.name} cannot be kept: ${fault}.`, { entity: entity.name });
   }
   return manifest;
 }

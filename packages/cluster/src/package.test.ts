@@ -83,9 +83,23 @@ describe("a CPI", () => {
         { source: contracts, type: "contract", fileName: "com.example.notes-1.0.0.jar" },
         { source: workflows, type: "workflow", fileName: "com.example.notes-flows-1.2.0.jar" },
       ].map(({ source: { name, version, script, manifest }, type, fileName }) => {
-        return { fileName, name, version, type, signerSummaryHash: summary, minimumPlatformVersion: 50_000, manifest, script, right: true };
+        const given = { fileName, name, version, type, manifest, script, migrations: [], tables: [], right: true };
+        return { ...given, signerSummaryHash: summary, minimumPlatformVersion: 50_000 };
       }),
     );
+  });
+
+  test("brings the migrations of its entities, signed and in their order", async () => {
+    const migrations = ["0001-a.sql", "0002-b.sql"].map((fileName, i) => ({ fileName, text: `CREATE TABLE t${i} (id text PRIMARY KEY);` }));
+    const key = { name: "id", column: "id", kind: "text", missing: "never" } as const;
+    const entities = [{ name: "com.example.T", table: "t1", key: ["id"], properties: [key], queries: {} }];
+    const source = { ...workflows, dependencies: [], manifest: { ...workflowManifest, entities }, migrations };
+    const [cpk] = (await readCpi(await buildAll([signer], [source]), trust(signer))).cpks;
+    assert.deepEqual([cpk?.migrations, cpk?.tables, cpk?.manifest.entities], [migrations, ["t0", "t1"], entities]);
+    await assert.rejects(buildAll([signer], [{ ...source, migrations: [] }]), { code: "package.migrationRefused" });
+    const unordered = { ...key, missing: "omitted" } as const;
+    const odd = { ...source, manifest: { ...source.manifest, entities: [{ ...entities[0], properties: [unordered] } as never] } };
+    await assert.rejects(async () => readCpi(await buildAll([signer], [odd]), trust(signer)), { code: "package.migrationRefused" });
   });
 
   test("may be one of a network without an application, and may lie in a file", async () => {
@@ -229,6 +243,17 @@ describe("a CPI", () => {
     const twice = { ...workflowManifest, flows: [...workflowManifest.flows, ...workflowManifest.flows] };
     await assert.rejects(async () => readCpi(await cpkOf([dependencies, manifest(twice), script], []), trust(signer)), {
       code: "package.nameTwice",
+    });
+    // However it was packaged: what its author's tools let through is looked at again.
+    const hostile = { name: "migration/0001-a.sql", bytes: utf8("CREATE TABLE t (id text PRIMARY KEY);\nSET ROLE postgres;") };
+    await assert.rejects(async () => readCpi(await cpkOf([...whole, hostile], []), trust(signer)), {
+      code: "package.migrationRefused",
+      message: /0001-a\.sql:2: VariableSetStmt/,
+    });
+    const keyless = { name: "com.example.T", table: "t", key: ["id"], properties: [], queries: {} };
+    const entities = manifest({ ...workflowManifest, entities: [keyless] });
+    await assert.rejects(async () => readCpi(await cpkOf([dependencies, entities, script], []), trust(signer)), {
+      code: "package.entityInvalid",
     });
     await assert.rejects(async () => readCpi(await cpkOf([dependencies, manifest({}), script], []), trust(signer)), {
       code: "input.invalid",

@@ -8,6 +8,7 @@ import { secureHashOf, signerSummaryHash } from "@bowline/crypto";
 import type { CordappManifest } from "@bowline/sdk";
 import * as Type from "typebox";
 import { type CodeTrust, type JarSigner, readJar, type SignedJar, writeJar } from "./jar.ts";
+import { type CpkMigration, checkMigrations } from "./migrations.ts";
 import { cpkType, decodeManifest } from "./package-manifest.ts";
 import { ARCHIVE_LENGTH_MAX } from "./zip.ts";
 
@@ -19,6 +20,8 @@ export interface CpkSource {
   readonly licence?: string;
   readonly script: string;
   readonly manifest: CordappManifest;
+  /** How the tables of its entities come to be. */
+  readonly migrations?: readonly CpkMigration[];
   /** The oldest platform that it runs on; the first one where nothing is said. */
   readonly minimumPlatformVersion?: number;
   /** CPKs of the same CPB and the same signers that it goes with. */
@@ -35,6 +38,10 @@ export interface CpkContents {
   readonly minimumPlatformVersion: number;
   readonly manifest: CordappManifest;
   readonly script: string;
+  /** In order. */
+  readonly migrations: readonly CpkMigration[];
+  /** The tables that they make. */
+  readonly tables: readonly string[];
   readonly bytes: Uint8Array;
 }
 
@@ -54,6 +61,7 @@ const GROUP_POLICY = "META-INF/GroupPolicy.json";
 const DEPENDENCIES = "META-INF/CPKDependencies.json";
 const CORDAPP_MANIFEST = "META-INF/cordapp.json";
 const SCRIPT = "cordapp.js";
+const MIGRATIONS = "migration/";
 
 const Dependency = Type.Object(
   { name: Type.String(), version: Type.String(), verifySameSignerAsMe: Type.Literal(true) },
@@ -64,9 +72,10 @@ const decodeDependencies = decoder(
   DEPENDENCIES,
 );
 
-/** A signed CPK: `<name>-<version>.jar`. */
-export function buildCpk(source: CpkSource, signers: readonly JarSigner[]): Promise<Uint8Array> {
-  const { name, version, manifest } = source;
+/** A signed CPK: `<name>-<version>.jar`. Throws `package.migrationRefused`. */
+export async function buildCpk(source: CpkSource, signers: readonly JarSigner[]): Promise<Uint8Array> {
+  const { name, version, manifest, migrations = [] } = source;
+  await checkTables(`The CPK ${name}`, migrations, manifest);
   const platform = String(source.minimumPlatformVersion ?? PLATFORM_VERSION_FIRST);
   const dependencies = (source.dependencies ?? []).map((dependency) => ({ ...dependency, verifySameSignerAsMe: true }));
   return writeJar(
@@ -87,6 +96,7 @@ export function buildCpk(source: CpkSource, signers: readonly JarSigner[]): Prom
       { name: DEPENDENCIES, bytes: json({ formatVersion: FORMAT, dependencies }) },
       { name: CORDAPP_MANIFEST, bytes: json(manifest) },
       { name: SCRIPT, bytes: utf8(source.script) },
+      ...migrations.map(({ fileName, text }) => ({ name: `${MIGRATIONS}${fileName}`, bytes: utf8(text) })),
     ],
     signers,
   );
@@ -174,6 +184,7 @@ async function readCpk(bytes: Uint8Array, fileName: string, trust: CodeTrust) {
   const type = jar.attributes.has("cordapp-contract-name") ? "contract" : "workflow";
   if (type !== cpkType(manifest))
     throw refusal("typeDiffers", what, `its attributes say that it is a ${type} CPK, and what it holds is not one`);
+  const migrations = readMigrations(jar, what);
   return {
     fileName,
     name: jar.attributes.get("corda-cpk-cordapp-name") ?? attribute(jar, "Bundle-SymbolicName", what),
@@ -184,10 +195,22 @@ async function readCpk(bytes: Uint8Array, fileName: string, trust: CodeTrust) {
     minimumPlatformVersion: platformVersion(jar, what),
     manifest,
     script: entryText(jar, SCRIPT, what, "bundleMissing"),
+    migrations,
+    tables: await checkTables(what, migrations, manifest),
     bytes,
     dependencies: decodeDependencies(entryJson(jar, DEPENDENCIES, what)).dependencies,
   } as const;
 }
+
+/** By their names, which begin with their numbers. */
+const readMigrations = (jar: SignedJar, what: string): readonly CpkMigration[] =>
+  [...jar.entries.keys()]
+    .filter((name) => name.startsWith(MIGRATIONS) && name !== MIGRATIONS)
+    .sort()
+    .map((name) => ({ fileName: name.slice(MIGRATIONS.length), text: entryText(jar, name, what, "textInvalid") }));
+
+const checkTables = async (what: string, migrations: readonly CpkMigration[], { entities = [] }: CordappManifest) =>
+  migrations.length + entities.length === 0 ? [] : checkMigrations(what, migrations, entities);
 
 /** Which of the two kinds a CPK is, and the names that the original gives each. */
 function kindAttributes({ name, version, vendor, licence, manifest }: CpkSource): readonly (readonly [string, string])[] {

@@ -1,6 +1,6 @@
 // The steps that the engine settles by itself: sessions, time, randomness, vault writes, platform children. Pure.
 
-import { BowlineError, decoder, type Env, type Instant } from "@bowline/base";
+import { BowlineError, type Data, decoder, type Env, type Instant, invariant } from "@bowline/base";
 import type { FiberStart, Outcome, Syscall } from "@bowline/sdk";
 import * as Type from "typebox";
 import type { Asked, Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
@@ -86,7 +86,7 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
       return startChild(state, asked);
     case "write":
       if (state.careful && state.draft.writes.length > 0) return true;
-      if (call.kind === "vault.write") state.draft.writes.push({ path: asked.path, writes: call.writes });
+      state.draft.writes.push({ path: asked.path, writes: writesOf(call, fiber) });
       return settle(asked, { ok: null });
     case "read":
       if (state.draft.writes.length > 0) return true;
@@ -100,6 +100,14 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
   asked.phase = "calling";
   out.push(performing(state, asked));
   return false;
+}
+
+/** An author's rows are written under the name of the package that runs: what a flow says of itself is not asked. */
+function writesOf(call: Syscall, { bundle }: FiberState): readonly Data[] {
+  if (call.kind === "vault.write") return call.writes;
+  invariant(call.kind === "entity.write", `${call.kind} writes nothing`);
+  const { entity, action, rows } = call;
+  return [{ kind: "entities", bundle, entity, action, rows }];
 }
 
 export const performing = (state: FlowState, { path, call, fiber }: Asked): Effect => ({

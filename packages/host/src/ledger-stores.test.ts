@@ -1,5 +1,5 @@
-import { uniquenessStore, vaultStore } from "@bowline/ledger";
-import { testUniqueness, testVault } from "@bowline/ledger/contract";
+import { entityStore, uniquenessStore, vaultStore } from "@bowline/ledger";
+import { ENTITY_TABLES, testEntities, testUniqueness, testVault } from "@bowline/ledger/contract";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
 const migrations = (database: "vault" | "uniqueness") => new URL(`../../ledger/sql/${database}`, import.meta.url);
@@ -17,4 +17,15 @@ testVault("PostgreSQL", async (t, macKey) => {
 testUniqueness("PostgreSQL", async (t, workers) => {
   const database = await testDatabase(t, [migrations("uniqueness")]);
   return Array.from({ length: workers }, () => uniquenessStore(database));
+});
+
+testEntities("PostgreSQL", async (t) => {
+  const database = await testDatabase(t);
+  await database.sql.query(ENTITY_TABLES);
+  const [row] = await database.sql.query<{ schema: string }>("SELECT current_schema()::text AS schema");
+  const store = entityStore(row?.schema ?? "");
+  return {
+    apply: (writes) => database.transaction((sql) => store.apply(sql, writes)),
+    read: (read) => store.read(database.sql, read),
+  };
 });

@@ -4,7 +4,7 @@
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
-import type { CpkIdentity, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
+import type { CpkIdentity, EntityCall, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
 export type RoleName =
@@ -28,7 +28,7 @@ export interface Caller {
 /** A logical database of the cluster, or of one virtual node. */
 export type LogicalDatabase =
   | { readonly kind: "config" | "rbac" | "crypto" | "bus" }
-  | { readonly kind: "vault" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
+  | { readonly kind: "vault" | "entities" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
 
 /** What a database connection needs; travels only sealed to the role that may have it. */
 export interface ConnectionDetails {
@@ -67,6 +67,8 @@ export interface PersistenceService extends FlowPersistence {
   /** Wakes the flow role over the bus when the row is new. */
   startFlow(request: StartFlowRequest): Promise<{ readonly kind: "started" | "known" | "conflict"; readonly row: FlowRow }>;
   read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
+  /** Rows of a package's own tables. */
+  readEntities(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: EntityCall }): Promise<Data>;
   /**
    * With `waitMs` the answer comes as soon as the flow is over, with `afterVersion` too as soon as its row has a higher
    * version, and after that time in any case.

@@ -14,7 +14,7 @@ import type { VirtualNodeInfo } from "./services.ts";
 
 /** Of what the flow role may call. */
 export type SyscallRoles = Pick<Granted<"flow">, "verification" | "uniqueness" | "crypto"> & {
-  readonly persistence: Pick<Granted<"flow">["persistence"], "read">;
+  readonly persistence: Pick<Granted<"flow">["persistence"], "read" | "readEntities">;
 };
 type Calls = SyscallRoles;
 
@@ -57,6 +57,12 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
     case "vault.resolve":
     case "vault.transaction":
       return "read";
+    // Tables belong to packages, and the platform's flows are of none.
+    case "entity.find":
+    case "entity.query":
+      return trusted ? "forbidden" : "read";
+    case "entity.write":
+      return trusted ? "forbidden" : "write";
     case "platform":
       return "child";
     case "service":
@@ -115,7 +121,12 @@ async function authorService(
       return read({ kind: "resolve", refs: call.refs });
     case "vault.transaction":
       return read({ kind: "view", id: call.id });
+    case "entity.find":
+    case "entity.query":
+      invariant(context.bundle !== "platform", "the platform's flows have no entities");
+      return calls.persistence.readEntities({ vnode, bundle: context.bundle, call });
     case "platform":
+    case "entity.write":
     case "session.open":
     case "session.exchange":
     case "session.info":

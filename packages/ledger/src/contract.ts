@@ -1,2 +1,3 @@
+export { ENTITY_TABLES, type EntitiesUnderTest, testEntities } from "./entities.contract.ts";
 export { testUniqueness } from "./uniqueness.contract.ts";
 export { testVault, type VaultUnderTest } from "./vault.contract.ts";

@@ -1,3 +1,13 @@
+export { memoryEntities } from "./entities.memory.ts";
+export { type EntityStore, entityStore } from "./entities.store.ts";
+export {
+  type EntityCall,
+  type EntityDescriptions,
+  type EntityRead,
+  entityReadOf,
+  entityWritesOf,
+  isEntityWrite,
+} from "./entities.ts";
 export { ledgerFlows } from "./finality.flow.ts";
 export type { CpkIdentity } from "./leaves.ts";
 export { NON_VALIDATING_PROTOCOL } from "./notary.flow.ts";

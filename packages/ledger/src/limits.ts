@@ -45,3 +45,13 @@ export const VIOLATION_CHARACTERS_MAX = 1_024;
 /** States of one page of a vault query. */
 export const PAGE_STATES_MAX = 1_000;
 export const PAGE_STATES_DEFAULT = 100;
+
+/** Entities, or keys, of one call: `persistence.tooMany` fails the step. */
+export const ENTITIES_PER_CALL_MAX = 1_000;
+/** Characters of all values of one entity: `persistence.tooLarge` fails the step. */
+export const ENTITY_BYTES_MAX = 1024 * 1024;
+/** Entities of one page, and where nothing is said. */
+export const PAGE_ENTITIES_MAX = 1_000;
+export const PAGE_ENTITIES_DEFAULT = 100;
+/** A page ends before the entity that crosses this, unless it is the first. */
+export const PAGE_ENTITIES_BYTES_MAX = 4 * 1024 * 1024;

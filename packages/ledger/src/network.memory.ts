@@ -212,6 +212,9 @@ export class MemoryNetwork {
       case "keys.sign":
       case "keys.mine":
       case "keys.compose":
+      case "entity.write":
+      case "entity.find":
+      case "entity.query":
         throw new Error(`The ledger's flows do not ask ${call.kind}.`);
       default:
         return this.#deliver(fiber, path, await this.#perform(flow, call));

@@ -5,6 +5,7 @@
 // Everything that crosses is plain data: the other side of this interface may be another heap.
 
 import type { Data, X500Name } from "@bowline/base";
+import type { EntityQuery } from "./entity.ts";
 import type { Failure, Outcome } from "./failure.ts";
 import type { FlowProperties } from "./properties.ts";
 import type { Protocol, SessionId, Syscall } from "./syscalls.ts";
@@ -106,4 +107,24 @@ export interface CordappManifest {
     readonly name: string;
     readonly commands: readonly { readonly name: string; readonly schema: unknown }[];
   }[];
+  /** Rows of its own tables; absent where it has none. */
+  readonly entities?: readonly EntityDescription[];
+}
+
+/** How an entity lies in its table. */
+export interface EntityDescription {
+  readonly name: string;
+  readonly table: string;
+  /** Properties. */
+  readonly key: readonly string[];
+  readonly properties: readonly EntityProperty[];
+  readonly queries: Readonly<Record<string, EntityQuery>>;
+}
+
+export interface EntityProperty {
+  readonly name: string;
+  readonly column: string;
+  readonly kind: "text" | "integer" | "boolean" | "json";
+  /** What an empty column stands for: a property that is left out, a null, or nothing, where it cannot be empty. */
+  readonly missing: "never" | "omitted" | "null";
 }

@@ -5,6 +5,7 @@ import type { Static, TSchema } from "typebox";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import type { Keys } from "./keys.ts";
 import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
+import type { Persistence } from "./persistence.ts";
 import type { ContextProperties } from "./properties.ts";
 import type { CounterpartyInfo, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
 import type { StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
@@ -117,6 +118,8 @@ export interface FlowContext {
   readonly keys: Keys;
   readonly ledger: Ledger;
   readonly vault: Vault;
+  /** The CorDapp's own tables. */
+  readonly persistence: Persistence;
   /** The platform's own flows ask directly; the host refuses the platform's syscalls to author code. */
   syscall(call: Syscall): Promise<Data>;
 }

@@ -3,6 +3,7 @@
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { FlowContext, Session } from "./context.ts";
+import type { AnyEntity } from "./persistence.ts";
 import type { Protocol } from "./syscalls.ts";
 import type { PublicKeyText, TransactionView } from "./transaction.ts";
 
@@ -70,4 +71,5 @@ export interface CordappDefinition {
   // biome-ignore lint/suspicious/noExplicitAny: as above.
   readonly states: readonly StateDefinition<any>[];
   readonly contracts: readonly ContractDefinition[];
+  readonly entities?: readonly AnyEntity[];
 }

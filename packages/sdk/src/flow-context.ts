@@ -10,6 +10,7 @@ import { failureOf } from "./failure.ts";
 import type { Fiber } from "./fiber.ts";
 import { keysOf } from "./keys.ts";
 import { membersOf, notariesOf, parametersOf } from "./lookups.ts";
+import { persistenceOf } from "./persistence.ts";
 import { fitting, plain } from "./plain.ts";
 import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./properties.ts";
 import { exchanges, initiate } from "./sessions.ts";
@@ -82,6 +83,7 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
     keys: keysOf(ask),
     ledger: ledgerOf(ask, (flow, input) => ask({ kind: "platform", flow, input, ...userOf(properties) })),
     vault: vaultOf(ask),
+    persistence: persistenceOf(ask),
     syscall: (call) => ask(plain(call, "the syscall") as unknown as Syscall),
   };
   const scope: Scope = { fiber, context, opened, next, ask };

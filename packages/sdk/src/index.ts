@@ -4,6 +4,8 @@ export type {
   CordappBundle,
   CordappManifest,
   Delivery,
+  EntityDescription,
+  EntityProperty,
   FiberReport,
   FiberStart,
   FlowIdentity,
@@ -23,8 +25,10 @@ export {
   type StateDefinition,
   state,
 } from "./definition.ts";
+export { type EntityCondition, type EntityDefinition, type EntityQuery, entity, entityFault } from "./entity.ts";
 export { type Failure, FlowError, failureOf, type Outcome, requireThat } from "./failure.ts";
 export type { GroupParameters, SignedGroupParameters } from "./group.ts";
+export type { EntityOf } from "./persistence.ts";
 export { type ContextProperties, type FlowProperties, NO_PROPERTIES } from "./properties.ts";
 export { cordapp } from "./runtime.ts";
 export type {

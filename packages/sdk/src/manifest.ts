@@ -3,7 +3,7 @@ import type { CordappManifest } from "./activation.ts";
 import type { CordappDefinition } from "./definition.ts";
 
 /** What the platform may know of a package without running its flows: plain data, schemas as JSON Schema. */
-export function manifestOf({ flows, states, contracts }: CordappDefinition): CordappManifest {
+export function manifestOf({ flows, states, contracts, entities = [] }: CordappDefinition): CordappManifest {
   return {
     flows: flows.map((flow) =>
       flow.kind === "flow"
@@ -21,6 +21,7 @@ export function manifestOf({ flows, states, contracts }: CordappDefinition): Cor
       name,
       commands: Object.entries(commands).map(([command, schema]) => ({ name: command, schema: jsonSchema(schema) })),
     })),
+    ...(entities.length === 0 ? {} : { entities: entities.map(({ description }) => description) }),
   };
 }
 

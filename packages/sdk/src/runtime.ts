@@ -50,6 +50,7 @@ function withRuntime(definition: CordappDefinition, manifest: CordappManifest): 
 function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): CordappRuntime {
   const flows = byName(definition.flows, "flow");
   const contracts = byName(definition.contracts, "contract");
+  byName(definition.entities ?? [], "entity");
   const fibers = new Map<string, Fiber>();
   const touched = new Set<Fiber>();
   return {

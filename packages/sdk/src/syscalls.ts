@@ -72,6 +72,23 @@ export type AuthorSyscall =
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null
+  /** Rows of the CorDapp's own table, written in the step commit. Of `remove` a row is its key. -> null */
+  | {
+      readonly kind: "entity.write";
+      readonly entity: string;
+      readonly action: "persist" | "merge" | "remove";
+      readonly rows: readonly Data[];
+    }
+  | { readonly kind: "entity.find"; readonly entity: string; readonly keys: readonly Data[] } // -> Data[]: those that are there
+  /** All rows where `query` is null. -> { items: Data[], next: string | null } */
+  | {
+      readonly kind: "entity.query";
+      readonly entity: string;
+      readonly query: string | null;
+      readonly parameters: Data;
+      readonly limit?: number;
+      readonly after?: string;
+    }
   /** Runs one of the platform's flows as a child of this step, on canonical bytes. -> what that flow returns */
   | {
       readonly kind: "platform";

@@ -32,12 +32,13 @@ export interface RolesOptions {
   readonly uniqueness: UniquenessStore;
   now(): Instant;
   readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
+  readEntities: SyscallRoles["persistence"]["readEntities"];
 }
 
-export function createRoles({ membership, uniqueness, now, readVault }: RolesOptions): SyscallRoles {
+export function createRoles({ membership, uniqueness, now, readVault, readEntities }: RolesOptions): SyscallRoles {
   const parties = new Map([...membership.parties.values()].map((party) => [party.vnode as string, party]));
   return {
-    persistence: { read: ({ vnode, read }) => readVault(vnode, read) },
+    persistence: { read: ({ vnode, read }) => readVault(vnode, read), readEntities },
     crypto: {
       filterMyKeys: async ({ tenant, keys }) => ({ keys: keys.filter((key) => key === parties.get(tenant)?.publicKey) }),
       sign: async (request) => {

@@ -1,8 +1,16 @@
 // Where a member's flows and states lie: in memory, or wherever a `Storage` puts them.
 
-import type { Data, Instant } from "@bowline/base";
+import type { Data, Instant, SecureHash } from "@bowline/base";
 import { createMemoryFlowStore, type FlowRow, type FlowStore } from "@bowline/flow";
-import { memoryVault, type VaultRead } from "@bowline/ledger";
+import {
+  type EntityDescriptions,
+  type EntityRead,
+  entityWritesOf,
+  isEntityWrite,
+  memoryEntities,
+  memoryVault,
+  type VaultRead,
+} from "@bowline/ledger";
 import { VERDICT_KEY } from "./roles.ts";
 
 /** What outlives every process of one member. */
@@ -10,14 +18,27 @@ export interface Storage {
   /** Its commits write the vault in the same transaction. */
   readonly flows: FlowStore;
   readVault(read: VaultRead): Promise<Data>;
+  /** Rows of the CorDapps' own tables. */
+  readEntities(read: EntityRead): Promise<Data>;
   close(): Promise<void>;
 }
 
-export function memoryStorage(now: () => Instant): Storage {
+/** What the packages of a member say of their entities. */
+export type EntitiesOf = (bundle: SecureHash) => EntityDescriptions;
+
+export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () => []): Storage {
   const vault = memoryVault({ macKey: VERDICT_KEY, now });
+  const entities = memoryEntities();
   return {
-    flows: createMemoryFlowStore({ applyVaultWrites: (flowId, writes) => vault.apply([{ flowId, writes }]) }),
+    flows: createMemoryFlowStore({
+      applyVaultWrites(flowId, writes) {
+        const write = entities.prepare(entityWritesOf(writes.filter(isEntityWrite), entitiesOf));
+        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each)) }]);
+        write();
+      },
+    }),
     readVault: (read) => vault.read(read),
+    readEntities: (read) => entities.read(read),
     close: async () => {},
   };
 }

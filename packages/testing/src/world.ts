@@ -2,7 +2,17 @@
 // in virtual time, over a bus and processes that fail. The kit's `Network` is its face for authors; the simulator of the
 // engine drives it directly.
 
-import { type Data, decode, encode, type Instant, invariant, type Log, type SecureHash, type X500Name } from "@bowline/base";
+import {
+  type Data,
+  decode,
+  encode,
+  type Instant,
+  invariant,
+  type Log,
+  type SecureHash,
+  type ShortHash,
+  type X500Name,
+} from "@bowline/base";
 import {
   clientStart,
   createGroupCommit,
@@ -18,7 +28,7 @@ import {
   wakeRecord,
 } from "@bowline/flow";
 import { createFlowServices } from "@bowline/host/syscalls";
-import { ledgerFlows, memoryUniqueness, type UniquenessStore } from "@bowline/ledger";
+import { entityReadOf, ledgerFlows, memoryUniqueness, type UniquenessStore } from "@bowline/ledger";
 import { type CordappBundle, cordapp } from "@bowline/sdk";
 import { FaultyBus } from "./bus.ts";
 import { bytesOf, type Chance, seeded, uuidOf } from "./chance.ts";
@@ -26,7 +36,7 @@ import type { Faults } from "./faults.ts";
 import { createMembership, GROUP_ID, type MemberPlan, type Membership, type Party } from "./members.ts";
 import { Process, restartAfterMs, type Surroundings } from "./process.ts";
 import { createRoles } from "./roles.ts";
-import { allFlows, isOver, memoryStorage, type Storage } from "./storage.ts";
+import { allFlows, type EntitiesOf, isOver, memoryStorage, type Storage } from "./storage.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface WorldOptions {
@@ -104,7 +114,7 @@ export class World {
     const membership = createMembership(options.members, chance, options.startsAt);
     const places = new Map<X500Name, Place>();
     for (const party of membership.parties.values()) {
-      const storage = (await options.storage?.(party, () => time.now)) ?? memoryStorage(() => time.now);
+      const storage = (await options.storage?.(party, () => time.now)) ?? memoryStorage(() => time.now, entitiesOf(party));
       const { flows } = storage;
       places.set(party.name, {
         party,
@@ -221,14 +231,19 @@ export class World {
   #surroundings(options: WorldOptions): Surroundings {
     const uniqueness = (options.uniqueness ?? memoryUniqueness)(() => this.time.now);
     const byVnode = new Map([...this.places.values()].map((place) => [place.party.vnode, place]));
+    const placeOf = (vnode: ShortHash): Place => {
+      const place = byVnode.get(vnode);
+      invariant(place !== undefined, `virtual node ${vnode} is of this network`);
+      return place;
+    };
     const roles = createRoles({
       membership: this.membership,
       uniqueness,
       now: () => this.time.now,
-      readVault: async (vnode, read) => {
-        const place = byVnode.get(vnode);
-        invariant(place !== undefined, `virtual node ${vnode} is of this network`);
-        return place.storage.readVault(read);
+      readVault: async (vnode, read) => placeOf(vnode).storage.readVault(read),
+      readEntities: async ({ vnode, bundle, call }) => {
+        const { party, storage } = placeOf(vnode);
+        return storage.readEntities(entityReadOf(entitiesOf(party)(bundle), call));
       },
     });
     return {
@@ -298,6 +313,14 @@ export class World {
 }
 
 /** The persistence role of one virtual node. */
+/** A flow that a test writes in place knows the entities of all the member's packages. */
+const entitiesOf =
+  ({ packages }: Party): EntitiesOf =>
+  (bundle) => {
+    const owner = packages.find(({ fileChecksum }) => fileChecksum === bundle);
+    return (owner === undefined ? packages : [owner]).flatMap(({ bundle: { manifest } }) => manifest.entities ?? []);
+  };
+
 function persistenceOf({ party: { vnode }, storage: { flows }, commit }: Place, committed: (commit: StepCommit) => void): FlowPersistence {
   return {
     load: ({ flowIds }) => flows.load(flowIds),

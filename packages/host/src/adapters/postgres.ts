@@ -32,8 +32,12 @@ export function openDatabase(options: DatabaseOptions): Database {
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A connection is a process of the server and costs megabytes: what is not used goes. */
 const IDLE_CLOSE_MS = 10_000;
-/** A process that is stopped in the middle of a transaction holds up the others for so long, and no longer. */
-const SETTINGS = { idle_in_transaction_session_timeout: "10000" };
+const SETTINGS = {
+  // A process that is stopped in the middle of a transaction holds up the others for so long, and no longer.
+  idle_in_transaction_session_timeout: "10000",
+  // A text in a statement means the same everywhere, whatever the server's owner prefers.
+  standard_conforming_strings: "on",
+};
 const SCHEMA_PATTERN = /^[a-z_][a-z0-9_]{0,62}$/;
 
 class PostgresDatabase implements Database {

@@ -441,6 +441,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     acknowledge: unused,
     due: unused,
     dueBefore: unused,
+    readEntities: unused,
     async read({ read }) {
       assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
       return {

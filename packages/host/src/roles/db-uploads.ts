@@ -92,7 +92,7 @@ async function store({ config, crypto, now }: UploadsOptions, id: string, fileNa
   const cpi = await readCpi(path, { anchors: trusted.flatMap(({ pem }) => parseCertificates(pem)), now: now() });
   await progress("Validating CPI");
   checkPlatform(cpi.cpks);
-  checkFlows(cpi.cpks);
+  checkOwners(cpi.cpks);
   await progress("Checking group policy");
   const policy = parseGroupPolicy(cpi.groupPolicy);
   await progress("Checking group id");
@@ -122,16 +122,30 @@ function checkPlatform(cpks: readonly CpkContents[]): void {
     );
 }
 
-/** One flow has one name in a virtual node, whichever of its packages brings it. */
-function checkFlows(cpks: readonly CpkContents[]): void {
-  const owner = new Map<string, string>();
+/** One flow has one name in a virtual node, and one table one package, whichever of its packages brings it. */
+function checkOwners(cpks: readonly CpkContents[]): void {
+  const flows = twice(cpks, ({ manifest }) => manifest.flows.map(({ name }) => name));
+  if (flows !== undefined)
+    throw new BowlineError("badRequest", "cpi.flowTwice", `The flow ${flows.name} stands in ${flows.in}.`, { flow: flows.name });
+  const tables = twice(cpks, (cpk) => cpk.tables);
+  if (tables !== undefined)
+    throw new BowlineError(
+      "badRequest",
+      "cpi.tableTwice",
+      `The table ${tables.name} is made in ${tables.in}: call it otherwise in one of them.`,
+      { table: tables.name },
+    );
+}
+
+function twice(cpks: readonly CpkContents[], namesOf: (cpk: CpkContents) => readonly string[]) {
+  const owners = new Map<string, string>();
   for (const cpk of cpks)
-    for (const { name } of cpk.manifest.flows) {
-      const other = owner.get(name);
-      if (other !== undefined)
-        throw new BowlineError("badRequest", "cpi.flowTwice", `The flow ${name} stands in ${other} and in ${cpk.name}.`, { flow: name });
-      owner.set(name, cpk.name);
+    for (const name of namesOf(cpk)) {
+      const other = owners.get(name);
+      if (other !== undefined) return { name, in: `${other} and in ${cpk.name}` };
+      owners.set(name, cpk.name);
     }
+  return undefined;
 }
 
 /** A static network gets its manager's info, as the original injects it. */

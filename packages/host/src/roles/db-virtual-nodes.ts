@@ -53,6 +53,7 @@ import type { PublicKeyText } from "@bowline/sdk";
 import { migrationLevel } from "../adapters/migrate.ts";
 import type { CryptoService, DbService, VirtualNodeInfo } from "../services.ts";
 import type { ConnectionBook } from "./db-connections.ts";
+import { provisionEntities } from "./db-entities.ts";
 import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
 import type { MigrationSets } from "./migrations.ts";
 import { migrateSchema, type OpenDatabase, provisionSchema } from "./provision.ts";
@@ -190,7 +191,7 @@ async function create(options: VirtualNodesOptions, { requestId, data }: Operati
   const cpi = await loadCpi(config, data.cpiFileChecksum);
   const { policy, member } = membershipOf(cpi, data.x500Name);
   const identity = holdingIdentity(data.x500Name, data.groupId);
-  const { connections, schemaLevel } = await provision(options, identity, member);
+  const { connections, schemaLevel } = await provision(options, identity, member, cpi.fileChecksum);
   const keys = await makeKeys(options, identity.shortHash, policy, member);
   await ensureStaticNetwork(config, crypto, policy, now());
   if (member.notary !== undefined)
@@ -227,7 +228,8 @@ async function loadCpi(config: Database, checksum: SecureHash): Promise<StoredCp
 }
 
 /** Uniqueness belongs to notaries only. */
-const databasesOf = (notary: boolean): readonly VirtualNodeDatabase[] => (notary ? ["vault", "crypto", "uniqueness"] : ["vault", "crypto"]);
+const databasesOf = (notary: boolean): readonly (keyof MigrationSets["virtualNode"])[] =>
+  notary ? ["vault", "crypto", "uniqueness"] : ["vault", "crypto"];
 
 const levelOf = (migrations: MigrationSets, notary: boolean): string =>
   migrationLevel(databasesOf(notary).flatMap((kind) => migrations.virtualNode[kind]));
@@ -236,6 +238,7 @@ async function provision(
   options: VirtualNodesOptions,
   { shortHash: vnode }: HoldingIdentity,
   member: StaticMember,
+  cpi: SecureHash,
 ): Promise<{ readonly connections: VirtualNodeConnections; readonly schemaLevel: string }> {
   const { config, book, migrations, open, random } = options;
   const notary = member.notary !== undefined;
@@ -249,6 +252,7 @@ async function provision(
       await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
       ids[`${kind}Ddl`] = ddlId;
       ids[`${kind}Dml`] = dmlId;
+      if (kind === "vault") await provisionEntities(options, { creator, vnode, cpi, writer: users.dml.user });
     }
   } finally {
     await creator.close();

@@ -8,7 +8,7 @@ export type Access = "dml" | "read";
 
 const ENTITLEMENTS: Readonly<Partial<Record<RoleName, Readonly<Partial<Record<LogicalDatabase["kind"], Access>>>>>> = {
   crypto: { config: "read", crypto: "dml", "vnode-crypto": "dml" },
-  persistence: { vault: "dml", bus: "dml" },
+  persistence: { vault: "dml", entities: "read", bus: "dml" },
   uniqueness: { uniqueness: "dml" },
 };
 

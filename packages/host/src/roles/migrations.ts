@@ -12,7 +12,8 @@ export interface MigrationSets {
   readonly rbac: readonly Migration[];
   readonly crypto: readonly Migration[];
   readonly bus: readonly Migration[];
-  readonly virtualNode: Readonly<Record<VirtualNodeDatabase, readonly Migration[]>>;
+  /** Entities' tables are the CorDapps' to make. */
+  readonly virtualNode: Readonly<Record<Exclude<VirtualNodeDatabase, "entities">, readonly Migration[]>>;
 }
 
 export async function loadMigrationSets(): Promise<MigrationSets> {

@@ -19,11 +19,12 @@ import {
   startedRow,
   wakeRecord,
 } from "@bowline/flow";
-import { type VaultStore, vaultStore } from "@bowline/ledger";
+import { isEntityWrite, type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
 import type { FlowRequestOutcome, PersistenceService } from "../services.ts";
+import { createEntities, type Entities } from "./entities.ts";
 import { createFlowRetention, FLOW_RETENTION_MS } from "./flow-retention.ts";
 
 /** One writer in flight, and readers beside it. */
@@ -61,12 +62,14 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const { bus, clock, log } = options;
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
-  const vaults = createVaults(databases, states);
+  const entities = createEntities(options.db, databases);
+  const vaults = createVaults(databases, states, entities);
   const changes = new Changes(clock, options.flowsHere ? LOOK_FIRST_MS.here : LOOK_FIRST_MS.anywhere);
   const service: Answering<PersistenceService> = {
     startFlow: createStart(options, vaults, changes),
     load: async ({ vnode, flowIds }) => (await vaults.of(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {
+      if (commit.vaultWrites.length > 0) await entities.prepare(commit.vaultWrites);
       const outcome = await (await vaults.of(vnode)).commit(commit);
       if (outcome.kind === "committed") changes.committed(commit);
       else if (commit.start !== undefined) changes.failed(commit.flowId);
@@ -85,6 +88,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       return (await succeeded(asked, log)).flat();
     },
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
+    readEntities: entities.read,
     flowStatus: createStatus(vaults, changes),
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
@@ -163,11 +167,23 @@ interface Vaults {
   known(): readonly ShortHash[];
 }
 
-function createVaults(databases: RoleDatabases, states: VaultStore): Vaults {
+function createVaults(databases: RoleDatabases, states: VaultStore, entities: Entities): Vaults {
   const vaults = new Map<ShortHash, Promise<Vault>>();
   const open = async (vnode: ShortHash): Promise<Vault> => {
     const database = await databases.get({ kind: "vault", vnode });
-    const flows = createFlowStore(database, { applyVaultWrites: (sql, members) => states.applyVaultWrites(sql, members) });
+    const flows = createFlowStore(database, {
+      async applyVaultWrites(sql, members) {
+        const ledger = members.map(({ flowId, writes }) => ({ flowId, writes: writes.filter((write) => !isEntityWrite(write)) }));
+        await Promise.all([
+          states.applyVaultWrites(sql, ledger),
+          entities.apply(
+            vnode,
+            sql,
+            members.flatMap(({ writes }) => writes),
+          ),
+        ]);
+      },
+    });
     return { database, flows, start: createGroupStart(flows), commit: createGroupCommit(flows) };
   };
   return {

@@ -16,9 +16,14 @@ const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 export interface SchemaUsers {
   readonly schema: string;
   readonly ddl: ConnectionDetails;
-  readonly dml: ConnectionDetails;
+  readonly dml?: ConnectionDetails;
   readonly read?: ConnectionDetails;
+  /** The name of another schema's user, who may change rows here too. */
+  readonly writer?: string;
 }
+
+/** A question that takes longer is one that nobody should have asked. */
+const READ_TIMEOUT_MS = 10_000;
 
 export type OpenDatabase = (details: ConnectionDetails) => Database;
 
@@ -96,7 +101,11 @@ export async function provisionSchema(options: {
       await sql.query(`ALTER ROLE ${name(user)} SET search_path = ${name(users.schema)}`);
       await sql.query(`GRANT CONNECT ON DATABASE ${quote(database)} TO ${name(user)}`);
       await sql.query(`GRANT USAGE${kind === "ddl" ? ", CREATE" : ""} ON SCHEMA ${name(users.schema)} TO ${name(user)}`);
+      if (kind !== "read") continue;
+      await sql.query(`ALTER ROLE ${name(user)} SET default_transaction_read_only = on`);
+      await sql.query(`ALTER ROLE ${name(user)} SET statement_timeout = ${READ_TIMEOUT_MS}`);
     }
+    if (users.writer !== undefined) await sql.query(`GRANT USAGE ON SCHEMA ${name(users.schema)} TO ${name(users.writer)}`);
   });
   await migrateSchema(options);
 }
@@ -107,13 +116,16 @@ export async function migrateSchema(options: {
   readonly migrations: readonly Migration[];
   readonly open: OpenDatabase;
 }): Promise<void> {
-  const { schema, ddl, dml, read } = options.users;
+  const { schema, ddl, dml, read, writer } = options.users;
+  const writers = [dml?.user, writer].flatMap((user) => (user === undefined ? [] : [name(user)]));
   const database = options.open(ddl);
   try {
     const rights = [
       "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
-      `IN SCHEMA ${name(schema)} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${name(dml.user)}`,
-      `IN SCHEMA ${name(schema)} GRANT USAGE, SELECT ON SEQUENCES TO ${name(dml.user)}`,
+      ...writers.flatMap((user) => [
+        `IN SCHEMA ${name(schema)} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${user}`,
+        `IN SCHEMA ${name(schema)} GRANT USAGE, SELECT ON SEQUENCES TO ${user}`,
+      ]),
       ...(read === undefined ? [] : [`IN SCHEMA ${name(schema)} GRANT SELECT ON TABLES TO ${name(read.user)}`]),
     ];
     await database.transaction(async (sql) => {
@@ -121,7 +133,8 @@ export async function migrateSchema(options: {
     });
     const applied = await migrate(database, schema, options.migrations);
     // The record of migrations is for whoever migrates.
-    if (applied > 0) await database.sql.query(`REVOKE ALL ON schema_migration FROM ${name(dml.user)}`);
+    const others = [...writers, ...(read === undefined ? [] : [name(read.user)])];
+    if (applied > 0) await database.sql.query(`REVOKE ALL ON schema_migration FROM ${others.join(", ")}`);
   } finally {
     await database.close();
   }

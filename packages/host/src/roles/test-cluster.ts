@@ -129,7 +129,17 @@ export const MANIFEST: CordappManifest = {
   ],
   states: [{ name: "com.example.Note", version: 1, contract: "com.example.NoteContract", schema: { type: "object" } }],
   contracts: [{ name: "com.example.NoteContract", commands: [{ name: "Issue", schema: { type: "null" } }] }],
+  entities: [
+    {
+      name: "com.example.Draft",
+      table: "draft",
+      key: ["id"],
+      properties: [{ name: "id", column: "id", kind: "text", missing: "never" }],
+      queries: {},
+    },
+  ],
 };
+const MIGRATIONS = [{ fileName: "0001-create-draft.sql", text: "CREATE TABLE draft (id text PRIMARY KEY);" }];
 
 export const groupPolicy = (members: readonly object[] = MEMBERS, groupId = GROUP_ID): string =>
   JSON.stringify({
@@ -163,7 +173,9 @@ export async function buildTestCpi(
   signer: JarSigner,
   { name = "notes", version = "1.0", policy = groupPolicy(), script = "var __cordapp = 1;" } = {},
 ): Promise<Uint8Array> {
-  const bytes = await buildCpk({ name: "com.example.notes", version: "1.0.0", script, manifest: MANIFEST }, [signer]);
+  const bytes = await buildCpk({ name: "com.example.notes", version: "1.0.0", script, manifest: MANIFEST, migrations: MIGRATIONS }, [
+    signer,
+  ]);
   const cpks = [{ fileName: packageFileName("com.example.notes", "1.0.0", "jar"), bytes }];
   const cpb = { fileName: "notes.cpb", bytes: await buildCpb({ name: "notes", version: "1.0.0", cpks }, [signer]) };
   return buildCpi({ name, version, groupPolicy: policy, cpb }, [signer]);

@@ -208,6 +208,21 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   }),
   "vault.resolve": exactly({ kind: Type.Literal("vault.resolve"), refs: Type.Array(Type.String(), { maxItems: 10_000 }) }),
   "vault.transaction": exactly({ kind: Type.Literal("vault.transaction"), id: Type.String() }),
+  "entity.write": exactly({
+    kind: Type.Literal("entity.write"),
+    entity: Type.String(),
+    action: Type.Enum(["persist", "merge", "remove"]),
+    rows: Type.Array(Plain),
+  }),
+  "entity.find": exactly({ kind: Type.Literal("entity.find"), entity: Type.String(), keys: Type.Array(Plain) }),
+  "entity.query": exactly({
+    kind: Type.Literal("entity.query"),
+    entity: Type.String(),
+    query: Type.Union([Type.String(), Type.Null()]),
+    parameters: Plain,
+    limit: Type.Optional(Type.Integer()),
+    after: Type.Optional(Type.String()),
+  }),
   platform: exactly({
     kind: Type.Literal("platform"),
     flow: Type.Union([

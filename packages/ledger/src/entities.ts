@@ -1,0 +1,267 @@
+// Entities: rows of a CorDapp's own tables, decided here on values; carried out by `entities.store.ts` and `entities.memory.ts`.
+//
+// What comes from an author's code is held against the entity's description, which was checked when its package was
+// uploaded: a value of another kind, an unknown property or an unknown parameter goes no further than this file.
+
+import { BowlineError, badRequest, type Data, decode, encode, fromHex, hex, readJson, type SecureHash, writeJson } from "@bowline/base";
+import type { AuthorSyscall, EntityCondition, EntityDescription, EntityProperty, EntityQuery } from "@bowline/sdk";
+import { ENTITIES_PER_CALL_MAX, ENTITY_BYTES_MAX, PAGE_ENTITIES_DEFAULT, PAGE_ENTITIES_MAX } from "./limits.ts";
+
+export interface EntityWrite {
+  readonly entity: EntityDescription;
+  readonly action: "persist" | "merge" | "remove";
+  /** Of `remove`, keys. */
+  readonly rows: readonly Data[];
+}
+
+export type EntityRead =
+  | { readonly kind: "find"; readonly entity: EntityDescription; readonly keys: readonly Data[] } // -> Data[]
+  | {
+      readonly kind: "query"; // -> { items: Data[], next: string | null }
+      readonly entity: EntityDescription;
+      /** All rows where it is null. */
+      readonly query: string | null;
+      readonly parameters: Data;
+      readonly limit?: number;
+      readonly after?: string;
+    };
+
+// --- What flows ask, by the names of their own package ---
+
+export type EntityDescriptions = readonly EntityDescription[];
+export type EntityCall = Extract<AuthorSyscall, { kind: "entity.find" | "entity.query" }>;
+
+/** Among the vault writes of a step commit: an author's `entity.write` with the package of the flow, which the engine stamps. */
+export type BundleEntityWrite = Omit<Extract<AuthorSyscall, { kind: "entity.write" }>, "kind"> & {
+  readonly kind: "entities";
+  readonly bundle: SecureHash;
+};
+
+export const isEntityWrite = (write: Data): write is Data & BundleEntityWrite =>
+  write !== null && typeof write === "object" && "kind" in write && write.kind === "entities";
+
+/** Throws `persistence.entityUnknown`. */
+export const entityWritesOf = (
+  writes: readonly BundleEntityWrite[],
+  entitiesOf: (bundle: SecureHash) => EntityDescriptions,
+): readonly EntityWrite[] =>
+  writes.map(({ bundle, entity, action, rows }) => ({ entity: entityNamed(entitiesOf(bundle), entity), action, rows }));
+
+/** Throws `persistence.entityUnknown`. */
+export function entityReadOf(entities: EntityDescriptions, call: EntityCall): EntityRead {
+  const entity = entityNamed(entities, call.entity);
+  return call.kind === "entity.find" ? { ...call, kind: "find", entity } : { ...call, kind: "query", entity };
+}
+
+function entityNamed(entities: EntityDescriptions, name: string): EntityDescription {
+  const entity = entities.find((each) => each.name === name);
+  if (entity !== undefined) return entity;
+  throw badRequest("persistence.entityUnknown", `This package has no entity ${name}: list it among the entities of its cordapp().`, {
+    entity: name,
+  });
+}
+
+/** As it lies in a column; JSON as its text. */
+export type EntityValue = string | number | boolean | null;
+export type EntityRow = readonly EntityValue[];
+
+/** Rows that one statement can write: one table, one action, no key twice. */
+export interface EntityRun {
+  readonly entity: EntityDescription;
+  readonly action: EntityWrite["action"];
+  /** Values in the order of the properties; of `remove`, in the order of the key. */
+  readonly rows: EntityRow[];
+}
+
+/** In order. Throws `persistence.invalid`, `persistence.tooMany` or `persistence.tooLarge`. */
+export function runsOf(writes: readonly EntityWrite[]): readonly EntityRun[] {
+  const runs: (EntityRun & { readonly keys: Set<string> })[] = [];
+  for (const { entity, action, rows } of writes) {
+    bounded(rows);
+    for (const data of rows) {
+      const row = action === "remove" ? keyRow(entity, data) : entityRow(entity, data);
+      const key = keyText(action === "remove" ? row : keyOf(entity, row));
+      let run = runs.at(-1);
+      if (run === undefined || run.entity !== entity || run.action !== action || run.keys.has(key)) {
+        run = { entity, action, rows: [], keys: new Set() };
+        runs.push(run);
+      }
+      run.keys.add(key);
+      run.rows.push(row);
+    }
+  }
+  return runs;
+}
+
+export const keyProperties = ({ key, properties }: EntityDescription): readonly EntityProperty[] =>
+  key.map((name) => properties.find((property) => property.name === name) as EntityProperty);
+
+export const keyOf = ({ key, properties }: EntityDescription, row: EntityRow): EntityRow =>
+  key.map((name) => row[properties.findIndex((property) => property.name === name)] ?? null);
+
+export const keyText = (key: EntityRow): string => JSON.stringify(key);
+
+/** Throws as `runsOf`. */
+export const keysOf = (entity: EntityDescription, keys: readonly Data[]): readonly EntityRow[] =>
+  bounded(keys).map((key) => keyRow(entity, key));
+
+/** A row as the author's code knows it. */
+export function dataOf({ name, properties }: EntityDescription, row: EntityRow): Data {
+  const data: { [property: string]: Data } = Object.create(null);
+  for (const [i, { name: property, kind, missing }] of properties.entries()) {
+    const value = row[i] ?? null;
+    if (value !== null) data[property] = kind === "json" ? readJson(String(value), `${name}.${property}`) : value;
+    else if (missing !== "omitted") data[property] = null;
+  }
+  return data;
+}
+
+export const alreadyThere = ({ name }: EntityDescription, key: EntityRow): BowlineError =>
+  new BowlineError("conflict", "persistence.exists", `There is an entity ${name} with the key ${key.join(", ")} already.`, {
+    entity: name,
+  });
+
+// --- Queries ---
+
+export interface ConditionPlan {
+  readonly property: EntityProperty;
+  readonly operator: EntityCondition["operator"];
+  /** A list for `in`; null for tests that take none. */
+  readonly value: EntityValue | readonly EntityValue[];
+}
+
+export interface QueryPlan {
+  readonly entity: EntityDescription;
+  /** All must hold; of each, one. */
+  readonly where: readonly (readonly ConditionPlan[])[];
+  /** Ends in the key: no two rows are equal in it. */
+  readonly order: readonly EntityProperty[];
+  readonly descending: boolean;
+  readonly limit: number;
+  /** The values of `order` where the page before ended. */
+  readonly after: EntityRow | null;
+}
+
+const ALL: EntityQuery = { where: [] };
+
+/** Throws `persistence.queryUnknown`, `persistence.invalid`, `persistence.badLimit` or `persistence.badCursor`. */
+export function planOf(read: Extract<EntityRead, { kind: "query" }>): QueryPlan {
+  const { entity, query: name, limit = PAGE_ENTITIES_DEFAULT } = read;
+  const query = name === null ? ALL : Object.hasOwn(entity.queries, name) ? entity.queries[name] : undefined;
+  if (query === undefined)
+    throw badRequest("persistence.queryUnknown", `Entity ${entity.name} has no query ${name}.`, { query: `${name}` });
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > PAGE_ENTITIES_MAX)
+    throw badRequest("persistence.badLimit", `A page has 1 to ${PAGE_ENTITIES_MAX} entities, not ${limit}.`, { limit: String(limit) });
+  const given = mapOf(read.parameters, `the parameters of ${name}`);
+  const taken = new Set<string>();
+  const plan = (condition: EntityCondition): ConditionPlan => conditionPlan(entity, condition, given, taken);
+  const where = query.where.map((each) => ("any" in each ? each.any.map(plan) : [plan(each)]));
+  const unknown = Object.keys(given).find((parameter) => !taken.has(parameter));
+  if (unknown !== undefined) throw invalid(`query ${name}`, unknown, "is no parameter of it");
+  const names = [...new Set([...(query.orderBy ?? []), ...entity.key])];
+  const order = names.map((property) => propertyOf(entity, property));
+  return { entity, where, order, descending: query.descending === true, limit, after: cursorOf(read.after, order) };
+}
+
+export const cursorAt = ({ entity, order }: QueryPlan, row: EntityRow): string =>
+  hex(encode(order.map(({ name }) => row[entity.properties.findIndex((property) => property.name === name)] ?? null)));
+
+function cursorOf(text: string | undefined, order: readonly EntityProperty[]): EntityRow | null {
+  if (text === undefined) return null;
+  const refusal = badRequest("persistence.badCursor", "This is not where a page of this query ended.", {});
+  const bytes = typeof text === "string" ? fromHex(text) : undefined;
+  if (bytes === undefined) throw refusal;
+  try {
+    const values = decode(bytes);
+    if (!Array.isArray(values) || values.length !== order.length) throw refusal;
+    return order.map((property, i) => columnValue("a cursor", property, values[i] as Data));
+  } catch (thrown) {
+    throw thrown instanceof BowlineError ? refusal : thrown;
+  }
+}
+
+function conditionPlan(
+  entity: EntityDescription,
+  { property: name, operator, parameter = name }: EntityCondition,
+  given: Readonly<Record<string, Data>>,
+  taken: Set<string>,
+): ConditionPlan {
+  const property = propertyOf(entity, name);
+  if (operator === "isNull" || operator === "isNotNull") return { property, operator, value: null };
+  taken.add(parameter);
+  const compared = { ...property, name: parameter, missing: "never" } as const;
+  const value = Object.hasOwn(given, parameter) ? given[parameter] : undefined;
+  if (operator !== "in") return { property, operator, value: columnValue(entity.name, compared, value) };
+  if (!Array.isArray(value)) throw invalid(entity.name, parameter, "must be a list");
+  return { property, operator, value: bounded(value as readonly Data[]).map((item) => columnValue(entity.name, compared, item)) };
+}
+
+const propertyOf = ({ properties }: EntityDescription, name: string): EntityProperty =>
+  properties.find((property) => property.name === name) as EntityProperty;
+
+// --- Values ---
+
+function entityRow({ name, properties }: EntityDescription, data: Data): EntityRow {
+  const given = mapOf(data, name);
+  const row = properties.map((property) =>
+    columnValue(name, property, Object.hasOwn(given, property.name) ? given[property.name] : undefined),
+  );
+  const unknown = Object.keys(given).find((key) => !properties.some((property) => property.name === key));
+  if (unknown !== undefined) throw invalid(name, unknown, "is no property of it");
+  const size = row.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
+  if (size > ENTITY_BYTES_MAX)
+    throw new BowlineError("tooLarge", "persistence.tooLarge", `An entity ${name} has at most ${ENTITY_BYTES_MAX} characters.`, {
+      entity: name,
+    });
+  return row;
+}
+
+function keyRow(entity: EntityDescription, data: Data): EntityRow {
+  const given = mapOf(data, `a key of ${entity.name}`);
+  return keyProperties(entity).map((property) =>
+    columnValue(entity.name, property, Object.hasOwn(given, property.name) ? given[property.name] : undefined),
+  );
+}
+
+function columnValue(what: string, { name, kind, missing }: EntityProperty, data: Data | undefined): EntityValue {
+  if (data === undefined || (data === null && (missing !== "never" || kind !== "json"))) {
+    if (missing !== "never") return null;
+    throw invalid(what, name, "is missing");
+  }
+  switch (kind) {
+    case "text":
+      if (typeof data === "string" && !data.includes("\0")) return data;
+      throw invalid(what, name, "must be a text without null characters");
+    case "integer":
+      if (typeof data === "number" && Number.isSafeInteger(data)) return data;
+      throw invalid(what, name, "must be an integer below 2^53");
+    case "boolean":
+      if (typeof data === "boolean") return data;
+      throw invalid(what, name, "must be true or false");
+    case "json":
+      if (isJson(data)) return writeJson(data);
+      throw invalid(what, name, "must be JSON: no bytes, no integers beyond 2^53, no null characters in its texts");
+  }
+}
+
+function isJson(data: Data): boolean {
+  if (typeof data === "string") return !data.includes("\0");
+  if (data === null || typeof data === "number" || typeof data === "boolean") return true;
+  if (typeof data === "bigint" || data instanceof Uint8Array) return false;
+  if (Array.isArray(data)) return data.every(isJson);
+  return Object.entries(data).every(([key, member]) => !key.includes("\0") && isJson(member));
+}
+
+function mapOf(data: Data, what: string): Readonly<Record<string, Data>> {
+  if (data !== null && typeof data === "object" && !Array.isArray(data) && !(data instanceof Uint8Array))
+    return data as Readonly<Record<string, Data>>;
+  throw badRequest("persistence.invalid", `What is given for ${what} is no map of properties.`, {});
+}
+
+function bounded<T>(rows: readonly T[]): readonly T[] {
+  if (Array.isArray(rows) && rows.length <= ENTITIES_PER_CALL_MAX) return rows;
+  throw badRequest("persistence.tooMany", `One call takes at most ${ENTITIES_PER_CALL_MAX} entities, keys or values: do it in parts.`, {});
+}
+
+const invalid = (what: string, field: string, reason: string): BowlineError =>
+  badRequest("persistence.invalid", `${field} of ${what} ${reason}.`, { field, reason });
