@@ -5,6 +5,8 @@ import { type CordappDefinition, FlowError, flow, responder, type Session, type 
 import type { TSchema } from "typebox";
 import * as Type from "typebox";
 import { responderFlowId } from "./messages.ts";
+import type { SessionMessage } from "./ports.ts";
+import { arrive, loadedSession, openedSession } from "./sessions.ts";
 import { ALICE, BOB, digest, Trial } from "./trial.memory.ts";
 
 const PING = { name: "ping", versions: [1, 2] };
@@ -432,4 +434,25 @@ describe("sessions", () => {
     const wrong = ["session.unexpectedPayload", `the message of ${BOB}`];
     assert.deepEqual((await trial.finished(await trial.start("Many", {}))).outcome, { ok: [["same", "same"], [1, "b"], wrong] });
   });
+});
+
+test("a session that ended before it heard of its responder stays as it is on disk, whatever still arrives", () => {
+  const now = 1_000;
+  const opened = { id: "flow:1", flowId: "flow", side: "initiator", counterparty: BOB, protocol: PING, properties: null } as const;
+  const row = openedSession({ ...opened, version: null, timeoutMs: 1_000, openedAt: now });
+  const session = loadedSession({ ...row, status: "failed", sent: 2 });
+  const late: SessionMessage = {
+    session: row.id,
+    from: "responder",
+    sequence: 1,
+    source: BOB,
+    destination: ALICE,
+    groupId: "group",
+    acknowledged: 1,
+    body: { kind: "data", payload: "late" },
+    version: 2,
+    expiresAt: now + 1_000,
+  };
+  assert.deepEqual(arrive(session, late, now), { news: false, repeated: true, discarded: [] });
+  assert.equal(session.dirty, false, "what is not to be written can be acknowledged");
 });

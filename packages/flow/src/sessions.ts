@@ -132,7 +132,7 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
   if (message.source !== row.counterparty || message.from !== opposite(row.side)) return NOTHING;
   if (message.acknowledged > session.heard) session.heard = Math.min(message.acknowledged, row.sent);
   if (message.body.kind === "acknowledge") return NOTHING;
-  if (row.version === null && message.version !== undefined) change(session, { version: message.version });
+  if (isLive(session) && row.version === null && message.version !== undefined) change(session, { version: message.version });
   if (message.body.kind === "failure") return fail(session, message, now);
   if (row.status !== "open" && !awaitsClose(session)) {
     // Nobody will read it; only its sender waits to hear that it arrived.
