@@ -35,6 +35,30 @@ test("the example becomes a CPI that its signer's certificate opens, with everyt
   assert.equal(startable.length, 4);
 });
 
+test("a CPK brings the migrations of its folder, and an entity without a table is told which would do", async () => {
+  const signer = await developmentSigner(join(folder, "home"));
+  const entry = `import { cordapp as bundle, entity } from "@bowline/sdk";
+import * as Type from "typebox";
+const Note = entity({ name: "com.example.Note", schema: Type.Object({ id: Type.String() }), key: "id" });
+export const cordapp = bundle({ flows: [], states: [], contracts: [], entities: [Note] });`;
+  const cpk = { name: "com.example.notes", version: "1.0.0", type: "workflow", entry: "entry.ts" };
+  const bowline = (more: object) => ({ name: "notes", version: "1.0.0", cpks: [{ ...cpk, ...more }] });
+  const suggestion =
+    /entity com\.example\.Note: no migration makes its table note.*\n\nCREATE TABLE note \(\n {2}id text COLLATE "C" NOT NULL,\n/s;
+  await assert.rejects(packProject(project("untold", bowline({}), entry), signer), {
+    code: "package.migrationRefused",
+    message: suggestion,
+  });
+  const path = project("told", bowline({ migrations: "migration" }), entry);
+  await assert.rejects(packProject(path, signer), { code: "cli.project", message: /there is no such folder/ });
+  mkdirSync(join(path, "migration"));
+  writeFileSync(join(path, "migration", "0001-create-note.sql"), "CREATE TABLE note (id text PRIMARY KEY);");
+  const { name, version, cpb } = await packProject(path, signer);
+  const { bytes } = await packCpi({ name, version, cpb, groupPolicy: "{}" }, signer);
+  const { cpks } = await readCpi(bytes, { anchors: signer.chain, now: Date.now() });
+  assert.deepEqual(cpks[0]?.tables, ["note"]);
+});
+
 test("the development key is made once, and only its owner reads it", async () => {
   const home = join(folder, "another");
   const [first, second] = await Promise.all([developmentSigner(home), developmentSigner(home)]);
