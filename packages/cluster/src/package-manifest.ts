@@ -74,6 +74,14 @@ const Manifest = Type.Object(
       ),
     ),
     states: list(Type.Object({ name: Name, version: Version, contract: Name, schema: Schema }, { additionalProperties: false })),
+    channels: Type.Optional(
+      list(
+        Type.Object(
+          { name: Type.String({ pattern: "^[A-Za-z0-9._-]{1,100}$" }), type: Type.Literal("SEND") },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
     contracts: list(
       Type.Object(
         {
@@ -98,7 +106,7 @@ const decodeShape: Decoder<CordappManifest> = decoder(Manifest, "CorDapp manifes
  */
 export function decodeManifest(value: unknown): CordappManifest {
   const manifest = decodeShape(value);
-  for (const kind of ["flows", "states", "contracts", "entities"] as const) {
+  for (const kind of ["flows", "states", "contracts", "entities", "channels"] as const) {
     const names = new Set<string>();
     for (const { name } of manifest[kind] ?? []) {
       if (names.has(name))

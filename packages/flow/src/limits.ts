@@ -60,6 +60,8 @@ export const SWEEP_MAX = 256;
 export const HOT_FLOWS_MAX = 10_000;
 /** Flows of one bundle in one activation. */
 export const ACTIVATION_FLOWS_MAX = 64;
+/** External messages that a relay hands to the bus at once. */
+export const EXTERNAL_RELAY_MAX = 256;
 /** Flows in one transaction. */
 export const GROUP_COMMITS_MAX = 64;
 /** How long a worker that stops waits for calls and commits in flight. */

@@ -86,7 +86,7 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
       return startChild(state, asked);
     case "write":
       if (state.careful && state.draft.writes.length > 0) return true;
-      state.draft.writes.push({ path: asked.path, writes: writesOf(call, fiber) });
+      state.draft.writes.push({ path: asked.path, writes: writesOf(state, asked) });
       return settle(asked, { ok: null });
     case "read":
       if (state.draft.writes.length > 0) return true;
@@ -103,8 +103,9 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
 }
 
 /** An author's rows are written under the name of the package that runs: what a flow says of itself is not asked. */
-function writesOf(call: Syscall, { bundle }: FiberState): readonly Data[] {
+function writesOf({ row }: FlowState, { path, call, fiber: { bundle } }: Asked): readonly Data[] {
   if (call.kind === "vault.write") return call.writes;
+  if (call.kind === "external.send") return [{ id: `${row.id}/${path}`, ...call }];
   invariant(call.kind === "entity.write", `${call.kind} writes nothing`);
   const { entity, action, rows } = call;
   return [{ kind: "entities", bundle, entity, action, rows }];

@@ -382,6 +382,7 @@ const respondersOf = (definition: CordappDefinition | undefined, bundle: Bundle)
 /** Services are pure unless their name says otherwise; here author code may ask them too. */
 function classOf(call: Syscall, trusted: boolean): ReturnType<Services["classify"]> {
   if (call.kind === "platform") return "child";
+  if (call.kind === "external.send") return "write";
   if (call.kind === "vault.write") return trusted ? "write" : "forbidden";
   if (call.kind !== "service") return "pure";
   if (call.service.startsWith("mark.")) return "mark";

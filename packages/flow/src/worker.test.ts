@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Data } from "@bowline/base";
-import { unavailable } from "@bowline/base";
+import { badRequest, unavailable } from "@bowline/base";
 import { type CordappDefinition, FlowError, flow, responder } from "@bowline/sdk";
 import * as Type from "typebox";
 import { responderFlowId, SESSION_TOPIC } from "./messages.ts";
@@ -449,6 +449,35 @@ describe("time, chance and faults", () => {
       { message: "before", facts: { ...who, facts: { id: uuid } } },
       { message: "after", facts: { ...who, facts: { id: uuid } } },
     ]);
+  });
+
+  test("an external message is written in the step commit, under an id that a replay makes again; a refusal is the step's error", async () => {
+    const sends = flow({
+      name: "Sends",
+      startable: true,
+      input: Type.Object({}),
+      async call(ctx) {
+        await ctx.externalMessaging.send("prices", "one");
+        await ctx.externalMessaging.send("prices", "mine", "two");
+        return ctx.externalMessaging.send("shut", "three").catch((refused: unknown) => (refused instanceof FlowError ? refused.type : "?"));
+      },
+    });
+    const applyVaultWrites = (_flow: string, writes: readonly Data[]): void => {
+      if (writes.some((write) => (write as { readonly channel?: string }).channel === "shut"))
+        throw badRequest("external.routeInactive", "shut");
+    };
+    const channels = ["prices", "shut"].map((name) => ({ name, type: "SEND" as const }));
+    const trial = new Trial({ cordapp: { ...app(sends), channels }, applyVaultWrites });
+    await trial.worker();
+    const id = await trial.start("Sends", {});
+    assert.deepEqual((await trial.finished(id)).outcome, { ok: "external.routeInactive" });
+    assert.deepEqual(
+      trial.vault.map(({ write }) => write),
+      [
+        { kind: "external.send", id: `${id}/1`, channel: "prices", message: "one" },
+        { kind: "external.send", id: "mine", channel: "prices", message: "two" },
+      ],
+    );
   });
 
   test("a flow that waits for nothing that is a step fails at once", async () => {

@@ -67,6 +67,8 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
       return "child";
     case "service":
       return trusted ? (PLATFORM_SERVICES[call.service] ?? "forbidden") : "forbidden";
+    case "external.send":
+      return "write";
     case "vault.write":
       return trusted ? "write" : "forbidden";
     default:
@@ -125,6 +127,7 @@ async function authorService(
     case "entity.query":
       invariant(context.bundle !== "platform", "the platform's flows have no entities");
       return calls.persistence.readEntities({ vnode, bundle: context.bundle, call });
+    case "external.send":
     case "platform":
     case "entity.write":
     case "session.open":

@@ -215,6 +215,7 @@ export class MemoryNetwork {
       case "entity.write":
       case "entity.find":
       case "entity.query":
+      case "external.send":
         throw new Error(`The ledger's flows do not ask ${call.kind}.`);
       default:
         return this.#deliver(fiber, path, await this.#perform(flow, call));

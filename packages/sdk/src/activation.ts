@@ -109,6 +109,7 @@ export interface CordappManifest {
   }[];
   /** Rows of its own tables; absent where it has none. */
   readonly entities?: readonly EntityDescription[];
+  readonly channels?: readonly { readonly name: string; readonly type: "SEND" }[];
 }
 
 /** How an entity lies in its table. */

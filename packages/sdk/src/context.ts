@@ -3,6 +3,7 @@
 import type { Data, X500Name } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
+import type { ExternalMessaging } from "./external.ts";
 import type { Keys } from "./keys.ts";
 import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
 import type { Persistence } from "./persistence.ts";
@@ -116,6 +117,7 @@ export interface FlowContext {
   /** What all members of the group agree on, as of now. */
   groupParameters(): Promise<ParametersInForce>;
   readonly keys: Keys;
+  readonly externalMessaging: ExternalMessaging;
   readonly ledger: Ledger;
   readonly vault: Vault;
   /** The CorDapp's own tables. */

@@ -3,6 +3,7 @@
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { FlowContext, Session } from "./context.ts";
+import type { ExternalChannel } from "./external.ts";
 import type { AnyEntity } from "./persistence.ts";
 import type { Protocol } from "./syscalls.ts";
 import type { PublicKeyText, TransactionView } from "./transaction.ts";
@@ -72,4 +73,6 @@ export interface CordappDefinition {
   readonly states: readonly StateDefinition<any>[];
   readonly contracts: readonly ContractDefinition[];
   readonly entities?: readonly AnyEntity[];
+  /** Over which its flows send messages to systems outside. */
+  readonly channels?: readonly ExternalChannel[];
 }

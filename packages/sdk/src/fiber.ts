@@ -2,6 +2,7 @@
 
 import type { Data } from "@bowline/base";
 import type { Delivery, FiberReport, FiberStart, StepPath } from "./activation.ts";
+import type { ExternalChannel } from "./external.ts";
 import { FlowError, failureOf, type Outcome } from "./failure.ts";
 import { plain } from "./plain.ts";
 import type { Syscall } from "./syscalls.ts";
@@ -18,8 +19,12 @@ export class Fiber {
   #finished: Outcome | undefined;
   #reported = false;
 
-  constructor(start: FiberStart) {
+  /** The external channels that the CorDapp declares. */
+  readonly channels: readonly ExternalChannel[];
+
+  constructor(start: FiberStart, channels: readonly ExternalChannel[] = []) {
     this.start = start;
+    this.channels = channels;
   }
 
   /** Runs the function up to its first step. */

@@ -6,6 +6,7 @@ import type { Static, TSchema } from "typebox";
 import type { StepPath } from "./activation.ts";
 import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
 import type { FlowDefinition } from "./definition.ts";
+import { externalMessagingOf } from "./external.ts";
 import { failureOf } from "./failure.ts";
 import type { Fiber } from "./fiber.ts";
 import { keysOf } from "./keys.ts";
@@ -81,6 +82,7 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
     notaries: notariesOf(ask, members),
     groupParameters: parametersOf(ask),
     keys: keysOf(ask),
+    externalMessaging: externalMessagingOf(fiber.channels, ask),
     ledger: ledgerOf(ask, (flow, input) => ask({ kind: "platform", flow, input, ...userOf(properties) })),
     vault: vaultOf(ask),
     persistence: persistenceOf(ask),

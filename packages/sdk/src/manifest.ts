@@ -3,7 +3,7 @@ import type { CordappManifest } from "./activation.ts";
 import type { CordappDefinition } from "./definition.ts";
 
 /** What the platform may know of a package without running its flows: plain data, schemas as JSON Schema. */
-export function manifestOf({ flows, states, contracts, entities = [] }: CordappDefinition): CordappManifest {
+export function manifestOf({ flows, states, contracts, entities = [], channels }: CordappDefinition): CordappManifest {
   return {
     flows: flows.map((flow) =>
       flow.kind === "flow"
@@ -22,6 +22,7 @@ export function manifestOf({ flows, states, contracts, entities = [] }: CordappD
       commands: Object.entries(commands).map(([command, schema]) => ({ name: command, schema: jsonSchema(schema) })),
     })),
     ...(entities.length === 0 ? {} : { entities: entities.map(({ description }) => description) }),
+    ...(channels === undefined ? {} : { channels: channels.map(({ name, type }) => ({ name, type })) }),
   };
 }
 

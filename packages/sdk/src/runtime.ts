@@ -57,7 +57,7 @@ function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): Co
     manifest,
 
     start(start: FiberStart): void {
-      const fiber = new Fiber(start);
+      const fiber = new Fiber(start, definition.channels);
       fibers.set(start.fiber, fiber);
       touched.add(fiber);
       run(fiber, flows.get(start.flow));

@@ -69,6 +69,8 @@ export type AuthorSyscall =
       readonly threshold: number;
       readonly children: readonly { readonly key: PublicKeyText; readonly weight: number }[];
     }
+  /** Leaves with the step commit. -> null */
+  | { readonly kind: "external.send"; readonly channel: string; readonly id?: string; readonly message: string }
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null

@@ -2,6 +2,7 @@
 
 import type { Data, Instant, SecureHash } from "@bowline/base";
 import { createMemoryFlowStore, type FlowRow, type FlowStore } from "@bowline/flow";
+import { isExternalSend } from "@bowline/flow/external";
 import {
   type EntityDescriptions,
   type EntityRead,
@@ -33,7 +34,7 @@ export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () =>
     flows: createMemoryFlowStore({
       applyVaultWrites(flowId, writes) {
         const write = entities.prepare(entityWritesOf(writes.filter(isEntityWrite), entitiesOf));
-        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each)) }]);
+        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each) && !isExternalSend(each)) }]); // What leaves the network is nobody's there.
         write();
       },
     }),

@@ -19,6 +19,7 @@ import {
   startedRow,
   wakeRecord,
 } from "@bowline/flow";
+import { addExternalSends, isExternalSend, relayExternal } from "@bowline/flow/external";
 import { isEntityWrite, type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
@@ -63,7 +64,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const entities = createEntities(options.db, databases);
-  const vaults = createVaults(databases, states, entities);
+  const vaults = createVaults(databases, { states, entities }, options);
   const changes = new Changes(clock, options.flowsHere ? LOOK_FIRST_MS.here : LOOK_FIRST_MS.anywhere);
   const service: Answering<PersistenceService> = {
     startFlow: createStart(options, vaults, changes),
@@ -73,6 +74,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       const outcome = await (await vaults.of(vnode)).commit(commit);
       if (outcome.kind === "committed") changes.committed(commit);
       else if (commit.start !== undefined) changes.failed(commit.flowId);
+      if (outcome.kind === "committed" && commit.vaultWrites.some(isExternalSend)) void vaults.relay(vnode);
       return outcome;
     },
     async acknowledge({ vnode, acknowledgements }) {
@@ -165,14 +167,21 @@ interface Vaults {
   of(vnode: ShortHash): Promise<Vault>;
   /** Those that were used here. */
   known(): readonly ShortHash[];
+  /** Carries external messages to the bus; what fails stays for the next time. */
+  relay(vnode: ShortHash): Promise<void>;
 }
 
-function createVaults(databases: RoleDatabases, states: VaultStore, entities: Entities): Vaults {
+function createVaults(
+  databases: RoleDatabases,
+  { states, entities }: { readonly states: VaultStore; readonly entities: Entities },
+  { bus, log }: PersistenceRoleOptions,
+): Vaults {
   const vaults = new Map<ShortHash, Promise<Vault>>();
   const open = async (vnode: ShortHash): Promise<Vault> => {
     const database = await databases.get({ kind: "vault", vnode });
     const flows = createFlowStore(database, {
-      async applyVaultWrites(sql, members) {
+      async applyVaultWrites(sql, all) {
+        const members = await addExternalSends(sql, vnode, all);
         const ledger = members.map(({ flowId, writes }) => ({ flowId, writes: writes.filter((write) => !isEntityWrite(write)) }));
         await Promise.all([
           states.applyVaultWrites(sql, ledger),
@@ -186,17 +195,43 @@ function createVaults(databases: RoleDatabases, states: VaultStore, entities: En
     });
     return { database, flows, start: createGroupStart(flows), commit: createGroupCommit(flows) };
   };
+  const of = (vnode: ShortHash): Promise<Vault> => {
+    let vault = vaults.get(vnode);
+    if (vault === undefined) {
+      vault = open(vnode);
+      vaults.set(vnode, vault);
+      vault.catch(() => vaults.delete(vnode));
+    }
+    return vault;
+  };
   return {
-    of(vnode) {
-      let vault = vaults.get(vnode);
-      if (vault === undefined) {
-        vault = open(vnode);
-        vaults.set(vnode, vault);
-        vault.catch(() => vaults.delete(vnode));
-      }
-      return vault;
-    },
+    of,
     known: () => [...vaults.keys()],
+    relay: oneAfterAnother(async (vnode) => {
+      try {
+        await relayExternal((await of(vnode)).database, (records) => bus.publish(records));
+      } catch (cause) {
+        log.warn("external messages wait for the bus", { vnode, cause: String(cause) });
+      }
+    }),
+  };
+}
+
+/** Never twice at once for one virtual node; what is asked while it runs is done once more after it. */
+function oneAfterAnother(work: (vnode: ShortHash) => Promise<void>): (vnode: ShortHash) => Promise<void> {
+  const running = new Map<ShortHash, Promise<void>>();
+  const queued = new Map<ShortHash, Promise<void>>();
+  return (vnode) => {
+    const next =
+      queued.get(vnode) ??
+      Promise.resolve(running.get(vnode)).then(() => {
+        queued.delete(vnode);
+        const run = work(vnode);
+        running.set(vnode, run);
+        return run;
+      });
+    queued.set(vnode, next);
+    return next;
   };
 }
 
@@ -213,7 +248,7 @@ function createSweep({ db, log, retentionMs }: PersistenceRoleOptions, vaults: V
 
   return async ({ now, leaseUntil, limit }) => {
     if (now - sweptAll >= SWEEP_ALL_MS) {
-      for (const { holdingIdentity } of await db.virtualNodes(null)) vaults.of(holdingIdentity.shortHash).catch(() => undefined);
+      for (const { holdingIdentity } of await db.virtualNodes(null)) void vaults.relay(holdingIdentity.shortHash);
       sweptAll = now;
     }
     const swept = vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit));

@@ -196,6 +196,12 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
     threshold: Type.Integer(),
     children: Type.Array(exactly({ key: Key, weight: Type.Integer() }), { maxItems: 100 }),
   }),
+  "external.send": exactly({
+    kind: Type.Literal("external.send"),
+    channel: Type.String({ pattern: "^[A-Za-z0-9._-]{1,100}$" }),
+    id: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+    message: Type.String({ maxLength: 972_800 }),
+  }),
   "vault.find": exactly({
     kind: Type.Literal("vault.find"),
     query: exactly({
