@@ -2,6 +2,7 @@
 //
 // Like is compared with like. DBOS runs in the caller's process, and so it is set against ours driven in process; Restate is
 // called over HTTP, and so it is set against ours over REST. `ratio` is ours by that of the peer that is the faster of the two.
+// A durable step computes a number and has it on disk before the next begins: `DBOS.runStep`, `ctx.run`, `context.checkpoint`.
 // All take turns within each round, so that noise of the machine falls on all; what is printed is the median of the rounds.
 
 import { randomUUID } from "node:crypto";
@@ -74,12 +75,11 @@ function subjects(network: FlowsNetwork): Readonly<Record<Subject, Run>> {
 /** Of the processes alone: the PostgreSQL that two of them share counts for neither. */
 const pssOf = ({ ours, dbos, restate }: FlowsNetwork) => ({ ours: ours.pssMb(), dbos: dbos.pssMb(), restate: restate.pssMb() });
 
+/** One request, as a call of Restate is: it starts the flow and brings the result. */
 async function runOverRest(connection: Connection, vnode: string, flow: string): Promise<void> {
-  const clientRequestId = randomUUID();
   const params = { holdingidentityshorthash: vnode };
-  await connection.call("startFlow", { params, body: { clientRequestId, flowClassName: flow, requestBody: {} } });
-  const of = { ...params, clientrequestid: clientRequestId };
-  const { flowStatus, flowError } = await connection.call("getFlowResult", { params: of, query: { waitMs: WAIT_MS } });
+  const body = { clientRequestId: randomUUID(), flowClassName: flow, requestBody: {} };
+  const { flowStatus, flowError } = await connection.call("startFlow", { params, query: { waitMs: WAIT_MS }, body });
   if (flowStatus !== "COMPLETED") throw new Error(`${flow} ${flowStatus}: ${flowError?.message}`);
 }
 

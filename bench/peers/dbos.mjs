@@ -12,7 +12,10 @@ const empty = DBOS.registerWorkflow(async () => "done", { name: "empty" });
 const steps5 = DBOS.registerWorkflow(
   async () => {
     let last = 0;
-    for (let step = 1; step <= STEPS; step++) last = await DBOS.runStep(async () => Date.now(), { name: `step${step}` });
+    for (let step = 1; step <= STEPS; step++) {
+      const before = last;
+      last = await DBOS.runStep(async () => before * 31 + step, { name: `step${step}` });
+    }
     return last;
   },
   { name: "steps5" },

@@ -63,7 +63,7 @@ describe("a flow worker", () => {
       async call(ctx) {
         for (const step of [1, 2, 3]) {
           await ctx.syscall(service("pure.dear", step));
-          await ctx.checkpoint();
+          await ctx.checkpoint({ step });
         }
         return ctx.now();
       },

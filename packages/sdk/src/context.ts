@@ -98,9 +98,10 @@ export interface FlowContext {
   sleep(durationMs: number): Promise<void>;
   /**
    * Resolves when everything up to here is on disk: no crash makes the flow do or ask any of it again. A flow that waits is
-   * committed anyway, so this is for work between two waits that is too dear to repeat.
+   * committed anyway, so this is for work between two waits that is too dear to repeat. `reached` stands in the journal, for
+   * whoever reads it.
    */
-  checkpoint(): Promise<void>;
+  checkpoint(reached?: Data): Promise<void>;
   /**
    * For a change of code that is to reach flows which are under way: true where this flow comes here for the first time in the
    * new code, false where it had passed here in the old. Decided once for a flow and a name, whatever dies.

@@ -71,8 +71,8 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
     async sleep(durationMs) {
       await ask({ kind: "clock.sleep", durationMs: plain(durationMs, "the duration") as number });
     },
-    async checkpoint() {
-      await ask({ kind: "checkpoint" });
+    async checkpoint(reached) {
+      await ask({ kind: "checkpoint", ...(reached === undefined ? {} : { reached: plain(reached, "what was reached") }) });
     },
     patched: async (name) => (await fiber.decide(plain(name, "the name") as string)) as boolean,
     uuid: async () => uuidOf((await ask({ kind: "random", length: 16 })) as Uint8Array),

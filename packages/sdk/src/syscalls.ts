@@ -52,8 +52,8 @@ export type AuthorSyscall =
   | { readonly kind: "clock.now" } // -> number, milliseconds since 1970
   | { readonly kind: "clock.sleep"; readonly durationMs: number } // -> null
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array
-  /** Settled by the commit that contains it, and of all before it. -> null */
-  | { readonly kind: "checkpoint" }
+  /** Settled by the commit that contains it, and all before it. `reached` is for whoever reads the journal. -> null */
+  | { readonly kind: "checkpoint"; readonly reached?: Data }
   /** Whether the flow comes here for the first time in code that asks this. -> boolean */
   | { readonly kind: "patched"; readonly name: string }
   /** All, or those of a name or of a ledger key. -> Member[] */

@@ -184,7 +184,7 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   "clock.now": exactly({ kind: Type.Literal("clock.now") }),
   "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
   patched: exactly({ kind: Type.Literal("patched"), name: Type.String({ minLength: 1, maxLength: 256 }) }),
-  checkpoint: exactly({ kind: Type.Literal("checkpoint") }),
+  checkpoint: exactly({ kind: Type.Literal("checkpoint"), reached: Type.Optional(Plain) }),
   random: exactly({ kind: Type.Literal("random"), length: Type.Integer({ minimum: 0, maximum: 65_536 }) }),
   "members.find": exactly({ kind: Type.Literal("members.find"), name: Type.Optional(Name), key: Type.Optional(Key) }),
   "notaries.find": exactly({ kind: Type.Literal("notaries.find"), name: Type.Optional(Name) }),
