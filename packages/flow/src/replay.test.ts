@@ -91,6 +91,33 @@ describe("a replay of a recorded flow", () => {
   });
 });
 
+test("a platform flow that is under way is replayed below the step that runs it", async () => {
+  const caller = flow({
+    name: "Steps",
+    startable: true,
+    input: Nothing,
+    call: (ctx) => ctx.syscall({ kind: "platform", flow: "ledger.sign", input: null }),
+  });
+  const child = (asks: string) =>
+    flow({
+      name: "ledger.sign",
+      startable: false,
+      input: Type.Null(),
+      async call(ctx) {
+        await ctx.syscall(service("pure.ask", asks));
+        await ctx.sleep(1e9);
+        return null;
+      },
+    });
+  const trial = new Trial({ cordapp: app(caller), platform: app(child("a")) });
+  await trial.worker();
+  const id = await trial.start("Steps", {});
+  await trial.run(1_000);
+  const under = await recordingIn(trial, id);
+  assert.deepEqual(await replayIn(app(caller), under, app(child("a"))), { steps: 1, divergence: null });
+  assert.equal((await replayIn(app(caller), under, app(child("b")))).divergence?.path, "1.1");
+});
+
 describe("a recording", () => {
   test("loses nothing, and keeps the seed to itself", async () => {
     const flow = await recorded(Steps(["a"]));

@@ -39,7 +39,8 @@ export type Activation = Extract<Effect, { kind: "activate" }>;
 
 /** Asks for activations, is told their reports, and returns what it has found. `replayJournal` (fibers.ts) drives it. */
 export function* replay(flow: ReplayedFlow, digest: Digest): Generator<Activation, Replay, readonly FiberReport[]> {
-  const rules: Rules = { classify: () => "pure", digest, replayOnly: true };
+  // Children whose steps the journal has run again; nothing else is taken up.
+  const rules: Rules = { classify: ({ kind }) => (kind === "platform" ? "child" : "forbidden"), digest, replayOnly: true };
   const env = { now: flow.row.updatedAt, random: (length: number) => new Uint8Array(length) };
   // As if it were taken over from where its journal ends, whatever became of it later.
   const row: FlowRow = { ...flow.row, status: "RUNNING", outcome: null, kill: false };
