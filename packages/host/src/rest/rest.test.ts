@@ -228,6 +228,25 @@ describe("REST", () => {
     });
   });
 
+  test("a stream of events shows life while nothing happens", async () => {
+    const authorization = `Basic ${btoa(`${ADMIN.login}:${ADMIN.password}`)}`;
+    const url = `https://localhost:${rest.port}/api/v5_3/flow/${node}/r-4/events`;
+    const text = await new Promise<string>((resolve, reject) => {
+      let read = "";
+      const sent = request(url, { agent, headers: { authorization } }, (answer) =>
+        answer.setEncoding("utf8").on("data", (chunk: string) => {
+          read += chunk;
+          if (!read.includes("\n\n:\n\n")) return;
+          resolve(read);
+          sent.destroy();
+        }),
+      );
+      sent.on("error", reject);
+      sent.end();
+    });
+    assert.match(text, /^retry: \d+\n\nid: 1\nevent: status\ndata: \{[^\n]*\}\n\n:\n\n/);
+  });
+
   test("refuses each bad input with a status, the field and the reason", async () => {
     const flow = `/api/v5_2/flow/${node}`;
     const post = (body: string, headers: Record<string, string> = json) => http("POST", flow, { headers, body });
@@ -431,7 +450,10 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
         Buffer.compare(encode(there.origin.input), encode(asked.input)) === 0;
       return { kind: same ? "known" : "conflict", row: there };
     },
-    flowStatus: async (name) => ("clientRequestId" in name ? (rows.get(name.clientRequestId) ?? null) : null),
+    async flowStatus(name) {
+      if ("clientRequestId" in name) return rows.get(name.clientRequestId) ?? null;
+      return [...rows.values()].find(({ id }) => id === name.flowId) ?? null;
+    },
     flowStatuses: async ({ status }) => ({ rows: [...rows.values()].filter((row) => status?.includes(row.status) !== false), next: null }),
     flowInspect: unused,
     flowKill: unused,
