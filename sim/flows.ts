@@ -139,6 +139,7 @@ type Said = { readonly n: number } & (
   | { readonly is: "number"; readonly value: number }
   | { readonly is: "ask" | "end" | "fail" }
   | { readonly is: "flood"; readonly count: number }
+  | { readonly is: "parcel"; readonly bytes: Uint8Array }
   | { readonly is: "rest"; readonly ms: number }
   | { readonly is: "visit"; readonly program: Program }
 );
@@ -194,6 +195,10 @@ async function doAct(to: Talk, act: Act): Promise<Data[]> {
       for (let i = 0; i < act.count; i++) sums.push(to.check(await session.receive(Answer)));
       return sums;
     }
+    case "parcel": {
+      const bytes = new Uint8Array(act.bytes).fill(7);
+      return [to.check(await session.sendAndReceive(to.numbered({ is: "parcel", bytes }), Answer))];
+    }
     case "rest":
       await session.send(to.numbered({ is: "rest", ms: act.ms }));
       return [];
@@ -239,6 +244,7 @@ const Listen = responder({
       }
       if (said.is === "ask") await answer(sum);
       if (said.is === "flood") for (let i = 0; i < said.count; i++) await answer(sum);
+      if (said.is === "parcel") await answer(said.bytes.every((byte) => byte === 7) ? said.bytes.length : "damaged");
       if (said.is === "rest") await timed(context, said.ms);
       if (said.is === "visit") await answer((await context.subFlow(Walk, { program: said.program, fails: false })) as Data);
     }

@@ -11,6 +11,8 @@ export type Act =
   | { readonly act: "ask" }
   /** Has the sum sent so many times, and hears none of them until the next act. */
   | { readonly act: "flood"; readonly count: number }
+  /** Sends more than one row or message holds; the other side says how much it was. */
+  | { readonly act: "parcel"; readonly bytes: number }
   /** The other side sleeps. */
   | { readonly act: "rest"; readonly ms: number }
   /** The other side runs a program, and tells what it came to. */
@@ -69,11 +71,13 @@ const NESTS = ["sub", "sub", "together", "together"] as const;
 
 function drawActs(chance: Chance, inside: () => Program, nests: boolean): readonly Act[] {
   return Array.from({ length: 1 + integerBelow(chance, 4) }, (): Act => {
-    switch (pick(chance, ["tell", "tell", "ask", "ask", "flood", "rest", nests ? "visit" : "ask"] as const)) {
+    switch (pick(chance, ["tell", "tell", "ask", "ask", "flood", "rest", "parcel", nests ? "visit" : "ask"] as const)) {
       case "tell":
         return { act: "tell", count: 1 + integerBelow(chance, 4) };
       case "flood":
         return { act: "flood", count: 1 + integerBelow(chance, 4) };
+      case "parcel":
+        return { act: "parcel", bytes: pick(chance, [1, 70_000, 200_000]) };
       case "rest":
         return { act: "rest", ms: pick(chance, [1, 500, 20_000]) };
       case "visit":
@@ -108,6 +112,7 @@ function heardIn(acts: readonly Act[]): Data[] {
     if (act.act === "tell") told += act.count;
     if (act.act === "ask") return [triangle(told)];
     if (act.act === "flood") return Array.from({ length: act.count }, () => triangle(told));
+    if (act.act === "parcel") return [act.bytes];
     return act.act === "visit" ? [expectedNotes(act.program)] : [];
   });
 }
