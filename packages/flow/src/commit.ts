@@ -8,9 +8,10 @@ import { type Env, hex, type Instant, invariant } from "@bowline/base";
 import type { Outcome, SessionId } from "@bowline/sdk";
 import type { Draft, Effect, FlowState, Pending } from "./flow-state.ts";
 import { acknowledgement } from "./incoming.ts";
+import { WINDOW_NEWS_MESSAGES } from "./limits.ts";
 import type { Acknowledgement, CommitOutcome, FlowRow, SessionMessage, SessionRow, StepCommit, Waiting } from "./ports.ts";
 import { leaseFrom } from "./rows.ts";
-import { received } from "./sessions.ts";
+import { isInWindow, readOf, received } from "./sessions.ts";
 import { untilOf } from "./steps.ts";
 
 export const emptyDraft = (): Draft => ({ rows: [], collapsed: [], writes: [], outbox: [], consumed: [] });
@@ -99,7 +100,8 @@ function confirm(state: FlowState, { commit, draft, durable }: Pending, out: Eff
   state.start = undefined;
   state.row = { ...state.row, status, version: state.row.version + 1, commitId, wakeAt, waiting, outcome: commit.outcome, updatedAt: at };
   for (const { path } of draft.rows) state.committedPaths.add(path);
-  if (draft.outbox.length > 0) out.push({ kind: "publish", messages: draft.outbox });
+  const leaving = draft.outbox.filter((message) => !isHeld(state, message));
+  if (leaving.length > 0) out.push({ kind: "publish", messages: leaving });
   oweWhatIsDurable(state, draft.outbox, durable, out);
   state.volatile = state.volatile.filter((message) => !isDurable(state, commit, message));
   if (status === "RUNNING") return;
@@ -108,6 +110,14 @@ function confirm(state: FlowState, { commit, draft, durable }: Pending, out: Eff
     { kind: "dropFibers", fibers: [...state.fibers.values()] },
     { kind: "forget", why: status === "PARKED" ? "parked" : "finished" },
   );
+}
+
+/** Where the counterparty's window is closed a message waits for it to open; the outbox has it in any case. */
+function isHeld(state: FlowState, message: SessionMessage): boolean {
+  const session = state.sessions.get(message.session);
+  if (session === undefined || isInWindow(session, message.sequence)) return false;
+  session.held.push(message);
+  return true;
 }
 
 /** Consumed, stored, or of a session that is over. */
@@ -121,12 +131,17 @@ function isDurable(state: FlowState, commit: StepCommit, { session: id, sequence
 function oweWhatIsDurable(state: FlowState, sent: readonly SessionMessage[], durable: ReadonlyMap<string, number>, out: Effect[]): void {
   for (const { session, acknowledged } of sent) {
     const riding = state.sessions.get(session);
-    if (riding !== undefined) riding.told = Math.max(riding.told, acknowledged);
+    if (riding === undefined) continue;
+    riding.told = Math.max(riding.told, acknowledged);
+    riding.toldRead = Math.max(riding.toldRead, acknowledged);
   }
   for (const [id, sequence] of durable) {
     const session = state.sessions.get(id);
-    if (session === undefined || session.told >= sequence) continue;
+    if (session === undefined) continue;
+    const read = readOf(session);
+    if (session.told >= sequence && read - session.toldRead < WINDOW_NEWS_MESSAGES) continue;
     session.told = sequence;
+    session.toldRead = Math.min(read, sequence);
     out.push({ kind: "owe", message: acknowledgement(state, session, sequence) });
   }
 }

@@ -45,7 +45,7 @@ export class Courier {
 
   owe(message: SessionMessage): void {
     const owed = this.#owed.get(keyOf(message));
-    if (owed === undefined || owed.acknowledged < message.acknowledged) this.#owed.set(keyOf(message), message);
+    if (owed === undefined || saysMore(message, owed)) this.#owed.set(keyOf(message), message);
     this.#arm();
   }
 
@@ -105,5 +105,10 @@ export class Courier {
     }
   }
 }
+
+const readIn = ({ read, acknowledged }: SessionMessage): number => read ?? acknowledged;
+
+const saysMore = (one: SessionMessage, other: SessionMessage): boolean =>
+  one.acknowledged > other.acknowledged || (one.acknowledged === other.acknowledged && readIn(one) > readIn(other));
 
 const keyOf = ({ session, from }: { readonly session: string; readonly from: string }): string => `${from} ${session}`;

@@ -138,7 +138,7 @@ function goOn(rules: Rules, state: FlowState, env: Env, out: Effect[]): void {
   for (const asked of state.asked.values()) {
     if (asked.phase === "new" && asked.outcome === undefined) blocked = takeUp(rules, state, asked, env, out) || blocked;
   }
-  settleWaiting(state, env.now);
+  settleWaiting(rules, state, env.now);
   if (activateSettled(state, env, out)) return;
   if (isStuck(state)) finish(state, "FAILED", { error: STUCK }, env, out);
   else rest(state, blocked, env, out);

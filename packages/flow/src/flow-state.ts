@@ -74,8 +74,10 @@ export interface Asked {
   phase: "new" | "sealed" | "recorded" | "calling" | "delayed" | "waiting" | "child";
   /** Settles it with the next activation. */
   outcome: Outcome | undefined;
-  /** When a sleep ends, or a delayed call is made again. */
+  /** When a sleep ends, a delayed call is made again, or a step that sends waits no longer for its counterparty's window. */
   until: Instant | undefined;
+  /** Of a step that sends: what must be in its counterparty's window first. */
+  room: readonly { readonly session: SessionState; readonly sequence: number }[];
   trouble: Trouble | undefined;
 }
 

@@ -2,6 +2,7 @@
 
 import { BowlineError, compareBytes, type Data, encode, type Instant } from "@bowline/base";
 import { pageOf, pageStart, troubleOf } from "./inspection.ts";
+import { WINDOW_MESSAGES_MAX } from "./limits.ts";
 import type {
   Acknowledgement,
   CommitOutcome,
@@ -219,13 +220,20 @@ function lease({ flows }: Tables, now: Instant, leaseUntil: Instant, limit: numb
 }
 
 function resend({ outbox }: Tables, now: Instant, limit: number): readonly SessionMessage[] {
-  for (const [key, { message }] of outbox) if (message.expiresAt <= now) outbox.delete(key);
-  const due = [...outbox].filter(([, { dueAt }]) => dueAt <= now).sort(([, a], [, b]) => a.dueAt - b.dueAt);
+  const first = new Map<string, number>();
+  for (const [key, { message }] of outbox) {
+    if (message.expiresAt <= now) outbox.delete(key);
+    else first.set(wayOf(message), Math.min(first.get(wayOf(message)) ?? message.sequence, message.sequence));
+  }
+  const isInWindow = ({ message }: Sent): boolean => message.sequence < (first.get(wayOf(message)) ?? 0) + WINDOW_MESSAGES_MAX;
+  const due = [...outbox].filter(([, sent]) => sent.dueAt <= now && isInWindow(sent));
+  due.sort(([, a], [, b]) => a.dueAt - b.dueAt || a.message.sequence - b.message.sequence);
   for (const [key, { message, attempts }] of due.slice(0, limit)) {
     outbox.set(key, { message, attempts: attempts + 1, dueAt: resendAt(now, attempts + 1) });
   }
   return due.slice(0, limit).map(([, { message }]) => message);
 }
 
+const wayOf = ({ from, session }: SessionMessage): string => `${from} ${session}`;
 const sessionKey = ({ id, side }: SessionRow): string => `${side} ${id}`;
 const inboxKey = ({ session, from, sequence }: InboxKey): string => `${from} ${sequence} ${session}`;

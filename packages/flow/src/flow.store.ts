@@ -7,7 +7,7 @@
 
 import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
 import { inspectFlow, listFlows } from "./inspection.store.ts";
-import { RESEND_FIRST_MS, RESEND_MAX_MS } from "./limits.ts";
+import { CHUNK_KEPT_MS, RESEND_FIRST_MS, RESEND_MAX_MS, WINDOW_MESSAGES_MAX } from "./limits.ts";
 import type {
   CommitOutcome,
   FlowRow,
@@ -15,6 +15,7 @@ import type {
   FlowStart,
   FlowStore,
   JournalRow,
+  SessionMessage,
   SessionRow,
   StartOutcome,
   StepCommit,
@@ -29,6 +30,8 @@ import {
   type InboxColumns,
   messageColumns,
   messageOf,
+  type PartRow,
+  partColumns,
   requestIdOf,
   type SessionColumns,
   SQL,
@@ -65,7 +68,8 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
     async unacknowledged(now, limit) {
       const rows = await database.transaction((sql) => {
         void sql.query(SQL.expire, [now]);
-        return sql.query<InboxColumns>(SQL.resend, [now, limit, RESEND_FIRST_MS, RESEND_MAX_MS]);
+        void sql.query(SQL.forgetChunks, [now - CHUNK_KEPT_MS]);
+        return sql.query<InboxColumns>(SQL.resend, [now, limit, RESEND_FIRST_MS, RESEND_MAX_MS, WINDOW_MESSAGES_MAX]);
       });
       return rows.map(messageOf);
     },
@@ -261,20 +265,39 @@ function sendRows(sql: Sql, commits: readonly StepCommit[]): void {
   if (sessions.length > 0) void sql.query(SQL.saveSessions, [...sessionColumns(sessions), sessions.map(({ commitId }) => commitId)]);
   const consumed = of((commit) => commit.inboxConsumed);
   if (consumed.length > 0) void sql.query(SQL.consume, columns(consumed, ["flowId", "commitId", "session", "from", "sequence"]));
-  const arrived = of((commit) => commit.inboxAdded.map((message) => ({ message })));
+  const [arrived, arrivedParts] = apart(of((commit) => commit.inboxAdded.map((message) => ({ message }))));
   if (arrived.length > 0) void sql.query(SQL.insertInbox, [...columns(arrived, ["flowId", "commitId"]), ...messageColumns(arrived)]);
-  const sent = of((commit) => commit.outboxAdded.map((message) => ({ message })));
-  if (sent.length > 0) {
-    void sql.query(SQL.insertOutbox, [
-      ...columns(sent, ["flowId", "commitId"]),
-      ...messageColumns(sent),
-      sent.map(({ committedAt }) => resendAt(committedAt, 1)),
-      sent.map(({ message }) => message.expiresAt),
-    ]);
+  if (arrivedParts.length > 0)
+    void sql.query(SQL.insertInboxParts, [...columns(arrivedParts, ["flowId", "commitId"]), ...partColumns(arrivedParts)]);
+  const [sent, sentParts] = apart(of((commit) => commit.outboxAdded.map((message) => ({ message }))));
+  if (sent.length > 0)
+    void sql.query(SQL.insertOutbox, [...columns(sent, ["flowId", "commitId"]), ...messageColumns(sent), ...timeColumns(sent)]);
+  if (sentParts.length > 0) {
+    const rows = [...columns(sentParts, ["flowId", "commitId"]), ...partColumns(sentParts), ...timeColumns(sentParts)];
+    void sql.query(SQL.insertOutboxParts, rows);
   }
   const acknowledged = of((commit) => commit.outboxAcknowledged);
   if (acknowledged.length > 0) void sql.query(SQL.acknowledge, columns(acknowledged, ["session", "from", "sequence"]));
 }
+
+type Letter = Member & { readonly message: SessionMessage };
+
+/** Messages as they are, and those whose bytes lie apart. */
+function apart(letters: readonly Letter[]): readonly [readonly Letter[], readonly (Letter & PartRow)[]] {
+  const whole: Letter[] = [];
+  const parts: (Letter & PartRow)[] = [];
+  for (const letter of letters) {
+    const { body } = letter.message;
+    if (body.kind === "part") parts.push({ ...letter, bytes: body.bytes });
+    else whole.push(letter);
+  }
+  return [whole, parts];
+}
+
+const timeColumns = (letters: readonly Letter[]): readonly unknown[][] => [
+  letters.map(({ committedAt }) => resendAt(committedAt, 1)),
+  letters.map(({ message }) => message.expiresAt),
+];
 
 interface Member {
   readonly flowId: string;

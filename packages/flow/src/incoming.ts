@@ -9,7 +9,7 @@ import { opposite } from "./messages.ts";
 import type { SessionMessage } from "./ports.ts";
 import { canonical, isBelow, type Request, requestOf } from "./rows.ts";
 import { answerHello, discard } from "./session-steps.ts";
-import { arrive, received, type SessionState } from "./sessions.ts";
+import { arrive, awaitsClose, readOf, received, released, type SessionState } from "./sessions.ts";
 
 // --- Reports of fibers ---
 
@@ -43,18 +43,20 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
   const { hash, bytes, refusal } = request;
   // A step that waited when its flow was taken over was asked before.
   const before = state.row.waiting.find((waiting) => waiting.path === path);
-  state.journalBytes += bytes.length;
+  const isKept = bytes.length <= REQUEST_KEPT_BYTES_MAX;
+  if (isKept) state.journalBytes += bytes.length;
   state.asked.set(path, {
     path,
     fiber,
     call,
     hash,
     size: bytes.length,
-    request: bytes.length <= REQUEST_KEPT_BYTES_MAX ? bytes : null,
+    request: isKept ? bytes : null,
     askedAt: before?.since ?? now,
     phase: recorded === undefined ? "new" : "recorded",
     outcome: refusal ?? (call.kind === "patched" && recorded === undefined && isPast(state) ? NOT_PATCHED : undefined),
     until: undefined,
+    room: [],
     trouble: before?.trouble,
   });
 }
@@ -131,6 +133,8 @@ export function take(state: FlowState, messages: readonly SessionMessage[], env:
     if (session === undefined || session.row.side === message.from) continue;
     const { news, repeated, discarded } = arrive(session, message, env.now);
     discard(state, session, discarded);
+    const letGo = released(session);
+    if (letGo.length > 0) out.push({ kind: "publish", messages: letGo });
     if (news) state.volatile.push(message);
     if (news && message.body.kind === "hello") answerHello(state, session, env.now);
     if (!repeated) continue;
@@ -140,8 +144,9 @@ export function take(state: FlowState, messages: readonly SessionMessage[], env:
 }
 
 /** Its end is in the database: until then nothing may be acknowledged that a crash would make this flow wait for again. */
-function isOverForGood({ pending }: FlowState, { row, dirty }: SessionState): boolean {
-  if (row.status === "open" || dirty) return false;
+function isOverForGood({ pending }: FlowState, session: SessionState): boolean {
+  const { row, dirty } = session;
+  if (row.status === "open" || awaitsClose(session) || dirty) return false;
   if (pending === undefined) return true;
   const { status, sessions } = pending.commit;
   return status !== "PARKED" && !sessions.some(({ id, side }) => id === row.id && side === row.side);
@@ -169,6 +174,11 @@ export function restore(state: FlowState, message: SessionMessage, env: Env): vo
   else discard(state, session, [message.sequence]);
 }
 
+function readAlso(session: SessionState, acknowledged: number): { readonly read?: number } {
+  const read = readOf(session);
+  return read < acknowledged ? { read } : {};
+}
+
 /**
  * All of the session up to `sequence` is committed here. It is good for as long as what it acknowledges: that may come
  * after this side of the session has long ended.
@@ -181,6 +191,7 @@ export const acknowledgement = ({ row }: FlowState, session: SessionState, seque
   destination: session.row.counterparty,
   groupId: row.identity.groupId,
   acknowledged: sequence,
+  ...readAlso(session, sequence),
   body: { kind: "acknowledge" },
   ...(session.row.side === "responder" && session.row.version !== null ? { version: session.row.version } : {}),
   expiresAt: Math.max(session.row.expiresAt, until),

@@ -3,16 +3,28 @@
 /** Steps of one flow, sub-flows and platform children included: `flow.tooManySteps` fails it. */
 export const STEPS_MAX = 100_000;
 /** Requests and results of one flow's steps, as canonical bytes: `flow.journalFull` fails it. */
-export const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
+export const JOURNAL_BYTES_MAX = 128 * 1024 * 1024;
 /** Sessions of one flow: `session.tooMany` fails the step. */
 export const SESSIONS_MAX = 1_000;
-/** One message: `session.payloadTooLarge` fails the step. */
-export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024;
+/** One payload, as canonical bytes: `session.payloadTooLarge` fails the step. */
+export const PAYLOAD_BYTES_MAX = 100 * 1024 * 1024;
+/** A payload up to here is one message; what is larger travels in parts of at most the next, and lies in chunks of that size. */
+export const INLINE_BYTES_MAX = 64 * 1024;
+export const PART_BYTES_MAX = 128 * 1024;
+/** How long a chunk lies that no message in a queue refers to. */
+export const CHUNK_KEPT_MS = 3_600_000;
 /** Characters of a failure that a counterparty is told: what is longer is cut. */
 export const FAILURE_TYPE_MAX = 256;
 export const FAILURE_MESSAGE_MAX = 4_096;
-/** Messages of one session beyond the consumed ones that are kept: later ones are left to the sender's outbox. */
-export const INBOX_MESSAGES_MAX = 256;
+/**
+ * The window of a session: messages that its receiver keeps beyond those that are read, and so at most this many times
+ * `PART_BYTES_MAX` bytes. Parts of the payload that is next count as read when they are there. Where it is closed messages stay in
+ * the sender's outbox, and a step that sends waits until it opens, or for so long.
+ */
+export const WINDOW_MESSAGES_MAX = 128;
+export const WINDOW_WAIT_MS = 60_000;
+/** A receiver that has read so many says so, though nobody asks. */
+export const WINDOW_NEWS_MESSAGES = WINDOW_MESSAGES_MAX / 2;
 /** Properties that one session hands on, and characters of each: `properties.invalid` or `syscall.invalid` fails the step. */
 export const PROPERTIES_MAX = 64;
 export const PROPERTY_KEY_CHARS_MAX = 256;

@@ -3,7 +3,7 @@
 import { type BusRecord, type Data, decode, decoder, encode, type ShortHash, utf8 } from "@bowline/base";
 import type { SessionId } from "@bowline/sdk";
 import * as Type from "typebox";
-import { PROPERTIES_MAX, PROPERTY_KEY_CHARS_MAX, PROPERTY_VALUE_CHARS_MAX } from "./limits.ts";
+import { PART_BYTES_MAX, PAYLOAD_BYTES_MAX, PROPERTIES_MAX, PROPERTY_KEY_CHARS_MAX, PROPERTY_VALUE_CHARS_MAX } from "./limits.ts";
 import type { FlowRow, Responder, SessionMessage } from "./ports.ts";
 
 export const SESSION_TOPIC = "flow.session";
@@ -50,6 +50,12 @@ export function encodeMessage(message: SessionMessage): Uint8Array {
 
 const Positive = Type.Integer({ minimum: 1 });
 const Protocol = Type.Object({ name: Type.String(), versions: Type.Array(Positive) });
+const Bytes = Type.Refine(
+  Type.Unsafe<Uint8Array>(Type.Unknown()),
+  (value) => value instanceof Uint8Array,
+  () => "must be bytes",
+);
+const PARTS_MAX = Math.ceil(PAYLOAD_BYTES_MAX / PART_BYTES_MAX);
 const Yes = Type.Optional(Type.Literal(true));
 const Pairs = Type.Record(Type.String({ maxLength: PROPERTY_KEY_CHARS_MAX }), Type.String({ maxLength: PROPERTY_VALUE_CHARS_MAX }), {
   maxProperties: PROPERTIES_MAX,
@@ -63,8 +69,21 @@ const Message = Type.Object(
     destination: Type.String(),
     groupId: Type.String(),
     acknowledged: Type.Integer({ minimum: 0 }),
+    read: Type.Optional(Type.Integer({ minimum: 0 })),
     body: Type.Union([
       Type.Object({ kind: Type.Literal("data"), payload: Type.Unknown(), last: Yes, awaited: Yes }, { additionalProperties: false }),
+      Type.Object(
+        {
+          kind: Type.Literal("part"),
+          hash: Bytes,
+          index: Type.Integer({ minimum: 0, maximum: PARTS_MAX - 1 }),
+          count: Type.Integer({ minimum: 1, maximum: PARTS_MAX }),
+          bytes: Bytes,
+          last: Yes,
+          awaited: Yes,
+        },
+        { additionalProperties: false },
+      ),
       Type.Object({ kind: Type.Literal("close"), awaited: Yes }, { additionalProperties: false }),
       Type.Object({ kind: Type.Literal("hello") }, { additionalProperties: false }),
       Type.Object({ kind: Type.Literal("failure"), type: Type.String(), message: Type.String() }, { additionalProperties: false }),

@@ -127,9 +127,23 @@ export interface SessionMessage {
   readonly groupId: string;
   /** Everything of the other direction up to here is committed at the sender of this: consumed, or in its inbox. */
   readonly acknowledged: number;
+  /** In an acknowledgement, where it is less: up to here all is read, and from here the window counts. */
+  readonly read?: number;
   /** An `acknowledge` message has sequence 0 and carries nothing else; so has a failure that a host answers where no flow is. */
   readonly body: /** `last`: a close rides on it. */
     | { readonly kind: "data"; readonly payload: Data; readonly last?: true; readonly awaited?: true }
+    /** Of a payload that is too large for one message: the bytes of its canonical form that follow those of the part before. */
+    | {
+        readonly kind: "part";
+        /** SHA-256 of all of it. */
+        readonly hash: Uint8Array;
+        /** From 0. */
+        readonly index: number;
+        readonly count: number;
+        readonly bytes: Uint8Array;
+        readonly last?: true;
+        readonly awaited?: true;
+      }
     /** `awaited`: the sender waits for the other side's close. */
     | { readonly kind: "close"; readonly awaited?: true }
     /** Flows never see it: the initiator's asks who answers, the responder's answers by its version. */

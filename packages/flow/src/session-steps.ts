@@ -3,9 +3,18 @@
 
 import { type Instant, parseName, type X500Name } from "@bowline/base";
 import type { Failure, Outcome, SessionId, Syscall } from "@bowline/sdk";
-import type { Asked, FlowState } from "./flow-state.ts";
-import { FAILURE_MESSAGE_MAX, FAILURE_TYPE_MAX, PAYLOAD_BYTES_MAX, SESSION_TIMEOUT_MS, SESSIONS_MAX } from "./limits.ts";
+import type { Asked, FlowState, Rules } from "./flow-state.ts";
+import {
+  FAILURE_MESSAGE_MAX,
+  FAILURE_TYPE_MAX,
+  INLINE_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+  SESSION_TIMEOUT_MS,
+  SESSIONS_MAX,
+  WINDOW_WAIT_MS,
+} from "./limits.ts";
 import { opposite, sessionIdOf } from "./messages.ts";
+import { bodiesOf } from "./parts.ts";
 import type { SessionMessage } from "./ports.ts";
 import {
   awaitsClose,
@@ -15,6 +24,7 @@ import {
   end,
   expiry,
   infoOf,
+  isInWindow,
   isLive,
   loadedSession,
   openedSession,
@@ -28,10 +38,10 @@ type Call<K extends Syscall["kind"]> = Extract<Syscall, { kind: K }>;
 type SessionCall = Call<"session.exchange" | "session.info" | "session.close">;
 
 /** Undefined while the step waits. */
-export function settleSessionStep(state: FlowState, call: SessionCall, now: Instant): Outcome | undefined {
+export function settleSessionStep(rules: Rules, state: FlowState, asked: Asked, call: SessionCall, now: Instant): Outcome | undefined {
   switch (call.kind) {
     case "session.exchange":
-      return receive(state, call.receives, now);
+      return hasRoom(asked, now) ? receive(rules, state, call.receives, now) : undefined;
     case "session.info":
       return informed(state, call.session, now);
     case "session.close":
@@ -39,10 +49,11 @@ export function settleSessionStep(state: FlowState, call: SessionCall, now: Inst
   }
 }
 
-/** When a step that waits fails because a counterparty was silent. */
-export function silenceOf(state: FlowState, call: SessionCall): Instant {
+/** When a step that waits is looked at though nothing arrives: a counterparty was silent, or its window closed, for too long. */
+export function silenceOf(state: FlowState, { until }: Asked, call: SessionCall): Instant {
   const ids = call.kind === "session.exchange" ? call.receives : call.kind === "session.close" ? call.sessions : [call.session];
-  return Math.min(...ids.map((id) => state.sessions.get(id)?.row.expiresAt ?? Number.POSITIVE_INFINITY));
+  const expiries = ids.map((id) => state.sessions.get(id)?.row.expiresAt ?? Number.POSITIVE_INFINITY);
+  return Math.min(until ?? Number.POSITIVE_INFINITY, ...expiries);
 }
 
 // --- Open ---
@@ -86,20 +97,50 @@ export const reservedKey = (platform: Readonly<Record<string, string>>, user: Re
 // --- Exchange ---
 
 /** Sends at once. What was sent by a committed exchange that still waited is not sent again. */
-export function exchange(state: FlowState, asked: Asked, call: Call<"session.exchange">, now: Instant): Outcome | undefined {
+export function exchange(rules: Rules, state: FlowState, asked: Asked, call: Call<"session.exchange">, now: Instant): Outcome | undefined {
   const sentBefore = wasTakenUp(state, asked);
-  const refusal = checkExchange(state, call, sentBefore);
+  const refusal = checkExchange(state, call, sentBefore) ?? (sentBefore ? undefined : sendAll(rules, state, asked, call, now));
   if (refusal !== undefined) return refusal;
-  if (!sentBefore) {
-    if (asked.size > PAYLOAD_BYTES_MAX) {
-      return refused("session.payloadTooLarge", `One step may send ${PAYLOAD_BYTES_MAX} bytes: send the data in parts.`);
-    }
-    for (const { session: id, payload } of call.sends) {
-      const session = state.sessions.get(id);
-      if (session !== undefined) post(state, session, { kind: "data", payload }, now);
-    }
+  return hasRoom(asked, now) ? receive(rules, state, call.receives, now) : undefined;
+}
+
+/** All or none. Where a counterparty's window is closed the step is to wait: what it says is in the outbox meanwhile. */
+function sendAll(
+  { digest }: Rules,
+  state: FlowState,
+  asked: Asked,
+  { sends }: Call<"session.exchange">,
+  now: Instant,
+): Outcome | undefined {
+  // No payload is larger than the call that sends it.
+  const letters = sends.map(({ payload }) =>
+    asked.size <= INLINE_BYTES_MAX ? { bodies: [{ kind: "data", payload } as const], size: 0 } : bodiesOf(payload, digest),
+  );
+  const large = letters.find(({ size }) => size > PAYLOAD_BYTES_MAX);
+  if (large !== undefined) {
+    const text = `A payload has at most ${PAYLOAD_BYTES_MAX} bytes, and this one ${large.size}: send the data in pieces.`;
+    return refused("session.payloadTooLarge", text);
   }
-  return receive(state, call.receives, now);
+  sends.forEach(({ session: id }, index) => {
+    const session = state.sessions.get(id);
+    if (session === undefined) return;
+    const sequence = session.row.sent + 1;
+    if (!isInWindow(session, sequence)) {
+      asked.room = [...asked.room, { session, sequence }];
+      asked.until = now + WINDOW_WAIT_MS;
+    }
+    for (const body of letters[index]?.bodies ?? []) post(state, session, body, now);
+  });
+  return undefined;
+}
+
+/** Nobody waits for the window of a session that is over, nor for ever. */
+function hasRoom(asked: Asked, now: Instant): boolean {
+  const isFull = asked.room.some(({ session, sequence }) => session.row.status === "open" && !isInWindow(session, sequence));
+  if (isFull && asked.until !== undefined && now < asked.until) return false;
+  asked.room = [];
+  asked.until = undefined;
+  return true;
 }
 
 /** A step that a commit lists has done at once what it does at once. */
@@ -123,21 +164,22 @@ function checkExchange(state: FlowState, { sends, receives }: Call<"session.exch
  * Waits until every session has a message or is over. Where one is over the step fails with its reason, and the
  * messages of the others stay to be received.
  */
-function receive(state: FlowState, receives: readonly SessionId[], now: Instant): Outcome | undefined {
+function receive({ digest }: Rules, state: FlowState, receives: readonly SessionId[], now: Instant): Outcome | undefined {
   const sessions = receives.flatMap((id) => state.sessions.get(id) ?? []);
   let failure: Failure | undefined;
   for (const session of sessions) {
-    const found = deliverable(session);
+    const found = deliverable(session, digest);
     if (found?.kind === "message") continue;
     if (found === undefined) {
       if (now < session.row.expiresAt) return undefined;
       endSession(state, session, expiry(session), now);
-    } else if (session.row.status === "open") note(state, session, now);
+    } else if (found.kind === "broken") endSession(state, session, found.failure, now);
+    else if (session.row.status === "open") note(state, session, now);
     failure ??= overOf(session);
   }
   if (failure !== undefined) return { error: failure };
   const payloads = sessions.map((session) => {
-    const found = deliverable(session);
+    const found = deliverable(session, digest);
     note(state, session, now);
     return found?.kind === "message" ? found.payload : null;
   });
@@ -228,7 +270,8 @@ function sayClose(state: FlowState, session: SessionState, isAwaited: boolean, n
   const awaited = isAwaited ? { awaited: true as const } : {};
   const at = outbox.findLastIndex((message) => message.session === session.row.id && message.from === session.row.side);
   const message = outbox[at];
-  if (message?.body.kind === "data") outbox[at] = { ...message, body: { ...message.body, last: true, ...awaited } };
+  if (message?.body.kind === "data" || message?.body.kind === "part")
+    outbox[at] = { ...message, body: { ...message.body, last: true, ...awaited } };
   else post(state, session, { kind: "close", ...awaited }, now);
 }
 

@@ -156,22 +156,6 @@ describe("sessions", () => {
     assert.equal((await trial.row(responderFlowId(`${id}:2.1`, digest), BOB)).status, "COMPLETED");
   });
 
-  test("what is too large for a message fails the step that sends it", async () => {
-    const large = flow({
-      name: "Large",
-      startable: true,
-      initiates: PING,
-      input: Type.Object({}),
-      async call(ctx) {
-        const session = await ctx.initiate(BOB);
-        return session.send(new Uint8Array(5_000_000)).catch((thrown) => thrown.type);
-      },
-    });
-    const trial = new Trial({ cordapp: app(large) });
-    await trial.worker();
-    assert.deepEqual((await trial.finished(await trial.start("Large", {}))).outcome, { ok: "session.payloadTooLarge" });
-  });
-
   describe("who answers", () => {
     const informed = (requests: (session: Session) => Promise<Data>) =>
       flow({

@@ -7,8 +7,9 @@
 
 import type { Data, Instant, X500Name } from "@bowline/base";
 import type { CounterpartyInfo, Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
-import { INBOX_MESSAGES_MAX } from "./limits.ts";
-import { opposite } from "./messages.ts";
+import { WINDOW_MESSAGES_MAX, WINDOW_NEWS_MESSAGES } from "./limits.ts";
+import { type Digest, opposite } from "./messages.ts";
+import { assemble } from "./parts.ts";
 import type { SessionMessage, SessionRow } from "./ports.ts";
 
 export interface SessionState {
@@ -22,6 +23,13 @@ export interface SessionState {
   /** What the counterparty was last told that we have, and what it last told us that it has. */
   told: number;
   heard: number;
+  /** What the counterparty was last told that we have read, and what it last told us that it has. */
+  toldRead: number;
+  read: number;
+  /** Committed, and not sent because the counterparty's window is closed; in their order. */
+  readonly held: SessionMessage[];
+  /** The payload that is next, put together from its parts. */
+  assembled: { readonly sequence: number; readonly payload: Data } | undefined;
   /** Up to here our outbox was told, or is being told, what was heard. */
   heeded: number;
 }
@@ -33,6 +41,11 @@ export const loadedSession = (row: SessionRow): SessionState => ({
   stored: new Set(),
   told: row.consumed,
   heard: 0,
+  toldRead: row.consumed,
+  // Nobody remembers more: at worst the counterparty leaves what is beyond its window to our outbox.
+  read: row.sent,
+  held: [],
+  assembled: undefined,
   heeded: 0,
 });
 
@@ -54,16 +67,67 @@ export function openedSession(opening: {
 export type Deliverable =
   | { readonly kind: "message"; readonly payload: Data }
   | { readonly kind: "over"; readonly failure: Failure }
+  /** The session is to end because of it. */
+  | { readonly kind: "broken"; readonly failure: Failure }
   | undefined;
 
 /** Undefined while there is nothing yet. A close is seen only when all before it is consumed; a failure at once. */
-export function deliverable(session: SessionState): Deliverable {
+export function deliverable(session: SessionState, digest: Digest): Deliverable {
   const over = overOf(session);
   if (over !== undefined) return { kind: "over", failure: over };
   const next = session.inbox.get(session.row.consumed + 1);
   if (next === undefined) return undefined;
   if (next.body.kind === "data") return { kind: "message", payload: next.body.payload };
+  if (next.body.kind === "part") return assembled(session, next.body.count, digest);
   return { kind: "over", failure: closedBy(session.row.counterparty) };
+}
+
+/** Of a payload in parts, when the last of them is there. */
+function assembled(session: SessionState, count: number, digest: Digest): Deliverable {
+  const { row } = session;
+  if (partsOf(session) < count) return undefined;
+  const sequence = row.consumed + 1;
+  if (session.assembled?.sequence !== sequence) {
+    const parts = Array.from({ length: count }, (_, at) => session.inbox.get(sequence + at)?.body);
+    const found = assemble(
+      parts.filter((body) => body?.kind === "part"),
+      digest,
+    );
+    if (found === undefined) return { kind: "broken", failure: brokenBy(row.counterparty) };
+    session.assembled = { sequence, ...found };
+  }
+  return { kind: "message", payload: session.assembled.payload };
+}
+
+const brokenBy = (counterparty: X500Name): Failure => ({
+  type: "session.payloadBroken",
+  message: `What ${counterparty} sent in parts is not what it had cut up.`,
+  details: { counterparty },
+});
+
+/** How many messages of those that are there belong to the payload that is next and comes in parts. */
+function partsOf({ row, inbox }: SessionState): number {
+  const first = inbox.get(row.consumed + 1)?.body;
+  if (first?.kind !== "part") return 0;
+  let parts = 1;
+  while (parts < first.count && inbox.get(row.consumed + 1 + parts)?.body.kind === "part") parts++;
+  return parts;
+}
+
+/** Up to here the window does not count: it is consumed, or waits for no more than the rest of its payload. */
+export const readOf = (session: SessionState): number => session.row.consumed + partsOf(session);
+
+/** Whether the counterparty takes our message of that sequence now. */
+export const isInWindow = (session: SessionState, sequence: number): boolean => sequence <= session.read + WINDOW_MESSAGES_MAX;
+
+/** So much was said that its flow must know how far the counterparty has read. */
+export const isTalkative = (session: SessionState | undefined): boolean =>
+  session !== undefined && session.row.sent - session.read >= WINDOW_NEWS_MESSAGES;
+
+/** Held messages that may go now. */
+export function released(session: SessionState): readonly SessionMessage[] {
+  const count = session.held.findIndex(({ sequence }) => !isInWindow(session, sequence));
+  return session.held.splice(0, count < 0 ? session.held.length : count);
 }
 
 /** Why nothing can be sent or received any more; undefined while the session is open. */
@@ -90,15 +154,18 @@ const closedBy = (counterparty: X500Name): Failure => ({
   details: { counterparty },
 });
 
-/** Takes the next message. The result is what the inbox table holds of it. */
+/** Takes the next payload or close. The result is what the inbox table holds of it. */
 export function consume(session: SessionState, now: Instant): readonly number[] {
   const { row } = session;
-  const sequence = row.consumed + 1;
-  const body = session.inbox.get(sequence)?.body;
-  const ends = body?.kind === "close" || (body?.kind === "data" && body.last === true);
+  const consumed = row.consumed + Math.max(1, partsOf(session));
+  const body = session.inbox.get(consumed)?.body;
+  const ends = body?.kind === "close" || ((body?.kind === "data" || body?.kind === "part") && body.last === true);
   const awaited = ends && row.side === "responder" && (body.awaited ?? false);
-  change(session, { consumed: sequence, expiresAt: now + row.timeoutMs, ...(ends ? { status: awaited ? "closing" : "closed" } : {}) });
-  return [...take(session, sequence), ...skipHellos(session)];
+  const discarded: number[] = [];
+  for (let sequence = row.consumed + 1; sequence <= consumed; sequence++) discarded.push(...take(session, sequence));
+  session.assembled = undefined;
+  change(session, { consumed, expiresAt: now + row.timeoutMs, ...(ends ? { status: awaited ? "closing" : "closed" } : {}) });
+  return [...discarded, ...skipHellos(session)];
 }
 
 function take(session: SessionState, sequence: number): readonly number[] {
@@ -131,6 +198,7 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
   const { row } = session;
   if (message.source !== row.counterparty || message.from !== opposite(row.side)) return NOTHING;
   if (message.acknowledged > session.heard) session.heard = Math.min(message.acknowledged, row.sent);
+  session.read = Math.max(session.read, Math.min(message.read ?? message.acknowledged, row.sent));
   if (message.body.kind === "acknowledge") return NOTHING;
   if (isLive(session) && row.version === null && message.version !== undefined) change(session, { version: message.version });
   if (message.body.kind === "failure") return fail(session, message, now);
@@ -139,7 +207,8 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
     return REPEATED;
   }
   if (message.sequence <= row.consumed || session.inbox.has(message.sequence)) return REPEATED;
-  if (message.sequence > row.consumed + INBOX_MESSAGES_MAX) return NOTHING;
+  // Its sender is to hear how far we have read: what is beyond stays in its outbox.
+  if (message.sequence > readOf(session) + WINDOW_MESSAGES_MAX) return REPEATED;
   session.inbox.set(message.sequence, message);
   return { news: true, repeated: false, discarded: skipHellos(session) };
 }
@@ -214,6 +283,7 @@ function discardInbox(session: SessionState): readonly number[] {
   const discarded = [...session.stored];
   session.inbox.clear();
   session.stored.clear();
+  session.assembled = undefined;
   return discarded;
 }
 

@@ -59,7 +59,9 @@ export const SQL = named({
   loadSessions: `
     SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at FROM flow_session
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, id`,
-  loadInbox: `SELECT flow_id, message FROM flow_inbox WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, session, sender, sequence`,
+  loadInbox: `
+    SELECT i.flow_id, i.message, c.bytes AS part FROM flow_inbox i LEFT JOIN flow_chunk c ON c.hash = i.chunk
+    WHERE i.flow_id = ANY($1::text[]) ORDER BY i.flow_id, i.session, i.sender, i.sequence`,
 
   fence: `
     UPDATE flow f SET version = f.version + 1, commit_id = c.commit_id, status = c.status, outcome = c.outcome, wake_at = c.wake_at,
@@ -114,6 +116,37 @@ export const SQL = named({
     JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
     ON CONFLICT DO NOTHING`,
 
+  // Whatever becomes of the commit: chunks are true by their hash, and go when nobody refers to them.
+  insertInboxParts: `
+    WITH n AS (
+      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bytea[], $8::bigint[])
+        AS n(flow_id, commit_id, session, sender, sequence, message, part, at)
+    ), chunks AS (
+      INSERT INTO flow_chunk AS c (hash, bytes, touched_at) SELECT DISTINCT ON (sha256(part)) sha256(part), part, at FROM n
+      ON CONFLICT (hash) DO UPDATE SET touched_at = GREATEST(c.touched_at, excluded.touched_at)
+    )
+    INSERT INTO flow_inbox (flow_id, session, sender, sequence, message, chunk)
+    SELECT n.flow_id, n.session, n.sender, n.sequence, n.message, sha256(n.part) FROM n
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
+  insertOutboxParts: `
+    WITH n AS (
+      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[], $10::bigint[])
+        AS n(flow_id, commit_id, session, sender, sequence, message, part, at, resend_at, expires_at)
+    ), chunks AS (
+      INSERT INTO flow_chunk AS c (hash, bytes, touched_at) SELECT DISTINCT ON (sha256(part)) sha256(part), part, at FROM n
+      ON CONFLICT (hash) DO UPDATE SET touched_at = GREATEST(c.touched_at, excluded.touched_at)
+    )
+    INSERT INTO flow_outbox (session, sender, sequence, message, chunk, attempts, resend_at, expires_at)
+    SELECT n.session, n.sender, n.sequence, n.message, sha256(n.part), 1, n.resend_at, n.expires_at FROM n
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
+  forgetChunks: `
+    DELETE FROM flow_chunk c WHERE c.touched_at < $1
+      AND NOT EXISTS (SELECT FROM flow_inbox i WHERE i.chunk = c.hash) AND NOT EXISTS (SELECT FROM flow_outbox o WHERE o.chunk = c.hash)`,
+
   acknowledge: `
     DELETE FROM flow_outbox o USING unnest($1::text[], $2::text[], $3::int[]) AS a(session, sender, sequence)
     WHERE o.session = a.session AND o.sender = a.sender AND o.sequence <= a.sequence`,
@@ -127,12 +160,16 @@ export const SQL = named({
 
   expire: `DELETE FROM flow_outbox WHERE resend_at <= $1 AND expires_at <= $1`,
 
+  // Of one session and direction no more than its receiver's window takes: what is beyond waits for its turn, not for a back-off.
   resend: `
     UPDATE flow_outbox o SET attempts = o.attempts + 1, resend_at = $1 + LEAST($3::bigint << LEAST(o.attempts, 20), $4::bigint)
     FROM (
-      SELECT session, sender, sequence FROM flow_outbox WHERE resend_at <= $1 ORDER BY resend_at LIMIT $2 FOR UPDATE SKIP LOCKED
+      SELECT w.session, w.sender, w.sequence, c.bytes FROM flow_outbox w LEFT JOIN flow_chunk c ON c.hash = w.chunk
+      WHERE w.resend_at <= $1
+        AND w.sequence < $5::int + (SELECT min(f.sequence) FROM flow_outbox f WHERE f.session = w.session AND f.sender = w.sender)
+      ORDER BY w.resend_at, w.sequence LIMIT $2 FOR UPDATE OF w SKIP LOCKED
     ) AS d WHERE o.session = d.session AND o.sender = d.sender AND o.sequence = d.sequence
-    RETURNING o.message`,
+    RETURNING o.message, d.bytes AS part`,
 
   kill: `
     UPDATE flow SET kill = true, wake_at = $2 WHERE id = $1 AND status NOT IN ('COMPLETED', 'FAILED', 'KILLED') RETURNING id`,
@@ -210,10 +247,29 @@ export const sessionColumns = (rows: readonly SessionRow[]): readonly unknown[][
 ];
 
 export const messageColumns = (rows: readonly { readonly message: SessionMessage }[]): readonly unknown[][] => [
+  ...messageKeys(rows),
+  rows.map(({ message }) => encodeMessage(message)),
+];
+
+const messageKeys = (rows: readonly { readonly message: SessionMessage }[]): readonly unknown[][] => [
   rows.map(({ message }) => message.session),
   rows.map(({ message }) => message.from),
   rows.map(({ message }) => message.sequence),
-  rows.map(({ message }) => encodeMessage(message)),
+];
+
+export interface PartRow {
+  readonly message: SessionMessage;
+  readonly bytes: Uint8Array;
+  readonly committedAt: number;
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** The bytes of a part lie apart from its message. */
+export const partColumns = (rows: readonly PartRow[]): readonly unknown[][] => [
+  ...messageKeys(rows),
+  rows.map(({ message }) => encode({ ...message, body: { ...message.body, bytes: NO_BYTES } } as unknown as Data)),
+  ...columns(rows, ["bytes", "committedAt"]),
 ];
 
 // --- Rows as PostgreSQL gives them ---
@@ -318,6 +374,10 @@ export const sessionOf = (row: SessionColumns): SessionRow => ({
 
 export interface InboxColumns {
   readonly message: Uint8Array;
+  readonly part: Uint8Array | null;
 }
 
-export const messageOf = ({ message }: InboxColumns): SessionMessage => decodeMessage(message);
+export function messageOf({ message, part }: InboxColumns): SessionMessage {
+  const read = decodeMessage(message);
+  return part === null || read.body.kind !== "part" ? read : { ...read, body: { ...read.body, bytes: part } };
+}

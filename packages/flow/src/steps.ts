@@ -43,25 +43,25 @@ export function takeUp(rules: Rules, state: FlowState, asked: Asked, env: Env, o
     case "session.info":
       return settleOrWait(asked, askInfo(state, asked, call, env.now));
     case "session.exchange":
-      return settleOrWait(asked, exchange(state, asked, call, env.now));
+      return settleOrWait(asked, exchange(rules, state, asked, call, env.now));
     default:
       return takeUpCall(rules, state, asked, out);
   }
 }
 
 /** Settles steps of sessions that have what they wait for, or will not get it, and sleeps that are over. */
-export function settleWaiting(state: FlowState, now: Instant): void {
+export function settleWaiting(rules: Rules, state: FlowState, now: Instant): void {
   for (const asked of state.asked.values()) {
     if (asked.phase !== "waiting" || asked.outcome !== undefined) continue;
     const { call } = asked;
-    if (isOfSessions(call)) asked.outcome = settleSessionStep(state, call, now);
+    if (isOfSessions(call)) asked.outcome = settleSessionStep(rules, state, asked, call, now);
     else if (asked.until !== undefined && now >= asked.until) asked.outcome = { ok: null };
   }
 }
 
 /** When a step that waits must be looked at though nothing arrives. */
 export function untilOf(state: FlowState, asked: Asked): Instant | undefined {
-  return isOfSessions(asked.call) ? silenceOf(state, asked.call) : asked.until;
+  return isOfSessions(asked.call) ? silenceOf(state, asked, asked.call) : asked.until;
 }
 
 const isOfSessions = (call: Syscall): call is Extract<Syscall, { kind: "session.exchange" | "session.info" | "session.close" }> =>

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { BowlineError, type Data, parseName, type SecureHash, unavailable } from "@bowline/base";
-import { RESEND_FIRST_MS } from "./limits.ts";
+import { CHUNK_KEPT_MS, RESEND_FIRST_MS, WINDOW_MESSAGES_MAX } from "./limits.ts";
 import type { FlowFilter, FlowSnapshot, FlowStart, FlowStore, JournalRow, SessionMessage, SessionRow, StepCommit } from "./ports.ts";
 import { clientStart, responderStart } from "./rows.ts";
 
@@ -299,6 +299,37 @@ function timers(open: OpenFlowStore): void {
     assert.equal(await at(7 * RESEND_FIRST_MS), 1);
     assert.equal(await at(20 * RESEND_FIRST_MS), 0);
     assert.equal(await at(1e9), 0);
+  });
+
+  test("of one session no more comes again than its receiver's window takes, whatever it waits for", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1")]);
+    const outboxAdded = Array.from({ length: WINDOW_MESSAGES_MAX + 5 }, (_, index) => message(index + 1, "initiator"));
+    await store.commit([step("1", { outboxAdded })]);
+    const highest = async (now: number) => Math.max(...(await store.unacknowledged(now, 1_000)).map(({ sequence }) => sequence));
+    assert.equal(await highest(NOW + RESEND_FIRST_MS + 1), WINDOW_MESSAGES_MAX);
+    await store.acknowledge([{ session: SESSION, from: "initiator", sequence: 3 }]);
+    assert.equal(await highest(NOW + RESEND_FIRST_MS + 2), WINDOW_MESSAGES_MAX + 3);
+  });
+
+  test("parts of payloads come back with all their bytes, from inbox and outbox, however many messages carry the same", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2")]);
+    const part = (sequence: number, from: SessionMessage["from"], bytes: Uint8Array): SessionMessage => {
+      return { ...message(sequence, from), body: { kind: "part", hash: Uint8Array.of(1, 2), index: sequence - 1, count: 3, bytes } };
+    };
+    const large = (first: number) => Uint8Array.from({ length: 100_000 }, (_, index) => (first + index) & 255);
+    const sent = [part(1, "initiator", large(1)), part(2, "initiator", large(2)), part(3, "initiator", large(1))];
+    const arrived = [part(1, "responder", large(1)), part(2, "responder", large(3)), message(3, "responder")];
+    const again = arrived.map((each) => ({ ...each, session: "other:1" }));
+    await store.commit([step("1", { outboxAdded: sent, inboxAdded: arrived }), step("2", { inboxAdded: again })]);
+    assert.deepEqual((await only(store, "1")).inbox, arrived);
+    assert.deepEqual((await only(store, "2")).inbox, again);
+    const resent = [...(await store.unacknowledged(NOW + RESEND_FIRST_MS + 1, 10))].sort((a, b) => a.sequence - b.sequence);
+    assert.deepEqual(resent, sent);
+    await store.acknowledge([{ session: SESSION, from: "initiator", sequence: 3 }]);
+    assert.deepEqual(await store.unacknowledged(NOW + 2 * CHUNK_KEPT_MS, 10), []);
+    assert.deepEqual((await only(store, "2")).inbox, again, "what a message still refers to stays");
   });
 }
 

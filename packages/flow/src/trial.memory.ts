@@ -102,6 +102,8 @@ export class Trial {
   activations = 0;
   /** All that workers have published. */
   readonly published: BusRecord[] = [];
+  /** What becomes of a record on its way. */
+  onPublish: ((record: BusRecord) => BusRecord) | undefined;
   onCommit: ((count: number) => void) | undefined;
   faults: Faults;
   readonly #options: TrialOptions;
@@ -144,7 +146,7 @@ export class Trial {
     const mine = new Set<BusConsumer>();
     const bus: Bus = {
       publish: async (records) => {
-        if (alive) await this.#bus.publish(records);
+        if (alive) await this.#bus.publish(this.onPublish === undefined ? records : records.map(this.onPublish));
         if (alive) this.published.push(...records);
       },
       subscribe: (topics, group, consumer) => {

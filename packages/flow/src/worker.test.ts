@@ -383,7 +383,7 @@ describe("time, chance and faults", () => {
         for (;;) await ctx.syscall(service("look.up")).catch(() => null);
       },
     });
-    const trial = new Trial({ cordapp: app(hoards), services: { "look.up": () => ({ ok: new Uint8Array(9_000_000) }) } });
+    const trial = new Trial({ cordapp: app(hoards), services: { "look.up": () => ({ ok: new Uint8Array(18_000_000) }) } });
     await trial.worker();
     const { status, outcome } = await trial.finished(await trial.start("Hoards", {}));
     assert.ok(outcome !== null && "error" in outcome);

@@ -44,6 +44,7 @@ import type {
   StepCommit,
 } from "./ports.ts";
 import { responderStart } from "./rows.ts";
+import { isTalkative } from "./sessions.ts";
 import { backOff, brokenAt } from "./trouble.ts";
 
 export interface FlowWorkerOptions {
@@ -193,6 +194,9 @@ class Worker implements FlowWorker {
     if (message.body.kind === "acknowledge") {
       const { session, from, acknowledged } = message;
       this.#courier.acknowledged(hosted.vnode, [{ session, from: opposite(from), sequence: acknowledged }]);
+      const known = this.#slots.get(record.key);
+      if (known !== undefined && isTalkative(known.state?.sessions.get(session)))
+        this.#post(known, { kind: "arrived", messages: [message] });
       return;
     }
     const opened = this.#slots.has(record.key) ? undefined : openedBy(message, hosted.responders, this.#options.clock.now());
