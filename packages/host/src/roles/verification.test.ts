@@ -36,7 +36,7 @@ const bondBundle = {
         ? contracts.map((contract) => ({ contract, failure: { type: "due", message: "The bond is due." } }))
         : []),
     describeState: () => ({ participants: [], json: null }),
-    start() {}, deliver() {}, collect: () => [], drop() {},
+    start() {}, deliver() {}, collect: () => [], drop() {}, handOver() { return this; },
   } };`,
 };
 
