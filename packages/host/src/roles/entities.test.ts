@@ -213,7 +213,8 @@ test("who reads the rows can do nothing else; who makes the tables has no other 
       "SELECT pg_read_file('PG_VERSION')",
       "COPY contact TO PROGRAM 'true'",
     ];
-    for (const attempt of attempts) await assert.rejects(sql.query(attempt), /permission denied/, attempt);
+    // PostgreSQL 14 has words of its own for a program.
+    for (const attempt of attempts) await assert.rejects(sql.query(attempt), /permission denied|must be superuser/, attempt);
   });
   await withUser(cluster.administrator, async ({ sql }) => {
     const rights = await sql.query<{ name: string; reach: boolean; owns: boolean; plain: boolean }>(
