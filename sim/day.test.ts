@@ -51,6 +51,19 @@ test("a store without its fence is found out", () =>
 
 test("a store that does not keep what arrived is found out", () => isFound(changed(async (commit) => ({ ...commit, inboxAdded: [] }))));
 
+test("a store that lets flows go on which an operator has killed is found out", () =>
+  isFound(async (_party, now) => {
+    const storage = memoryStorage(now);
+    const { flows } = storage;
+    const requestKill: FlowStore["requestKill"] = async (flowId) => (await flows.byId(flowId))?.outcome === null;
+    return { ...storage, flows: { ...flows, requestKill } };
+  }));
+
+test("a commit from before a flow was killed may be answered after it", async () => {
+  // Its first answer is lost; the flow is killed; then the commit is asked again.
+  await live(planOf(1858, FLOWS));
+});
+
 test("a day that fails is made smaller, and still fails", async () => {
   const plan = planOf(3, FLOWS);
   const [first] = plan.requests;

@@ -86,8 +86,11 @@ async function start(world: World, { id, member, work, begins }: Request, witnes
 }
 
 async function kill(world: World, { id, member }: Request, witness: Witness, ids: ReadonlyMap<string, string>): Promise<void> {
+  const name = parseName(member);
   const flowId = ids.get(id);
-  if (flowId !== undefined && (await world.kill(parseName(member), flowId))) witness.killed(flowId);
+  if (flowId === undefined || !(await world.kill(name, flowId))) return;
+  const row = await world.time.track(world.place(name).storage.flows.byId(flowId));
+  if (row !== undefined) witness.killed(flowId, row.version);
 }
 
 async function end(world: World, ids: ReadonlySet<string>, witness: Witness): Promise<void> {

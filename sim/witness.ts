@@ -20,7 +20,7 @@ export class Witness {
   readonly #journal = new Map<string, Map<string, string>>();
   readonly #versions = new Map<string, string>();
   readonly #requests = new Map<string, string>();
-  readonly #killed = new Set<string>();
+  readonly #killed = new Map<string, number>();
   /** The first disorder seen: what is thrown inside of a network does not reach the day. */
   disorder: Disorder | undefined;
   #commits = 0;
@@ -40,13 +40,14 @@ export class Witness {
     if (known !== flowId) this.say(`Client request ${requestId} of ${member} started flow ${known}, and then ${flowId}.`);
   }
 
-  killed(flowId: string): void {
-    this.#killed.add(flowId);
+  /** From this version of its row on: what was committed before may be answered, and seen, only now. */
+  killed(flowId: string, version: number): void {
+    this.#killed.set(flowId, version);
   }
 
   committed(member: X500Name, commit: StepCommit): void {
     this.#commits++;
-    if (this.#killed.has(commit.flowId) && commit.status !== "KILLED")
+    if (commit.status !== "KILLED" && commit.expectedVersion >= (this.#killed.get(commit.flowId) ?? Number.POSITIVE_INFINITY))
       this.say(`Flow ${commit.flowId} was to be killed, and went on to be ${commit.status}.`);
     const version = `${member} ${commit.flowId} ${commit.expectedVersion}`;
     const by = this.#versions.get(version) ?? commit.commitId;
