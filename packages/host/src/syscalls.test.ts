@@ -92,8 +92,8 @@ describe("keys", () => {
   test("sign for the virtual node that asks, as an author's bytes and nothing else", async () => {
     const bytes = Uint8Array.of(9);
     const signed = await perform({ kind: "keys.sign", key: KEY, bytes });
-    assert.deepEqual(signed, { by: KEY, spec: "SHA256withECDSA", signature: Uint8Array.of(1, 2, 3) });
     const tenant = holdingIdentity(ALICE, GROUP).shortHash;
+    assert.deepEqual(signed, { by: KEY, vnode: tenant, spec: "SHA256withECDSA", signature: Uint8Array.of(1, 2, 3) });
     assert.deepEqual(asked.at(-1), { tenant, publicKey: KEY, purpose: "app", parts: { bytes, spec: null } });
   });
 

@@ -109,7 +109,7 @@ async function authorService(
     case "keys.sign": {
       const { key, spec = null, bytes } = call;
       const { signature } = await calls.crypto.sign({ tenant: vnode, publicKey: key, purpose: "app", parts: { bytes, spec } });
-      return { by: key, spec: spec ?? SCHEMES[schemeOf(key)].defaultSpec, signature };
+      return { by: key, vnode, spec: spec ?? SCHEMES[schemeOf(key)].defaultSpec, signature };
     }
     case "keys.mine": {
       const { keys: mine } = await calls.crypto.filterMyKeys({ tenant: vnode, keys: call.keys.flatMap(leafKeys) });

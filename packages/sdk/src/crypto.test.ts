@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { describe, test } from "node:test";
-import { preimage } from "@bowline/base/preimage";
+import { appPreimage } from "@bowline/base/preimage";
 import { digest, merkle, publicKeys, signatures } from "./crypto.ts";
 import type { SignatureSpec } from "./signature-specs.ts";
 
@@ -186,12 +186,19 @@ describe("signatures", () => {
     assert.throws(() => signatures.verifyForeign({ ...good, key: off.toString("base64") }), { type: "signature.invalid" });
   });
 
-  test("made by a flow are of the purpose app, and bare ones are not", () => {
+  test("made by a flow are of the purpose app and of one virtual node, and bare ones are not", () => {
+    const vnode = "0123456789AB";
     const spec = "SHA256withECDSA";
     const { key: by, signature: bare } = signed("CORDA.ECDSA.SECP256R1", spec);
-    const { signature } = signed("CORDA.ECDSA.SECP256R1", spec, preimage("app", data) as Uint8Array<ArrayBuffer>);
-    signatures.verify(data, { by, spec, signature });
-    assert.throws(() => signatures.verify(data, { by, spec, signature: bare }), { type: "signature.invalid" });
+    const { signature } = signed("CORDA.ECDSA.SECP256R1", spec, appPreimage(vnode, data) as Uint8Array<ArrayBuffer>);
+    signatures.verify(data, { by, vnode, spec, signature });
+    assert.throws(() => signatures.verify(data, { by, vnode, spec, signature: bare }), { type: "signature.invalid" });
+    for (const other of ["FFFFFFFFFFFF", "0123456789A", `${vnode}\0`])
+      assert.throws(() => signatures.verify(data, { by, vnode: other, spec, signature }), { type: "signature.invalid" });
+    const longer = signed("CORDA.ECDSA.SECP256R1", spec, appPreimage(`${vnode}\0\x01`, data) as Uint8Array<ArrayBuffer>);
+    assert.throws(() => signatures.verify(data, { by, vnode: `${vnode}\0\x01`, spec, signature: longer.signature }), {
+      type: "signature.invalid",
+    });
     assert.throws(() => signatures.verifyForeign({ bytes: data, key: by, signature }), { type: "signature.invalid" });
   });
 });

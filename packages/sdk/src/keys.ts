@@ -1,6 +1,6 @@
 // What flow code may do with keys. Private keys never come near it: the platform signs, with this member's own ledger keys,
-// and only ever under a preimage that begins with the purpose `app`. So no bytes that an author chooses can pass for a
-// transaction, or for a notary's word.
+// and only ever under a preimage that begins with the purpose `app` and this virtual node. So no bytes that an author chooses can
+// pass for a transaction, for a notary's word, or for what was signed on another virtual node.
 
 import type { Data } from "@bowline/base";
 import type { SignatureSpec } from "./signature-specs.ts";
@@ -10,6 +10,8 @@ import type { PublicKeyText } from "./transaction.ts";
 /** Made by `keys.sign`; `signatures.verify` of `@bowline/sdk/crypto` checks it, in flows and contracts. */
 export interface DigitalSignature {
   readonly by: PublicKeyText;
+  /** Short hash of the virtual node on which it was made: part of what is signed. */
+  readonly vnode: string;
   readonly spec: SignatureSpec;
   readonly signature: Uint8Array;
 }

@@ -3,7 +3,7 @@
 //
 // It costs about 2 ms a signature in the sandbox, and some 50 ms once per isolate and curve.
 
-import { preimage } from "@bowline/base/preimage";
+import { appPreimage } from "@bowline/base/preimage";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
@@ -26,8 +26,12 @@ export interface ForeignSignature {
 
 export const signatures = /* @__PURE__ */ Object.freeze({
   /** Of what `context.keys.sign` signed, by the key that the signature names. Throws as `verifyForeign`. */
-  verify: (bytes: Uint8Array, { by, spec, signature }: DigitalSignature): void =>
-    check({ bytes: preimage("app", bytes), key: by, signature, spec }),
+  verify(bytes: Uint8Array, { by, vnode, spec, signature }: DigitalSignature): void {
+    // Of another length it could take bytes over from what is signed, or leave some to it.
+    if (!/^[0-9A-F]{12}$/.test(vnode))
+      throw new FlowError("signature.invalid", `"${vnode}" is no virtual node, and nothing is signed on it.`);
+    check({ bytes: appPreimage(vnode, bytes), key: by, signature, spec });
+  },
 
   /**
    * Of what was signed outside of Bowline, by an oracle for instance. Throws `signature.invalid`, `signature.specRefused` where the key makes no

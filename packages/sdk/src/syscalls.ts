@@ -60,7 +60,7 @@ export type AuthorSyscall =
   | { readonly kind: "members.find"; readonly name?: X500Name; readonly key?: PublicKeyText }
   | { readonly kind: "notaries.find"; readonly name?: X500Name } // -> NotaryInfo[]
   | { readonly kind: "group.parameters" } // -> ParametersInForce
-  /** Under the purpose `app`, with a ledger key of this member. -> DigitalSignature */
+  /** Under the purpose `app` and this virtual node, with a ledger key of this member. -> DigitalSignature */
   | { readonly kind: "keys.sign"; readonly key: PublicKeyText; readonly spec?: SignatureSpec; readonly bytes: Uint8Array }
   | { readonly kind: "keys.mine"; readonly keys: readonly PublicKeyText[] } // -> PublicKeyText[]
   /** -> PublicKeyText */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { before, describe, test } from "node:test";
 import { encode, secureHash } from "@bowline/base";
-import { preimage } from "@bowline/base/preimage";
+import { appPreimage } from "@bowline/base/preimage";
 import { DEFAULT_SCHEME, deriveRoot, generateBootKey, KeyRing, keyIdOf, memoryKeyStore, parseChain, verifySync } from "@bowline/crypto";
 import { decodeSignature, notaryPreimage, transactionPreimage } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
@@ -114,7 +114,8 @@ describe("signatures", () => {
     const bytes = transactionPreimage(transactionId, metadata);
     const request = { tenant: VNODE, publicKey, purpose: "app", parts: { bytes, spec: "SHA512withECDSA" } } as const;
     const { signature } = await service.sign(request, as("flow"));
-    assert.ok(verifySync({ publicKey, bytes: preimage("app", bytes), signature, spec: "SHA512withECDSA" }));
+    assert.ok(verifySync({ publicKey, bytes: appPreimage(VNODE, bytes), signature, spec: "SHA512withECDSA" }));
+    assert.ok(!verifySync({ publicKey, bytes: appPreimage("FFFFFFFFFFFF", bytes), signature, spec: "SHA512withECDSA" }));
     for (const spec of ["SHA512withECDSA", SPEC] as const) assert.ok(!verifySync({ publicKey, bytes, signature, spec }));
     const badSpec = { ...request, parts: { bytes, spec: "EdDSA" } };
     await assert.rejects(service.sign(badSpec, as("flow")), { code: "crypto.specRefused" });

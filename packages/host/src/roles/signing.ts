@@ -2,7 +2,7 @@
 // that mean something else. Each purpose has one role that may ask for it, and the categories of key that do it.
 
 import { BowlineError, badRequest, type Data, decode, decoder, equalBytes, parseSecureHash } from "@bowline/base";
-import { preimage } from "@bowline/base/preimage";
+import { appPreimage, preimage } from "@bowline/base/preimage";
 import { type KeyCategory, keyIdOf, SCHEMES, type SignatureSpec, schemeOf } from "@bowline/crypto";
 import { encodeSignature, notaryPreimage, type SignatureMetadata, transactionPreimage } from "@bowline/ledger";
 import Type from "typebox";
@@ -28,7 +28,7 @@ const ASKED_BY: Readonly<Record<SignRequest["purpose"], RoleName>> = {
 
 /** Throws `crypto.callerRefused`, `crypto.preimageRefused` or `input.invalid`. */
 export function signingOf(request: SignRequest, caller: Caller): Signing {
-  const { purpose, publicKey, parts } = request;
+  const { tenant, purpose, publicKey, parts } = request;
   if (ASKED_BY[purpose] !== caller.role)
     throw new BowlineError("forbidden", "crypto.callerRefused", `Role ${caller.role} may not have anything signed as ${purpose}.`, {
       role: caller.role,
@@ -38,7 +38,7 @@ export function signingOf(request: SignRequest, caller: Caller): Signing {
     case "transaction":
       return transactionSigning(publicKey, parts);
     case "app":
-      return appSigning(parts);
+      return appSigning(tenant, parts);
     case "notary":
       return { categories: ["NOTARY"], bytes: checkNotaryPreimage(parts), reply: (signature) => signature };
     case "group-parameters":
@@ -46,10 +46,10 @@ export function signingOf(request: SignRequest, caller: Caller): Signing {
   }
 }
 
-/** An author's own bytes: whatever they say, they are signed as nothing else. */
-function appSigning(parts: Data): Signing {
+/** An author's own bytes: whatever they say, they are signed as nothing else, and as no other virtual node's. */
+function appSigning(tenant: string, parts: Data): Signing {
   const { bytes, spec } = decodeApp(parts);
-  return { categories: ["LEDGER"], bytes: preimage("app", bytes), ...(spec === null ? {} : { spec }), reply: (signature) => signature };
+  return { categories: ["LEDGER"], bytes: appPreimage(tenant, bytes), ...(spec === null ? {} : { spec }), reply: (signature) => signature };
 }
 
 /** What the key of a static network signs. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Data, encode } from "@bowline/base";
-import { preimage } from "@bowline/base/preimage";
+import { appPreimage } from "@bowline/base/preimage";
 import { generateKeyPair, type SchemeName, type SignatureSpec, signSync } from "@bowline/crypto";
 import { digest, merkle, publicKeys } from "@bowline/sdk/crypto";
 import { BundleIsolate } from "./isolate.ts";
@@ -50,13 +50,16 @@ async function violations(command: object, text = TEXT): Promise<readonly string
   );
 }
 
+const VNODE = "0123456789AB";
+
 async function signedBy(scheme: SchemeName): Promise<object> {
   const { publicKey, privateKey } = await generateKeyPair(scheme);
   const spec = publicKeys.defaultSpec(publicKey) as SignatureSpec;
   return {
     key: publicKey,
+    vnode: VNODE,
     spec,
-    signature: signSync(privateKey, preimage("app", tree.root), spec),
+    signature: signSync(privateKey, appPreimage(VNODE, tree.root), spec),
     root: tree.root,
     proof: tree.prove([1]),
   };
@@ -66,8 +69,8 @@ for (const scheme of ["CORDA.ECDSA.SECP256R1", "CORDA.ECDSA.SECP256K1", "CORDA.E
   test(`a contract in the sandbox believes what the platform signed under a key of ${scheme}, and nothing else`, async () => {
     const command = await signedBy(scheme);
     assert.deepEqual(await violations(command), []);
-    const other = { ...command, root: merkle.tree([]).root };
-    assert.match((await violations(other)).join(), /^signature\.invalid/);
+    for (const other of [{ root: merkle.tree([]).root }, { vnode: "FFFFFFFFFFFF" }])
+      assert.match((await violations({ ...command, ...other })).join(), /^signature\.invalid/);
   });
 }
 

@@ -23,15 +23,16 @@ const QuoteContract = contract({
     Quote: Type.Object({ key: Type.String(), spec: Type.String(), signature: Bytes, root: Bytes, proof: Type.Unknown() }),
   },
   verify({ commands, outputs }) {
-    const { key, spec, signature, root, proof } = (commands[0]?.data ?? {}) as unknown as {
+    const { key, vnode, spec, signature, root, proof } = (commands[0]?.data ?? {}) as unknown as {
       readonly key: string;
+      readonly vnode: string;
       readonly spec: never;
       readonly signature: Uint8Array;
       readonly root: Uint8Array;
       readonly proof: AuthorMerkleProof;
     };
     requireThat(publicKeys.compatibleSpecs(publicKeys.decode(key)).includes(spec), "the oracle's key signs so");
-    signatures.verify(root, { by: key, spec, signature });
+    signatures.verify(root, { by: key, vnode, spec, signature });
     requireThat(merkle.verify(proof, root, "prices"), "the price is one of the oracle's");
     for (const { state: quote } of outputs) {
       const { text, hash } = quote.data as { readonly text: string; readonly hash: string };
