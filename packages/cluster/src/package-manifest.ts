@@ -73,7 +73,12 @@ const Manifest = Type.Object(
         { additionalProperties: false },
       ),
     ),
-    states: list(Type.Object({ name: Name, version: Version, contract: Name, schema: Schema }, { additionalProperties: false })),
+    states: list(
+      Type.Object(
+        { name: Name, version: Version, oldest: Type.Optional(Version), contract: Name, schema: Schema },
+        { additionalProperties: false },
+      ),
+    ),
     channels: Type.Optional(
       list(
         Type.Object(

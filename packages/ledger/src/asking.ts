@@ -3,12 +3,21 @@
 
 import { BowlineError, type Data, type Decoder, decode, decoder, encode } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
-import { type FlowContext, type FlowDefinition, FlowError, flow, type SessionId, type TransactionView } from "@bowline/sdk";
+import {
+  type FlowContext,
+  type FlowDefinition,
+  FlowError,
+  flow,
+  type SessionId,
+  type StateDescription,
+  type TransactionView,
+} from "@bowline/sdk";
+import { keysAsked, sees } from "@bowline/sdk/visibility";
 import Type, { type Static, type TSchema } from "typebox";
 import { Bytes } from "./leaves.ts";
 import type { LedgerServices, VaultWrite, VisibleOutput } from "./ports.ts";
 import { decodeSigned, encodeSigned, type SignedTransaction } from "./transaction.ts";
-import type { VerificationReply } from "./verification.ts";
+import { Description, type VerificationReply } from "./verification.ts";
 
 /** A session of the author's flow. */
 export const Party = Type.Object({ id: Type.String(), counterparty: Type.String() }, { additionalProperties: false });
@@ -42,24 +51,28 @@ export async function send(context: FlowContext, session: SessionId, payload: Da
   await context.syscall({ kind: "session.exchange", sends: [{ session, payload }], receives: [] });
 }
 
-/** The outputs of each transaction that this member takes part in: what its vault keeps. One call for all of them. */
+/** The outputs of each transaction that this member sees: what its vault keeps. One call for all of them. */
 export async function ownedOutputs(
   context: FlowContext,
   transactions: readonly VerificationReply["outputs"][],
 ): Promise<readonly (readonly VisibleOutput[])[]> {
-  const participants = [...new Set(simpleParticipants(transactions.flat()))];
-  const mine = participants.length === 0 ? [] : (await ask(context, "crypto.filterMyKeys", { keys: participants })).keys;
+  const asked = [...new Set(keysThatSee(transactions.flat()))];
+  const mine = asked.length === 0 ? [] : (await ask(context, "crypto.filterMyKeys", { keys: asked })).keys;
   return transactions.map((outputs) => keptOutputs(outputs, mine));
 }
 
-/** Who has a part in a composite key takes part. */
-export const simpleParticipants = (outputs: readonly { readonly participants: readonly string[] }[]): readonly string[] =>
-  outputs.flatMap(({ participants }) => participants.flatMap(leafKeys));
+/** The simple keys on which it turns who sees these outputs. */
+export const keysThatSee = (outputs: readonly StateDescription[]): readonly string[] =>
+  outputs.flatMap(({ participants, visible }) => (visible === undefined ? participants : keysAsked(visible)).flatMap(leafKeys));
 
-export const keptOutputs = (outputs: VerificationReply["outputs"], mine: readonly string[]): readonly VisibleOutput[] =>
-  outputs.flatMap(({ participants, json }, index) =>
-    participants.some((key) => mine.includes(key)) ? [{ index, participants, json }] : [],
-  );
+/** Who has a part in a composite key holds it, as far as seeing goes. */
+export function keptOutputs(outputs: VerificationReply["outputs"], mine: readonly string[]): readonly VisibleOutput[] {
+  const isMine = (key: string): boolean => leafKeys(key).some((leaf) => mine.includes(leaf));
+  return outputs.flatMap((description, index) => {
+    const { participants, visible } = description;
+    return (visible === undefined ? participants.some(isMine) : sees(visible, isMine)) ? [{ index, ...description }] : [];
+  });
+}
 
 /** A flow of the platform: what the pure modules refuse is its failure, by the same code. */
 export function platformFlow<I extends TSchema>(definition: {
@@ -98,9 +111,7 @@ const readCarried = decoder(
       signed: Bytes,
       verdict: Bytes,
       mac: Bytes,
-      outputs: Type.Array(
-        Type.Object({ participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) }, { additionalProperties: false }),
-      ),
+      outputs: Type.Array(Type.Object(Description, { additionalProperties: false })),
       view: Type.Unsafe<TransactionView>(Type.Object({})),
     },
     { additionalProperties: false },

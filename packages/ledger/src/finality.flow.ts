@@ -25,10 +25,10 @@ import {
   exchange,
   handOver,
   keptOutputs,
+  keysThatSee,
   Party,
   platformFlow,
   send,
-  simpleParticipants,
   takeBack,
   writeVault,
 } from "./asking.ts";
@@ -362,7 +362,7 @@ const sameSigner = (a: TransactionSignature, b: TransactionSignature): boolean =
   a.by === b.by && (a.batch === undefined) === (b.batch === undefined);
 
 const keysInvolved = ({ signed, outputs }: Carried): readonly string[] => [
-  ...new Set([...signed.transaction.signatories.flatMap(leafKeys), ...simpleParticipants(outputs)]),
+  ...new Set([...signed.transaction.signatories.flatMap(leafKeys), ...keysThatSee(outputs)]),
 ];
 
 function stopped(thrown: unknown): { type: string; message: string } {

@@ -28,9 +28,9 @@ export { type MemoryVault, memoryVault } from "./vault.memory.ts";
 export { vaultStore } from "./vault.store.ts";
 export {
   type ContractCall,
-  type ContractResult,
   completeVerification,
   concludeVerification,
+  decodeContractResult,
   packagesOf,
   planVerification,
   type VerificationReply,

@@ -1,7 +1,7 @@
 // What the ledger's flows ask of other roles (through `service` syscalls, as canonical data), and what its stores promise.
 
 import type { Data, Instant, SecureHash, Sql, X500Name } from "@bowline/base";
-import type { StateRef, VaultQuery } from "@bowline/sdk";
+import type { StateDescription, StateRef, VaultQuery } from "@bowline/sdk";
 import type { InstalledPackage } from "./builder.ts";
 import type { CpkIdentity } from "./leaves.ts";
 import type { ResolvedState } from "./transaction.ts";
@@ -27,10 +27,8 @@ export type VaultWrite =
   | { readonly kind: "groupParameters"; readonly bytes: Uint8Array; readonly signature: Uint8Array; readonly signedBy: string };
 
 /** An output as its contract package describes it; the verdict binds the description. */
-export interface VisibleOutput {
+export interface VisibleOutput extends StateDescription {
   readonly index: number;
-  readonly participants: readonly string[];
-  readonly json: Data;
 }
 
 /** Why no notary can ever accept a transaction, or nobody ever verify it. */

@@ -19,7 +19,7 @@ import { Bytes, GROUP, parseStateRef } from "./leaves.ts";
 import type { TransactionStatus, VaultCommit } from "./ports.ts";
 import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
 import { decodeSigned, type ResolvedState, resolvedOutput, type SignedTransaction, type Transaction } from "./transaction.ts";
-import { descriptionDigest, openVerdict, resolvedDigest } from "./verification.ts";
+import { Description, descriptionDigest, openVerdict, resolvedDigest } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
@@ -31,12 +31,7 @@ const Write = Type.Union([
       bytes: Bytes,
       verdict: Bytes,
       mac: Bytes,
-      visible: Type.Array(
-        Type.Object(
-          { index: Type.Integer({ minimum: 0 }), participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) },
-          STRICT,
-        ),
-      ),
+      visible: Type.Array(Type.Object({ index: Type.Integer({ minimum: 0 }), ...Description }, STRICT)),
     },
     STRICT,
   ),

@@ -8,7 +8,19 @@
 // The vault writes V only with a complete verdict whose resolved inputs are its own rows. A package that is not here, or a
 // sandbox that hit a limit, is an error and no verdict: it could not be verified, which is not the same as invalid.
 
-import { BowlineError, concat, type Data, decode, decoder, encode, equalBytes, invariant, type SecureHash, utf8 } from "@bowline/base";
+import {
+  BowlineError,
+  concat,
+  type Data,
+  type Decoder,
+  decode,
+  decoder,
+  encode,
+  equalBytes,
+  invariant,
+  type SecureHash,
+  utf8,
+} from "@bowline/base";
 import { hmacSha256, sha256 } from "@bowline/crypto";
 import type { ContractViolation, CordappManifest, StateAndRef, StateDescription, StateRef, TransactionView } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
@@ -68,6 +80,45 @@ export interface VerificationReply extends SealedVerdict {
   /** By output index; empty where an earlier verdict was completed, or the transaction is invalid. */
   readonly outputs: readonly StateDescription[];
 }
+
+/** What a contract package says of an output, wherever it is read: properties of an object. */
+export const Description = {
+  participants: Type.Array(Type.String()),
+  json: Type.Unsafe<Data>(Type.Unknown()),
+  visible: Type.Optional(
+    Type.Union([
+      Type.Boolean(),
+      Type.Array(
+        Type.Object(
+          {
+            keys: Type.Array(Type.String()),
+            yes: Type.Union([Type.Boolean(), Type.Integer({ minimum: 0 })]),
+            no: Type.Union([Type.Boolean(), Type.Integer({ minimum: 0 })]),
+          },
+          { additionalProperties: false },
+        ),
+      ),
+    ]),
+  ),
+};
+
+/** What a sandbox answers: a contract package made it, so nothing of it is believed before it was read. */
+export const decodeContractResult: Decoder<ContractResult> = decoder(
+  Type.Object({
+    violations: Type.Array(
+      Type.Object({
+        contract: Type.String(),
+        failure: Type.Object({
+          type: Type.String(),
+          message: Type.String(),
+          details: Type.Optional(Type.Record(Type.String(), Type.String())),
+        }),
+      }),
+    ),
+    outputs: Type.Array(Type.Object(Description)),
+  }),
+  "answer of a contract package",
+);
 
 const Verdict = Type.Object(
   {
@@ -193,7 +244,7 @@ export const resolvedDigest = (inputs: readonly ResolvedState[], references: rea
   sha256(encode([inputs, references].map((states) => states.map(({ ref, info, data }) => [ref, info, data]))));
 
 /** Binds what a contract package said of one output. */
-export const descriptionDigest = ({ participants, json }: StateDescription): Uint8Array => sha256(encode({ participants, json }));
+export const descriptionDigest = (description: StateDescription): Uint8Array => sha256(encode({ ...description } as unknown as Data));
 
 const verdictMac = (key: Uint8Array, verdict: Uint8Array): Uint8Array => hmacSha256(key, concat(utf8("bowline/verdict/1\0"), verdict));
 
@@ -301,6 +352,8 @@ function* manifestFailures(
     yield `package ${cpk.name} ${cpk.version} has no state type ${info.type} under a contract ${info.contract}`;
   else if (created && state.version !== info.version)
     yield `package ${cpk.name} ${cpk.version} writes ${info.type} in version ${state.version}, and an output is of version ${info.version}`;
+  else if (info.version > state.version || info.version < (state.oldest ?? state.version))
+    yield `package ${cpk.name} ${cpk.version} does not read ${info.type} of version ${info.version}, and an input is of it`;
 }
 
 function contractCalls({ metadata, outputs }: Transaction, inputs: readonly OutputInfo[], view: TransactionView): readonly ContractCall[] {

@@ -75,7 +75,7 @@ export interface CordappRuntime {
    * others that the transaction names may be in other packages, or belong to what it only refers to. Synchronous and pure.
    */
   verify(transaction: Data, contracts: readonly string[]): readonly ContractViolation[];
-  /** The JSON form of a state, for queries, and the keys of its participants. Synchronous and pure. */
+  /** The JSON form of a state, for queries, the keys of its participants, and who sees it. Synchronous and pure. */
   describeState(state: { readonly type: string; readonly data: Data }): StateDescription;
 }
 
@@ -88,6 +88,18 @@ export interface StateDescription {
   /** Base64 of the SubjectPublicKeyInfo of each participant. */
   readonly participants: readonly string[];
   readonly json: Data;
+  /** Absent where every participant sees it, and nobody else. */
+  readonly visible?: Visibility;
+}
+
+/** The answer of a state's `visible`, or the questions that lead to it; the first is asked first. */
+export type Visibility = boolean | readonly VisibilityQuestion[];
+
+/** Whether a member holds one of these keys; then the answer, or the place of the next question. */
+export interface VisibilityQuestion {
+  readonly keys: readonly string[];
+  readonly yes: boolean | number;
+  readonly no: boolean | number;
 }
 
 /** What the platform knows of a bundle without running its flows. Schemas are JSON Schema. */
@@ -102,7 +114,14 @@ export interface CordappManifest {
     readonly input?: unknown;
     readonly output?: unknown;
   }[];
-  readonly states: readonly { readonly name: string; readonly version: number; readonly contract: string; readonly schema: unknown }[];
+  readonly states: readonly {
+    readonly name: string;
+    readonly version: number;
+    /** The oldest version that is still read; absent where there is none but its own. */
+    readonly oldest?: number;
+    readonly contract: string;
+    readonly schema: unknown;
+  }[];
   readonly contracts: readonly {
     readonly name: string;
     readonly commands: readonly { readonly name: string; readonly schema: unknown }[];

@@ -65,6 +65,7 @@ export interface Ledger {
 }
 
 export interface Vault {
+  /** Each state in the version of its definition, whatever it was written in. */
   find<S extends TSchema>(
     state: StateDefinition<S>,
     query?: Omit<VaultQuery, "state">,

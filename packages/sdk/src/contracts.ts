@@ -1,53 +1,54 @@
 // Contract code as the platform calls it: synchronous, pure, on a frozen transaction; and what a state tells of itself.
 
 import type { Data } from "@bowline/base";
-import { Check } from "typebox/schema";
 import type { ContractViolation, StateDescription } from "./activation.ts";
 import type { ContractDefinition, StateDefinition } from "./definition.ts";
 import { FlowError, failureOf } from "./failure.ts";
 import { deepFreeze, fitting, plain } from "./plain.ts";
+import { inVersionOf } from "./state-versions.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
+import { visibilityOf } from "./visibility.ts";
+
+/** Definitions by name. */
+type States = ReadonlyMap<string, StateDefinition>;
 
 /**
  * Every rule that the transaction breaks, of the contracts that are to judge it. Data under them that fits no schema is
- * a broken rule too, and a contract runs only over data that does fit.
+ * a broken rule too, and a contract runs only over data that does fit: in the newest version of each state that is its own.
  */
 export function brokenRules(
-  states: readonly StateDefinition[],
+  states: States,
   contracts: ReadonlyMap<string, ContractDefinition>,
   { transaction, judges }: { readonly transaction: Data; readonly judges: readonly string[] },
 ): readonly ContractViolation[] {
   const view = deepFreeze(transaction as unknown as TransactionView);
-  const violations: ContractViolation[] = [];
-  for (const name of judges) {
+  return judges.flatMap((name) => {
     const contract = contracts.get(name);
-    const check = (rule: () => void): boolean => {
-      try {
-        rule();
-        return true;
-      } catch (thrown) {
-        violations.push({ contract: name, failure: failureOf(thrown) });
-        return false;
-      }
-    };
-    if (contract === undefined) {
-      check(() => {
-        throw new FlowError("contract.unknown", `This package has no contract ${name}.`);
-      });
-      continue;
-    }
-    const commands = view.commands.filter((command) => command.contract === name);
-    const fits = [
-      ...commands.map((command) => check(() => checkCommand(contract, command))),
-      ...statesUnder(view, name).map((state) => check(() => checkState(states, state))),
-    ];
-    if (fits.every((fit) => fit)) check(() => runContract(contract, view));
-  }
-  return violations;
+    const failures = contract === undefined ? [unknownContract(name)] : failuresOf(contract, states, view);
+    return failures.map((thrown) => ({ contract: name, failure: failureOf(thrown) }));
+  });
 }
 
-const statesUnder = (view: TransactionView, contract: string): readonly StateAndRef[] =>
-  [...view.inputs, ...view.references, ...view.outputs].filter(({ state }) => state.contract === contract);
+const unknownContract = (name: string): FlowError => new FlowError("contract.unknown", `This package has no contract ${name}.`);
+
+/** What was thrown. */
+function failuresOf(contract: ContractDefinition, states: States, view: TransactionView): readonly unknown[] {
+  const failures: unknown[] = [];
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (thrown) {
+      failures.push(thrown);
+      return undefined;
+    }
+  };
+  for (const command of view.commands.filter((one) => one.contract === contract.name)) attempt(() => checkCommand(contract, command));
+  const seen = (all: readonly StateAndRef[]): readonly StateAndRef[] =>
+    all.map((one) => (one.state.contract === contract.name ? (attempt(() => current(states, one)) ?? one) : one));
+  const newest = { ...view, inputs: seen(view.inputs), references: seen(view.references), outputs: seen(view.outputs) };
+  if (failures.length === 0) attempt(() => runContract(contract, deepFreeze(newest)));
+  return failures;
+}
 
 function runContract(contract: ContractDefinition, view: TransactionView): void {
   const returned: unknown = contract.verify(view);
@@ -64,29 +65,22 @@ function checkCommand(contract: ContractDefinition, { type, data }: TransactionV
   fitting(schema, data, "contract.commandInvalid", `command ${type}`);
 }
 
-function checkState(states: readonly StateDefinition[], { ref, state }: StateAndRef): void {
-  const definition = states.find(({ name, version }) => name === state.type && version === state.version);
-  if (definition === undefined) {
-    throw new FlowError("state.unknown", `This package has no state ${state.type} of version ${state.version} (${ref}).`);
-  }
-  if (definition.contract !== state.contract) {
-    throw new FlowError(
-      "state.wrongContract",
-      `State ${state.type} is under contract ${definition.contract}, not ${state.contract} (${ref}).`,
-    );
-  }
-  fitting(definition.schema, state.data, "state.invalid", `state ${ref}`);
+function current(states: States, whole: StateAndRef): StateAndRef {
+  const definition = states.get(whole.state.type);
+  if (definition !== undefined) return inVersionOf(definition, whole);
+  throw new FlowError("state.unknown", `This package has no state ${whole.state.type} (${whole.ref}).`);
 }
 
-/** Of the newest version that the data fits. Throws `state.unknown` or `state.invalid`. */
-export function describeState(
-  states: readonly StateDefinition[],
-  { type, data }: { readonly type: string; readonly data: Data },
-): StateDescription {
-  const candidates = states.filter(({ name }) => name === type).sort((a, b) => b.version - a.version);
-  const definition = candidates.find(({ schema }) => Check(schema, data)) ?? candidates[0];
+/** Of an output, which is in the newest version. Throws `state.unknown` or `state.invalid`. */
+export function describeState(states: States, { type, data }: { readonly type: string; readonly data: Data }): StateDescription {
+  const definition = states.get(type);
   if (definition === undefined) throw new FlowError("state.unknown", `This package has no state ${type}.`);
   const frozen = deepFreeze(fitting(definition.schema, data, "state.invalid", `state ${type}`));
   const json = definition.json === undefined ? frozen : definition.json(frozen);
-  return { participants: [...definition.participants(frozen)], json: plain(json, `the JSON form of ${type}`) };
+  const visible = visibilityOf(definition, frozen as Data);
+  return {
+    participants: [...definition.participants(frozen)],
+    json: plain(json, `the JSON form of ${type}`),
+    ...(visible === undefined ? {} : { visible }),
+  };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { describe, test } from "node:test";
 import { appPreimage } from "@bowline/base/preimage";
-import { digest, merkle, publicKeys, signatures } from "./crypto.ts";
+import { compositeKeys, digest, merkle, publicKeys, signatures } from "./crypto.ts";
 import type { SignatureSpec } from "./signature-specs.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -200,5 +200,34 @@ describe("signatures", () => {
       type: "signature.invalid",
     });
     assert.throws(() => signatures.verifyForeign({ bytes: data, key: by, signature }), { type: "signature.invalid" });
+  });
+});
+
+describe("composite keys", () => {
+  const key = () => textOf(generateKeyPairSync("ec", { namedCurve: "prime256v1" }).publicKey);
+  const [a, b, c] = [key(), key(), key()];
+  const weighted = (...keys: string[]) => keys.map((one) => ({ key: one, weight: 1 }));
+
+  test("are fulfilled by as many as their threshold asks for, and by themselves", () => {
+    const board = compositeKeys.compose({ threshold: 2, children: weighted(a, b) });
+    const whole = compositeKeys.compose({ threshold: 1, children: weighted(board, c) });
+    assert.equal(compositeKeys.compose({ threshold: 1, children: weighted(c, board) }), whole);
+    assert.deepEqual(new Set(compositeKeys.leaves(whole)), new Set([a, b, c]));
+    assert.equal(compositeKeys.decompose(whole)?.threshold, 1);
+    assert.equal(compositeKeys.decompose(a), undefined);
+    const cases: readonly [readonly string[], boolean][] = [
+      [[], false],
+      [[a], false],
+      [[a, b], true],
+      [[c], true],
+      [[board], true],
+      [[whole], true],
+    ];
+    for (const [signers, expected] of cases) assert.equal(compositeKeys.isFulfilledBy(whole, signers), expected, signers.join());
+  });
+
+  test("that could not be are refused in the author's own terms", () => {
+    assert.throws(() => compositeKeys.compose({ threshold: 3, children: weighted(a, b) }), { type: "crypto.compositeInvalid" });
+    assert.throws(() => compositeKeys.compose({ threshold: 1, children: weighted(a, "AAAA") }), { type: "key.malformed" });
   });
 });

@@ -4,6 +4,7 @@
 // journal, no host function that could be abused. A CorDapp that imports none of it carries none of it in its bundle.
 
 export { type AuthorMerkleProof, merkle } from "./author-merkle.ts";
+export { type CompositeKey, compositeKeys } from "./composite-keys.ts";
 export { type DigestAlgorithm, digest } from "./digest.ts";
 export { publicKeys } from "./public-keys.ts";
 export type { SchemeName, SignatureSpec } from "./signature-specs.ts";

@@ -2,6 +2,7 @@
 
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
+import type { OlderVersion } from "./canonical.ts";
 import type { FlowContext, Session } from "./context.ts";
 import type { ExternalChannel } from "./external.ts";
 import type { AnyEntity } from "./persistence.ts";
@@ -33,13 +34,27 @@ export interface ResponderDefinition {
 export interface StateDefinition<S extends TSchema = TSchema> {
   readonly kind: "state";
   readonly name: string;
-  /** Version of the schema, from 1. */
+  /** Version of the schema, from 1. Every output is written in it. */
   readonly version: number;
+  /**
+   * The versions right before this one, oldest first, as far back as states are still to be read and consumed: a transaction that
+   * consumes a state of a version that is not here does not verify.
+   *
+   * @example older: [older(ObligationWithoutDueDate, (obligation) => ({ ...obligation, dueDate: "2099-12-31" }))]
+   */
+  readonly older?: readonly OlderVersion[];
   readonly contract: string;
   readonly schema: S;
   participants(data: Static<S>): readonly PublicKeyText[];
   /** What queries see; the state's own data where nothing is said. */
   json?(data: Static<S>): Data;
+  /**
+   * Whether a member's vault keeps it as its own. Where nothing is said: whoever has a part in the key of a participant. Pure but for
+   * `isMine`, which says whether the member holds one of these keys.
+   *
+   * @example visible: ({ owner, auditor }, { isMine }) => isMine(owner, auditor)
+   */
+  visible?(data: Static<S>, member: { isMine(...keys: readonly PublicKeyText[]): boolean }): boolean;
 }
 
 /** The rules of a transaction. Pure: the transaction is all it may look at. */

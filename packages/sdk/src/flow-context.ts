@@ -5,7 +5,7 @@ import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { StepPath } from "./activation.ts";
 import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
-import type { FlowDefinition } from "./definition.ts";
+import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import { externalMessagingOf } from "./external.ts";
 import { failureOf } from "./failure.ts";
 import type { Fiber } from "./fiber.ts";
@@ -15,6 +15,7 @@ import { persistenceOf } from "./persistence.ts";
 import { fitting, plain } from "./plain.ts";
 import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./properties.ts";
 import { exchanges, initiate } from "./sessions.ts";
+import { inVersionOf } from "./state-versions.ts";
 import type { PlatformFlowName, Protocol, SessionId, Syscall } from "./syscalls.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 
@@ -160,13 +161,14 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
 
 function vaultOf(ask: Scope["ask"]): Vault {
   return {
-    async find<S extends TSchema>(state: { readonly name: string }, query: Parameters<Vault["find"]>[1] = {}) {
+    async find<S extends TSchema>(state: StateDefinition<S>, query: Parameters<Vault["find"]>[1] = {}) {
       const asked = plain({ ...query, state: state.name }, "the query");
       const page = (await ask({ kind: "vault.find", query: asked as never })) as unknown as {
-        readonly states: readonly StateAndRef<Static<S> & Data>[];
+        readonly states: readonly StateAndRef[];
         readonly next: string | null;
       };
-      return { states: page.states, next: page.next ?? undefined };
+      const states = page.states.map((found) => inVersionOf(state, found) as StateAndRef<Static<S> & Data>);
+      return { states, next: page.next ?? undefined };
     },
     resolve: async (refs) => (await ask({ kind: "vault.resolve", refs: [...refs] })) as unknown as readonly StateAndRef[],
   };

@@ -5,10 +5,10 @@
 // below, and the author's by name.
 
 import { type Data, parseName } from "@bowline/base";
+import { fromBase64, toBase64 } from "@bowline/base/base64";
 import { readJsonExactly } from "@bowline/base/edge";
 import * as Type from "typebox";
 import { Check } from "typebox/schema";
-import { fromBase64, toBase64 } from "./base64.ts";
 import { decimal } from "./decimal.ts";
 import { FlowError } from "./failure.ts";
 import { fitting, plain } from "./plain.ts";

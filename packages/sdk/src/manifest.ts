@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import type { CordappManifest } from "./activation.ts";
 import type { CordappDefinition } from "./definition.ts";
+import { oldestVersion } from "./state-versions.ts";
 
 /** What the platform may know of a package without running its flows: plain data, schemas as JSON Schema. */
 export function manifestOf({ flows, states, contracts, entities = [], channels }: CordappDefinition): CordappManifest {
@@ -16,7 +17,11 @@ export function manifestOf({ flows, states, contracts, entities = [], channels }
           }
         : { name: flow.name, startable: false, answers: flow.answers },
     ),
-    states: states.map(({ name, version, contract, schema }) => ({ name, version, contract, schema: jsonSchema(schema) })),
+    states: states.map((state) => {
+      const { name, version, contract, schema } = state;
+      const oldest = oldestVersion(state);
+      return { name, version, ...(oldest === version ? {} : { oldest }), contract, schema: jsonSchema(schema) };
+    }),
     contracts: contracts.map(({ name, commands }) => ({
       name,
       commands: Object.entries(commands).map(([command, schema]) => ({ name: command, schema: jsonSchema(schema) })),

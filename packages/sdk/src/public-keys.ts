@@ -5,7 +5,7 @@
 // is text from `keys.compose`, and makes no signature of its own.
 
 import { hex } from "@bowline/base";
-import { fromBase64, toBase64 } from "./base64.ts";
+import { fromBase64, toBase64 } from "@bowline/base/base64";
 import { FlowError } from "./failure.ts";
 import { type RsaKey, rsaKeyOf } from "./rsa.ts";
 import { DIGEST_OF_SPEC, type SchemeName, type SignatureSpec, SPECS_OF_SCHEME } from "./signature-specs.ts";

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Data, parseName } from "@bowline/base";
 import * as Type from "typebox";
-import type { CordappBundle, Delivery, FiberStart } from "./activation.ts";
+import type { CordappBundle, Delivery, FiberStart, Visibility } from "./activation.ts";
+import { older } from "./canonical.ts";
 import { type CordappDefinition, contract, flow, responder, state } from "./definition.ts";
 import { FlowError, type Outcome, requireThat } from "./failure.ts";
 import { NO_PROPERTIES } from "./properties.ts";
 import { cordapp } from "./runtime.ts";
+import { dataOf } from "./state-versions.ts";
 import type { Syscall } from "./syscalls.ts";
+import { keysAsked, sees } from "./visibility.ts";
 
 const ME = parseName("O=Alice, L=London, C=GB");
 const BOB = parseName("O=Bob, L=Paris, C=FR");
@@ -332,13 +335,20 @@ describe("contracts", () => {
     schema: Type.Object({ owner: Type.String(), amount: Type.Integer() }),
     participants: ({ owner }) => [owner],
     json: ({ amount }) => ({ amount: String(amount) }),
+    older: [older(Type.Object({ holder: Type.String() }), ({ holder }) => ({ owner: holder, amount: 1 }))],
   });
-  const OldCoin = state({
-    ...Coin,
+  const Shown = state({
+    name: "Shown",
     version: 1,
-    schema: Type.Object({ holder: Type.String() }),
-    participants: ({ holder }) => [holder],
-    json: (data) => data,
+    contract: "CoinContract",
+    schema: Type.Object({
+      all: Type.Array(Type.String()),
+      or: Type.String(),
+      not: Type.String(),
+      fixed: Type.Union([Type.Boolean(), Type.Null()]),
+    }),
+    participants: () => [],
+    visible: ({ all, or, not, fixed }, { isMine }) => fixed ?? ((all.every((key) => isMine(key)) || isMine(or)) && !isMine(not)),
   });
   const CoinContract = contract({
     name: "CoinContract",
@@ -357,7 +367,7 @@ describe("contracts", () => {
     },
   });
   const Late = contract({ name: "Late", commands: { Do: Type.Object({}) }, verify: async () => {} });
-  const bundle = cordapp({ flows: [], states: [Coin, OldCoin], contracts: [CoinContract, Careless, Late] });
+  const bundle = cordapp({ flows: [], states: [Coin, Shown], contracts: [CoinContract, Careless, Late] });
   const output = (data: Data, changes: Record<string, Data> = {}) => ({
     ref: "SHA-256:1:0",
     state: { type: "Coin", version: 2, contract: "CoinContract", data, ...changes },
@@ -434,14 +444,46 @@ describe("contracts", () => {
     );
   });
 
-  test("a state tells who takes part and what queries see, in the newest version that it fits", () => {
+  test("a state tells who takes part and what queries see", () => {
     assert.deepEqual(bundle.describeState({ type: "Coin", data: { owner: "k", amount: 5 } }), {
       participants: ["k"],
       json: { amount: "5" },
     });
-    assert.deepEqual(bundle.describeState({ type: "Coin", data: { holder: "h" } }), { participants: ["h"], json: { holder: "h" } });
     assert.throws(() => bundle.describeState({ type: "Coin", data: {} }), { type: "state.invalid" });
     assert.throws(() => bundle.describeState({ type: "Note", data: {} }), { type: "state.unknown" });
+  });
+
+  test("a contract sees a state of an older version in the newest, and refuses one that it cannot bring there", () => {
+    const old = (data: Data, version = 1) => output(data, { version });
+    assert.deepEqual(broken([old({ holder: "k" })], [issue]), []);
+    assert.deepEqual(broken([old({ owner: "k", amount: 1 })], [issue]), [["CoinContract", "state.invalid"]]);
+    assert.deepEqual(broken([old({ holder: "k" }, 0)], [issue]), [["CoinContract", "state.unknown"]]);
+    const state = { type: "Coin", version: 1, contract: "CoinContract", data: { holder: "k" } };
+    assert.deepEqual(dataOf(Coin, { ref: "r", state }), { owner: "k", amount: 1 });
+    assert.equal(bundle.manifest.states[0]?.oldest, 1);
+    assert.throws(() => cordapp({ flows: [], states: [{ ...Coin, version: 1 }], contracts: [] }), { type: "cordapp.versionsWrong" });
+    assert.throws(() => cordapp({ flows: [], states: [Coin, Coin], contracts: [] }), { type: "cordapp.repeated" });
+  });
+
+  test("who sees a state turns on the keys that it asks about, at every member alike", () => {
+    const visible = (data: Data): Visibility => bundle.describeState({ type: "Shown", data }).visible ?? false;
+    const seenWith = (data: Data, ...mine: string[]) => sees(visible(data), (key) => mine.includes(key));
+    const data = { all: ["a", "b"], or: "c", not: "d", fixed: null };
+    assert.deepEqual(new Set(keysAsked(visible(data))), new Set(["a", "b", "c", "d"]));
+    for (let bits = 0; bits < 16; bits++) {
+      const mine = ["a", "b", "c", "d"].filter((_, i) => (bits >> i) & 1);
+      const [a, b, c, d] = ["a", "b", "c", "d"].map((key) => mine.includes(key));
+      assert.equal(seenWith(data, ...mine), ((a && b) || c) && !d, mine.join());
+    }
+    assert.equal(visible({ ...data, fixed: true }), true);
+    assert.equal(visible({ ...data, fixed: false }), false);
+    assert.throws(() => visible({ ...data, all: Array.from({ length: 200 }, (_, i) => `k${i}`) }), { type: "state.visibilityTooComplex" });
+    assert.equal(bundle.describeState({ type: "Coin", data: { owner: "k", amount: 5 } }).visible, undefined);
+    // Questions that lead backwards are nobody's to follow for ever.
+    assert.equal(
+      sees([{ keys: ["a"], yes: 0, no: 0 }], () => true),
+      false,
+    );
   });
 
   test("the manifest is plain data with JSON schemas", () => {
@@ -451,7 +493,7 @@ describe("contracts", () => {
       manifest.states.map(({ name, version, contract: under }) => [name, version, under]),
       [
         ["Coin", 2, "CoinContract"],
-        ["Coin", 1, "CoinContract"],
+        ["Shown", 1, "CoinContract"],
       ],
     );
     assert.deepEqual(manifest.contracts[0]?.commands, [

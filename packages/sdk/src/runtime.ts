@@ -12,6 +12,7 @@ import { Fiber } from "./fiber.ts";
 import { callFlow, contextOf } from "./flow-context.ts";
 import { manifestOf } from "./manifest.ts";
 import { sessionOf } from "./sessions.ts";
+import { requireVersions } from "./state-versions.ts";
 
 /**
  * What a package's entry exports as `cordapp`.
@@ -51,6 +52,8 @@ function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): Co
   const flows = byName(definition.flows, "flow");
   const contracts = byName(definition.contracts, "contract");
   byName(definition.entities ?? [], "entity");
+  const states = byName(definition.states, "state");
+  for (const state of definition.states) requireVersions(state);
   const fibers = new Map<string, Fiber>();
   const touched = new Set<Fiber>();
   return {
@@ -88,8 +91,8 @@ function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): Co
       fibers.delete(fiber);
     },
 
-    verify: (transaction, judges) => brokenRules(definition.states, contracts, { transaction, judges }),
-    describeState: (state) => describeState(definition.states, state),
+    verify: (transaction, judges) => brokenRules(states, contracts, { transaction, judges }),
+    describeState: (state) => describeState(states, state),
   };
 }
 

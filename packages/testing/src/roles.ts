@@ -8,9 +8,9 @@ import { SCHEMES, schemeOf, sha256, signSync, verifySync } from "@bowline/crypto
 import { type SyscallRoles, signingOf } from "@bowline/host/syscalls";
 import {
   type ContractCall,
-  type ContractResult,
   completeVerification,
   concludeVerification,
+  type decodeContractResult,
   decodeSigned,
   examine,
   type NotaryAnswer,
@@ -74,7 +74,10 @@ function verify(membership: Membership, { transaction, verified, ...context }: V
   );
 }
 
-function runContracts({ packages }: Membership, { cpk, contracts, transaction, outputs }: ContractCall): ContractResult {
+function runContracts(
+  { packages }: Membership,
+  { cpk, contracts, transaction, outputs }: ContractCall,
+): ReturnType<typeof decodeContractResult> {
   const bundle = packages.get(cpk as SecureHash);
   const copy = decode(encode(transaction as unknown as Data));
   try {

@@ -4,20 +4,19 @@
 // Guarantees: what it is asked is decoded strictly and its id computed again; contracts run in isolates that flows never
 // enter; a contract that hits a limit, here or in its own code, gives an error and no verdict: not verified is not invalid.
 
-import { BowlineError, type Data, decoder, type Log, type SecureHash } from "@bowline/base";
+import { BowlineError, type Data, type Log, type SecureHash } from "@bowline/base";
 import { type SignedBytes, verifyAll } from "@bowline/crypto";
 import {
   type ContractCall,
-  type ContractResult,
   completeVerification,
   concludeVerification,
+  decodeContractResult,
   decodeSigned,
   packagesOf,
   planVerification,
   signedBytesOf,
 } from "@bowline/ledger";
 import type { CordappManifest } from "@bowline/sdk";
-import Type from "typebox";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { fromWire } from "../sandbox/answers.ts";
@@ -86,27 +85,13 @@ async function manifestsOf(
   return new Map(found.filter((one) => one !== undefined));
 }
 
-const decodeResult = decoder(
-  Type.Object({
-    violations: Type.Array(
-      Type.Object({
-        contract: Type.String(),
-        failure: Type.Object({
-          type: Type.String(),
-          message: Type.String(),
-          details: Type.Optional(Type.Record(Type.String(), Type.String())),
-        }),
-      }),
-    ),
-    outputs: Type.Array(Type.Object({ participants: Type.Array(Type.String()), json: Type.Unsafe<Data>(Type.Unknown()) })),
-  }),
-  "answer of a contract package",
-);
-
 /** How V8 says that the stack, the heap or a value has outgrown what it allows; SES and our own bounds speak likewise. */
 const OUT_OF_BOUNDS = new Set(["RangeError", "InternalError"]);
 
-async function runContracts(isolates: IsolatePool, { cpk, contracts, transaction, outputs }: ContractCall): Promise<ContractResult> {
+async function runContracts(
+  isolates: IsolatePool,
+  { cpk, contracts, transaction, outputs }: ContractCall,
+): Promise<ReturnType<typeof decodeContractResult>> {
   const isolate = await isolates.contracts(cpk);
   const answer = await isolate.check(
     transaction as unknown as Data,
@@ -123,8 +108,8 @@ async function runContracts(isolates: IsolatePool, { cpk, contracts, transaction
         reason: answer.thrown,
       },
     );
-  const result = decodeResult(fromWire(answer.ok, "integers"));
+  const result = decodeContractResult(fromWire(answer.ok, "integers"));
   // Where the stack ends differs from machine to machine, and so it must not decide what is valid.
   if (result.violations.some(({ failure }) => OUT_OF_BOUNDS.has(failure.type))) throw limitHit(cpk, "bounds");
-  return result as ContractResult;
+  return result;
 }
