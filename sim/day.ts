@@ -3,7 +3,8 @@
 import { type Data, encode, equalBytes, parseName, type X500Name } from "@bowline/base";
 import { keyIdOf } from "@bowline/crypto";
 import type { FlowInspection, FlowRow, FlowStore } from "@bowline/flow";
-import { decodeSigned, type ListedState, memoryUniqueness } from "@bowline/ledger";
+import { decodeSigned, type ListedState } from "@bowline/ledger";
+import { memoryUniqueness } from "@bowline/ledger/notary";
 import { allFlows, isOver, NO_FAULTS, type Party, type Storage, World } from "@bowline/testing/world";
 import { COIN_NOTES } from "./coins.ts";
 import { simulated } from "./flows.ts";

@@ -9,7 +9,7 @@
 
 import { encode, type X500Name } from "@bowline/base";
 import type { StepCommit } from "@bowline/flow";
-import type { UniquenessStore } from "@bowline/ledger";
+import type { UniquenessStore } from "@bowline/ledger/notary";
 
 /** An invariant that did not hold. */
 export class Disorder extends Error {

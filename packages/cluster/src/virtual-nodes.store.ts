@@ -33,6 +33,8 @@ export interface StoredVirtualNode {
     readonly fileChecksum: SecureHash;
   };
   readonly connections: VirtualNodeConnections;
+  /** The schema in which the notary that it runs keeps its memory. Those that run one service share it. */
+  readonly uniqueness: string | null;
   readonly statuses: {
     readonly flowP2p: OperationalStatus;
     readonly flowStart: OperationalStatus;
@@ -183,6 +185,7 @@ interface NodeRow {
   readonly crypto_dml_connection_id: string | null;
   readonly uniqueness_ddl_connection_id: string | null;
   readonly uniqueness_dml_connection_id: string | null;
+  readonly uniqueness_connection_name: string | null;
   readonly operation_in_progress: string | null;
   readonly schema_level: string;
 }
@@ -190,9 +193,11 @@ interface NodeRow {
 export async function loadVirtualNodes(sql: Sql): Promise<readonly StoredVirtualNode[]> {
   const rows = await sql.query<NodeRow>({
     name: "vnode_list",
-    text: `SELECT h.holding_identity_id AS id, h.holding_identity_full_hash AS full_hash, h.x500_name, h.mgm_group_id, c.file_checksum, v.*
+    text: `SELECT h.holding_identity_id AS id, h.holding_identity_full_hash AS full_hash, h.x500_name, h.mgm_group_id, c.file_checksum,
+             u.connection_name AS uniqueness_connection_name, v.*
            FROM virtual_node v JOIN holding_identity h USING (holding_identity_id)
            JOIN cpi c ON (c.name, c.version, c.signer_summary_hash) = (v.cpi_name, v.cpi_version, v.cpi_signer_summary_hash)
+           LEFT JOIN db_connection u ON u.connection_id = v.uniqueness_dml_connection_id
            ORDER BY v.insert_ts, h.holding_identity_id`,
   });
   return rows.map(nodeOf);
@@ -214,6 +219,7 @@ const nodeOf = (row: NodeRow): StoredVirtualNode => ({
     uniquenessDdl: row.uniqueness_ddl_connection_id,
     uniquenessDml: row.uniqueness_dml_connection_id,
   },
+  uniqueness: row.uniqueness_connection_name,
   statuses: {
     flowP2p: row.flow_p2p_operational_status,
     flowStart: row.flow_start_operational_status,

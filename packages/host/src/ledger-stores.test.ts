@@ -1,5 +1,6 @@
-import { entityStore, uniquenessStore, vaultStore } from "@bowline/ledger";
+import { entityStore, vaultStore } from "@bowline/ledger";
 import { ENTITY_TABLES, testEntities, testUniqueness, testVault } from "@bowline/ledger/contract";
+import { uniquenessStore } from "@bowline/ledger/notary";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
 const migrations = (database: "vault" | "uniqueness") => new URL(`../../ledger/sql/${database}`, import.meta.url);

@@ -4,7 +4,8 @@
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
-import type { CpkIdentity, EntityCall, LedgerServices, NotaryAnswer, VaultRead } from "@bowline/ledger";
+import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
+import type { NotaryAnswer } from "@bowline/ledger/notary";
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 
 export type RoleName =

@@ -3,7 +3,7 @@
 
 import { badRequest, decode, decoder, type SecureHash, type X500Name } from "@bowline/base";
 import { secureHashOf } from "@bowline/crypto";
-import type { GroupParameters, NotaryInfo } from "@bowline/sdk";
+import type { GroupParameters, NotaryInfo, PublicKeyText } from "@bowline/sdk";
 import Type from "typebox";
 
 const Name = Type.Unsafe<X500Name>(Type.String({ minLength: 1, maxLength: 1_024 }));
@@ -18,7 +18,9 @@ const readGroupParameters = decoder(
         Type.Object({
           name: Name,
           key: Type.String(),
+          formerKeys: Type.Optional(Type.Array(Type.String())),
           protocol: Type.String(),
+          versions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1 })),
           backchainRequired: Type.Boolean(),
           members: Type.Array(Name),
         }),
@@ -43,3 +45,9 @@ export function decodeGroupParameters(bytes: Uint8Array, hash?: SecureHash): Gro
 
 export const notaryOf = ({ notaries }: GroupParameters, name: X500Name): NotaryInfo | undefined =>
   notaries.find((notary) => notary.name === name);
+
+/** What a transaction under this notary names as its key today. */
+export const notaryKeyOf = (parameters: GroupParameters, name: X500Name): PublicKeyText | undefined => notaryOf(parameters, name)?.key;
+
+/** Every key under which this notary's word holds: today's, and those it had before. */
+export const notaryKeysOf = ({ key, formerKeys = [] }: NotaryInfo): readonly PublicKeyText[] => [key, ...formerKeys];

@@ -10,9 +10,7 @@ export {
 } from "./entities.ts";
 export { ledgerFlows } from "./finality.flow.ts";
 export type { CpkIdentity } from "./leaves.ts";
-export { NON_VALIDATING_PROTOCOL } from "./notary.flow.ts";
-export { examine, type NotariseRequest, type NotarySelf, pendingAnswers, spendsOf } from "./notary.ts";
-export type { LedgerServices, ListedState, NotaryAnswer, UniquenessStore, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+export type { LedgerServices, ListedState, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
 export {
   decodeSignature,
   encodeSignature,
@@ -22,8 +20,6 @@ export {
   transactionPreimage,
 } from "./signatures.ts";
 export { decodeSigned } from "./transaction.ts";
-export { memoryUniqueness } from "./uniqueness.memory.ts";
-export { uniquenessStore } from "./uniqueness.store.ts";
 export { type MemoryVault, memoryVault } from "./vault.memory.ts";
 export { vaultStore } from "./vault.store.ts";
 export {

@@ -88,7 +88,7 @@ test("a notary speaks only under its own name, key and group", async () => {
   const { self } = network;
   const others = [
     { ...self, service: parseName("O=Another, L=London, C=GB") },
-    { ...self, key: alice.keys.publicKey },
+    { ...self, serviceKeys: [alice.keys.publicKey] },
     { ...self, groupId: self.groupId.replace("5", "6") },
   ];
   for (const other of others) {

@@ -10,8 +10,10 @@
 // signed that is not committed.
 
 import { BowlineError, type X500Name } from "@bowline/base";
-import type { PublicKeyText } from "@bowline/sdk";
+import { leafKeys } from "@bowline/crypto";
+import type { NotaryInfo, PublicKeyText } from "@bowline/sdk";
 import { type NotaryRequest, readForNotary } from "./filter.ts";
+import { notaryKeysOf } from "./group-parameters.ts";
 import type { NotaryAnswer, NotaryMode, Spend, Verdict } from "./ports.ts";
 import { batchOf, encodeSignature, type NotaryWord, type SignatureMetadata } from "./signatures.ts";
 
@@ -20,7 +22,17 @@ export interface NotarySelf {
   readonly groupId: string;
   /** The service's name, as transactions write it. */
   readonly service: X500Name;
+  /** The keys of the service that transactions may name: today's, and those it had before. */
+  readonly serviceKeys: readonly PublicKeyText[];
+  /** This virtual node's own, which signs: a service key itself, or a part of one. */
   readonly key: PublicKeyText;
+}
+
+/** Who a member is as a notary, by the group parameters; undefined where it runs none, or its key is no part of the service's. */
+export function notarySelf(groupId: string, info: NotaryInfo | undefined, key: PublicKeyText | undefined): NotarySelf | undefined {
+  if (info === undefined || key === undefined) return undefined;
+  const serviceKeys = notaryKeysOf(info).filter((named) => leafKeys(named).includes(key));
+  return serviceKeys.length === 0 ? undefined : { groupId, service: info.name, serviceKeys, key };
 }
 
 export interface NotariseRequest {
@@ -43,7 +55,7 @@ export function examine({ originator, filtered, mode }: NotariseRequest, self: N
   const { id, groupId, notary, notaryKey, timeWindow, inputs, references, outputCount } = request;
   if (groupId !== self.groupId) return malformed(`It is of group ${groupId}; this notary serves ${self.groupId}.`);
   if (notary !== self.service) return malformed(`It names notary ${notary}; this is ${self.service}.`);
-  if (notaryKey !== self.key) return malformed(`It names another key of ${self.service} than the one that signs here.`);
+  if (!self.serviceKeys.includes(notaryKey)) return malformed(`It names a key of ${self.service} that this notary does not sign for.`);
   return { kind: "spend", spend: { transactionId: id, originator, inputs, references, outputCount, ...timeWindow, mode } };
 }
 

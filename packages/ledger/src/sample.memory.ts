@@ -138,7 +138,7 @@ export async function sample(): Promise<Sample> {
     members: [alice, bob, carol].map(({ name, keys }) => ({ name, status: "ACTIVE", ledgerKeys: [keys.publicKey] })),
     notaryKeys,
     notary,
-    self: { groupId: GROUP_ID, service: notary.name, key: notary.key },
+    self: { groupId: GROUP_ID, service: notary.name, serviceKeys: [notary.key], key: notary.key },
     parameters: { bytes, signature: new Uint8Array(64), signedBy: notary.key },
     words,
     propose: (notes) => proposal(notary, notes),

@@ -56,6 +56,9 @@ export type NotaryWord =
   | { readonly kind: "accepted"; readonly transactionId: SecureHash; readonly at: Instant }
   | { readonly kind: "refused"; readonly transactionId: SecureHash; readonly code: string; readonly message: string };
 
+/** All of a transaction that its signatures depend on. */
+export type ToBeSigned = Pick<Transaction, "id" | "signatories" | "notaryKey">;
+
 /** What a transaction's signatures amount to. */
 export interface SignatureState {
   /** The simple keys of signatories under which a valid signature is there. */
@@ -150,7 +153,7 @@ export function batchOf(
  * What to verify, signature by signature; undefined where there is nothing that could be valid. Verifying is left to the
  * caller, who may do it off the main thread, and hands the answers to `signatureState`.
  */
-export function signedBytesOf(transaction: Transaction, signatures: readonly TransactionSignature[]): readonly (SignedBytes | undefined)[] {
+export function signedBytesOf(transaction: ToBeSigned, signatures: readonly TransactionSignature[]): readonly (SignedBytes | undefined)[] {
   const members = keysById(transaction.signatories);
   const notaries = keysById([transaction.notaryKey]);
   return signatures.map(({ by, signature, metadata, batch }) => {
@@ -162,7 +165,7 @@ export function signedBytesOf(transaction: Transaction, signatures: readonly Tra
 
 /** Signatures by strangers are left out of account; each signatory and the notary count if their signature is valid. */
 export function signatureState(
-  transaction: Transaction,
+  transaction: ToBeSigned,
   signatures: readonly TransactionSignature[],
   valid: readonly boolean[],
 ): SignatureState {
@@ -204,7 +207,7 @@ function fulfilledWord(
 }
 
 /** Both halves, on this thread. */
-export function checkSignatures(transaction: Transaction, signatures: readonly TransactionSignature[]): SignatureState {
+export function checkSignatures(transaction: ToBeSigned, signatures: readonly TransactionSignature[]): SignatureState {
   const valid = signedBytesOf(transaction, signatures).map((signed) => signed !== undefined && verifySync(signed));
   return signatureState(transaction, signatures, valid);
 }

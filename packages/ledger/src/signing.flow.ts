@@ -7,7 +7,7 @@ import { type FlowContext, FlowError, type TransactionProposal } from "@bowline/
 import Type from "typebox";
 import { ask, type Carried, handOver, platformFlow, writeVault } from "./asking.ts";
 import { buildTransaction } from "./builder.ts";
-import { decodeGroupParameters, groupParametersHash, notaryOf } from "./group-parameters.ts";
+import { decodeGroupParameters, groupParametersHash, notaryKeyOf } from "./group-parameters.ts";
 import type { LedgerServices } from "./ports.ts";
 import { decodeSignature, type TransactionSignature } from "./signatures.ts";
 import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
@@ -58,7 +58,7 @@ export const sign = platformFlow({
       packages: packages.contracts,
       platformVersion: packages.platformVersion,
       groupParametersHash: groupParametersHash(parameters.bytes),
-      notaryKey: notaryOf(decodeGroupParameters(parameters.bytes), proposal.notary)?.key,
+      notaryKey: notaryKeyOf(decodeGroupParameters(parameters.bytes), proposal.notary),
       salt,
     });
     const [reply, { keys }] = await Promise.all([

@@ -1,21 +1,11 @@
 // What all members of a group agree on. Every change is a new epoch; the canonical bytes are what is signed, and their
 // hash is what transactions name.
 
-import {
-  BowlineError,
-  type Data,
-  type Decoder,
-  decode,
-  decoder,
-  encode,
-  type Instant,
-  type SecureHash,
-  type X500Name,
-} from "@bowline/base";
-import { secureHashOf } from "@bowline/crypto";
-import type { GroupParameters, NotaryInfo, PublicKeyText } from "@bowline/sdk";
+import { type Data, type Decoder, decode, decoder, encode, type Instant, type SecureHash } from "@bowline/base";
+import { leafKeys, secureHashOf } from "@bowline/crypto";
+import type { GroupParameters } from "@bowline/sdk";
 import Type from "typebox";
-import type { StaticNetworkPolicy, StaticNotary } from "./group-policy.ts";
+import type { StaticNetworkPolicy } from "./group-policy.ts";
 import { type Context, publicKeyPem } from "./member.ts";
 
 const shape = decoder(
@@ -30,7 +20,9 @@ const shape = decoder(
           {
             name: Type.String(),
             key: Type.String(),
+            formerKeys: Type.Optional(Type.Array(Type.String())),
             protocol: Type.String(),
+            versions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1 })),
             backchainRequired: Type.Boolean(),
             members: Type.Array(Type.String()),
           },
@@ -56,34 +48,6 @@ export function firstParameters(policy: StaticNetworkPolicy, now: Instant): Grou
   };
 }
 
-/** The next epoch, with this member's notary service in it; the same parameters where it is there already. */
-export function withNotary(
-  parameters: GroupParameters,
-  notary: StaticNotary & { readonly member: X500Name; readonly key: PublicKeyText },
-  now: Instant,
-): GroupParameters {
-  const entry: NotaryInfo = {
-    name: notary.serviceName,
-    key: notary.key,
-    protocol: notary.flowProtocolName,
-    backchainRequired: notary.backchainRequired,
-    members: [notary.member],
-  };
-  const there = parameters.notaries.find(({ name }) => name === entry.name);
-  if (there !== undefined) {
-    if (there.key === entry.key && there.members.includes(notary.member)) return parameters;
-    throw new BowlineError(
-      "conflict",
-      "membership.notaryServiceTaken",
-      `The notary service ${entry.name} is run by ${there.members.join("; ")}.`,
-      {
-        service: entry.name,
-      },
-    );
-  }
-  return { ...parameters, epoch: parameters.epoch + 1, modifiedAt: now, notaries: [...parameters.notaries, entry] };
-}
-
 export const encodeParameters = (parameters: GroupParameters): Uint8Array => encode(parameters as unknown as Data);
 
 export const decodeParameters = (bytes: Uint8Array): GroupParameters => shape(decode(bytes));
@@ -98,9 +62,9 @@ export function flatParameters(parameters: GroupParameters): Context {
     entries.push(
       [`${prefix}.name`, notary.name],
       [`${prefix}.flow.protocol.name`, notary.protocol],
-      [`${prefix}.flow.protocol.version.0`, "1"],
+      ...(notary.versions ?? [1]).map((version, i): [string, string] => [`${prefix}.flow.protocol.version.${i}`, String(version)]),
       [`${prefix}.backchain.required`, String(notary.backchainRequired)],
-      [`${prefix}.keys.0`, publicKeyPem(notary.key)],
+      ...leafKeys(notary.key).map((key, i): [string, string] => [`${prefix}.keys.${i}`, publicKeyPem(key)]),
     );
   });
   return {

@@ -2,6 +2,7 @@
 // Read strictly: what is not understood is refused, with the field and the reason.
 
 import { X509Certificate } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { BowlineError, badRequest, type Data, parseName, readJson, type X500Name } from "@bowline/base";
 import Type, { type Static, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
@@ -21,7 +22,11 @@ export interface StaticMember {
 export interface StaticNotary {
   readonly serviceName: X500Name;
   readonly flowProtocolName: string;
+  /** Ascending. */
+  readonly flowProtocolVersions: readonly number[];
   readonly backchainRequired: boolean;
+  /** Of how many of the members that run the service a transaction needs the word. */
+  readonly signaturesRequired: number;
 }
 
 interface PolicyBase {
@@ -56,6 +61,8 @@ const PLATFORM_VERSION_DEFAULT = 50000;
 const EXTENSIONS_MAX = 100;
 const EXTENSION_KEY_LENGTH_MAX = 128;
 const MEMBERS_MAX = 10_000;
+/** Members that run one notary service: its key is a composite one of theirs. */
+const RUNNERS_MAX = 20;
 
 const dottedName = Type.String({ pattern: "^[A-Za-z][A-Za-z0-9_$]*(\\.[A-Za-z][A-Za-z0-9_$]*)*$" });
 const texts = Type.Record(Type.String(), Type.String());
@@ -90,8 +97,10 @@ const MemberEntry = Type.Object(
     notary: Type.Optional(
       strict({
         serviceName: Type.String({ minLength: 1 }),
-        flowProtocolName: Type.Optional(Type.String({ minLength: 1 })),
+        flowProtocolName: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+        flowProtocolVersions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 })),
         backchainRequired: Type.Optional(Type.Boolean()),
+        signaturesRequired: Type.Optional(Type.Integer({ minimum: 1, maximum: RUNNERS_MAX })),
       }),
     ),
   },
@@ -124,7 +133,8 @@ const ManagerShape = strict({ ...Base, protocolParameters: Type.Optional(Type.Re
 
 const fits = { static: Compile(StaticShape), dynamic: Compile(DynamicShape), manager: Compile(ManagerShape) };
 
-const NOTARY_PROTOCOL_DEFAULT = "com.r3.corda.notary.plugin.nonvalidating";
+/** Such a notary has never seen whether a transaction is valid: its word alone is no reason to trust a state. */
+const NON_VALIDATING = "com.r3.corda.notary.plugin.nonvalidating";
 /** In the place of a group id: this policy is a network manager's, and the group is yet to be. */
 const CREATE_ID = "CREATE_ID";
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
@@ -180,14 +190,21 @@ function staticMember(entry: Static<typeof MemberEntry>, where: string): StaticM
     endpoints,
     serial: entry.serial ?? 1,
     modifiedTime: entry.modifiedTime,
-    notary:
-      entry.notary === undefined
-        ? undefined
-        : {
-            serviceName: nameOf(entry.notary.serviceName, `${where}/notary/serviceName`),
-            flowProtocolName: entry.notary.flowProtocolName ?? NOTARY_PROTOCOL_DEFAULT,
-            backchainRequired: entry.notary.backchainRequired ?? true,
-          },
+    notary: entry.notary === undefined ? undefined : staticNotary(entry.notary, `${where}/notary`),
+  };
+}
+
+function staticNotary(entry: NonNullable<Static<typeof MemberEntry>["notary"]>, where: string): StaticNotary {
+  const { flowProtocolName = NON_VALIDATING, flowProtocolVersions = [1], signaturesRequired = 1 } = entry;
+  const { backchainRequired = flowProtocolName === NON_VALIDATING } = entry;
+  if (flowProtocolName === NON_VALIDATING && !backchainRequired)
+    throw invalid(`${where}/backchainRequired`, "is false, and a non-validating notary vouches for no state");
+  return {
+    serviceName: nameOf(entry.serviceName, `${where}/serviceName`),
+    flowProtocolName,
+    flowProtocolVersions: [...new Set(flowProtocolVersions)].sort((a, b) => a - b),
+    backchainRequired,
+    signaturesRequired,
   };
 }
 
@@ -206,15 +223,28 @@ function checkNames(members: readonly StaticMember[]): void {
     if (names.has(name)) throw invalid("/protocolParameters/staticNetwork/members", `lists ${name} twice`);
     names.add(name);
   }
-  const services = new Set<string>();
+  const services = new Map<string, StaticNotary[]>();
   for (const { notary } of members) {
     if (notary === undefined) continue;
     if (names.has(notary.serviceName))
       throw invalid("/protocolParameters/staticNetwork/members", `gives a notary service the name of a member, ${notary.serviceName}`);
-    if (services.has(notary.serviceName))
-      throw invalid("/protocolParameters/staticNetwork/members", `has two members run the notary service ${notary.serviceName}`);
-    services.add(notary.serviceName);
+    services.set(notary.serviceName, [...(services.get(notary.serviceName) ?? []), notary]);
   }
+  for (const [name, runners] of services) requireAgreement(name, runners);
+}
+
+/** Whoever runs a service with others says of it what they say. */
+function requireAgreement(name: string, runners: readonly StaticNotary[]): void {
+  const where = "/protocolParameters/staticNetwork/members";
+  const [first] = runners;
+  if (runners.some((runner) => !isDeepStrictEqual(runner, first)))
+    throw invalid(where, `has members run the notary service ${name} that do not say the same of it`);
+  if (runners.length > RUNNERS_MAX) throw invalid(where, `has more than ${RUNNERS_MAX} members run the notary service ${name}`);
+  if (first !== undefined && first.signaturesRequired > runners.length)
+    throw invalid(
+      where,
+      `has the notary service ${name} need ${first.signaturesRequired} signatures, and ${runners.length} members run it`,
+    );
 }
 
 function groupParameters(declared: Readonly<Record<string, string | number>>) {

@@ -4,7 +4,6 @@ export {
   firstParameters,
   flatParameters,
   parametersHash,
-  withNotary,
 } from "./group-parameters.ts";
 export { type GroupPolicy, parseGroupPolicy, type StaticMember, type StaticNetworkPolicy, type StaticNotary } from "./group-policy.ts";
 export { type NameFilter, selectMembers } from "./lookup.ts";

@@ -108,7 +108,9 @@ function notaryEntries({ notary }: StaticMember): Context {
     "corda.roles.0": "notary",
     "corda.notary.service.name": notary.serviceName,
     "corda.notary.service.flow.protocol.name": notary.flowProtocolName,
-    "corda.notary.service.flow.protocol.version.0": "1",
+    ...Object.fromEntries(
+      notary.flowProtocolVersions.map((version, n) => [`corda.notary.service.flow.protocol.version.${n}`, String(version)]),
+    ),
     "corda.notary.service.backchain.required": String(notary.backchainRequired),
   };
 }

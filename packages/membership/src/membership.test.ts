@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { BowlineError, parseName } from "@bowline/base";
-import { DEFAULT_SCHEME, generateKeyPair } from "@bowline/crypto";
+import { DEFAULT_SCHEME, decomposeKey, generateKeyPair, leafKeys } from "@bowline/crypto";
 import {
   decodeParameters,
   encodeParameters,
@@ -12,10 +12,11 @@ import {
   planKeys,
   registerStatic,
   type StaticNetworkPolicy,
+  type StaticNotary,
   selectMembers,
   staticMemberOf,
-  withNotary,
 } from "./index.ts";
+import { type NotaryRunner, withNotary } from "./notaries.ts";
 
 const ALICE = parseName("O=Alice, L=London, C=GB");
 const BOB = parseName("O=Bob, L=Paris, C=FR");
@@ -105,9 +106,14 @@ describe("group policies", () => {
       [network([{ name: ALICE }]), /endpointUrl-1 is missing/],
       [network([member(ALICE, { notary: { serviceName: BOB } }), member(BOB)]), /name of a member/],
       [
-        network([member(ALICE, { notary: { serviceName: SERVICE } }), member(BOB, { notary: { serviceName: SERVICE } })]),
-        /two members run/,
+        network([
+          member(ALICE, { notary: { serviceName: SERVICE } }),
+          member(BOB, { notary: { serviceName: SERVICE, signaturesRequired: 2 } }),
+        ]),
+        /do not say the same of it/,
       ],
+      [network([member(ALICE, { notary: { serviceName: SERVICE, signaturesRequired: 2 } })]), /needs? 2 signatures, and 1 members/],
+      [network([member(ALICE, { notary: { serviceName: SERVICE, backchainRequired: false } })]), /vouches for no state/],
       [network(MEMBERS, { "corda.epoch": 1 }), /corda.epoch is neither/],
       [network(MEMBERS, { "corda.minimum.platform.version": 1 }), /50000 to 99999/],
     ];
@@ -170,23 +176,56 @@ describe("static registration", () => {
   });
 });
 
+const KEYS = await Promise.all(["a", "b", "c"].map(async () => (await generateKeyPair("CORDA.ECDSA.SECP256R1")).publicKey));
+const [keyA, keyB, keyC] = KEYS as [string, string, string];
+
 describe("group parameters", () => {
-  const notary = { serviceName: SERVICE, flowProtocolName: "p", backchainRequired: true, member: NOTARY, key: "AA==" };
+  const service: StaticNotary = {
+    serviceName: SERVICE,
+    flowProtocolName: "p",
+    flowProtocolVersions: [1],
+    backchainRequired: true,
+    signaturesRequired: 1,
+  };
+  const alone: readonly NotaryRunner[] = [{ member: NOTARY, key: keyA }];
+  const three: readonly NotaryRunner[] = [...alone, { member: BOB, key: keyB }, { member: ALICE, key: keyC }];
 
   test("begin at epoch 1 and rise when a notary joins, once", () => {
     const first = firstParameters(parse(network(MEMBERS)), 5);
     assert.deepEqual([first.epoch, first.notaries, "extensions" in first], [1, [], false]);
-    const second = withNotary(first, notary, 6);
+    const second = withNotary(first, service, alone, 6);
     assert.deepEqual([second.epoch, second.modifiedAt, second.notaries[0]?.members], [2, 6, [NOTARY]]);
-    assert.equal(withNotary(second, notary, 7), second);
+    assert.deepEqual([second.notaries[0]?.key, second.notaries[0]?.formerKeys, second.notaries[0]?.versions], [keyA, undefined, undefined]);
+    assert.equal(withNotary(second, service, alone, 7), second);
     assert.throws(
-      () => withNotary(second, { ...notary, member: BOB }, 7),
+      () => withNotary(second, service, [{ member: BOB, key: keyB }], 7),
       (error: unknown) => error instanceof BowlineError && error.kind === "conflict",
     );
   });
 
+  test("give a service that several members run one key of theirs, and keep what its key was", () => {
+    const first = withNotary(firstParameters(parse(network(MEMBERS)), 5), service, alone, 6);
+    const second = withNotary(first, service, three, 7);
+    const [notary] = second.notaries;
+    assert.deepEqual([second.epoch, notary?.members, notary?.formerKeys], [3, [ALICE, BOB, NOTARY], [keyA]]);
+    assert.deepEqual(new Set(leafKeys(notary?.key ?? "")), new Set(KEYS));
+    assert.equal(decomposeKey(notary?.key ?? "")?.threshold, 1);
+    assert.equal(withNotary(second, service, [...three].reverse(), 8), second, "in whatever order they registered");
+    const flat = flatParameters(second);
+    assert.equal(new Set([0, 1, 2].map((n) => flat[`corda.notary.service.0.keys.${n}`])).size, 3);
+    assert.deepEqual(decodeParameters(encodeParameters(second)), second);
+  });
+
+  test("list a service when as many members run it as must sign", () => {
+    const first = firstParameters(parse(network(MEMBERS)), 5);
+    const quorum: StaticNotary = { ...service, flowProtocolVersions: [1, 2], signaturesRequired: 2 };
+    assert.equal(withNotary(first, quorum, alone, 6), first);
+    const [notary] = withNotary(first, quorum, three, 6).notaries;
+    assert.deepEqual([decomposeKey(notary?.key ?? "")?.threshold, notary?.versions, notary?.formerKeys], [2, [1, 2], undefined]);
+  });
+
   test("are canonical bytes, and one flat map", () => {
-    const parameters = withNotary(firstParameters(parse(network(MEMBERS, { "ext.a": "b" })), 5), notary, 6);
+    const parameters = withNotary(firstParameters(parse(network(MEMBERS, { "ext.a": "b" })), 5), service, alone, 6);
     const bytes = encodeParameters(parameters);
     assert.deepEqual(decodeParameters(bytes), parameters);
     assert.equal(parametersHash(bytes), parametersHash(encodeParameters({ ...parameters })));

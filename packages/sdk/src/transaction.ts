@@ -21,8 +21,14 @@ export interface MemberInfo {
 export interface NotaryInfo {
   /** The service's name: never a member's. */
   readonly name: X500Name;
+  /** What transactions name: one key, or a composite one of those of its members, whose threshold says how many of them must sign. */
   readonly key: PublicKeyText;
+  /** What was `key` before, the last one first. Its word on a transaction that names such a key holds; without an entry here it does not. */
+  readonly formerKeys?: readonly PublicKeyText[];
   readonly protocol: string;
+  /** The versions of the protocol that all of its members speak; 1 alone where nothing is said. */
+  readonly versions?: readonly number[];
+  /** False where the notary itself verifies: then nobody asks for more of the past than its word on each state that is used. */
   readonly backchainRequired: boolean;
   /** The members that run it. */
   readonly members: readonly X500Name[];

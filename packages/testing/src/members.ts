@@ -5,7 +5,7 @@ import { PLATFORM_VERSION } from "@bowline/api";
 import { BowlineError, concat, encode, type Instant, parseName, type SecureHash, type ShortHash, utf8, type X500Name } from "@bowline/base";
 import { holdingIdentity, publicKeyText, secureHashOf, signSync } from "@bowline/crypto";
 import type { CpiInfo, Directory, Member, VirtualNodeInfo } from "@bowline/host/syscalls";
-import { NON_VALIDATING_PROTOCOL } from "@bowline/ledger";
+import { NON_VALIDATING_PROTOCOL } from "@bowline/ledger/notary";
 import { decodeParameters, encodeParameters, parametersHash } from "@bowline/membership";
 import type { CordappBundle, GroupParameters, NotaryInfo, SignedGroupParameters } from "@bowline/sdk";
 import { bytesOf, type Chance } from "./chance.ts";

@@ -12,15 +12,11 @@ import {
   concludeVerification,
   type decodeContractResult,
   decodeSigned,
-  examine,
-  type NotaryAnswer,
-  pendingAnswers,
   planVerification,
   signedBytesOf,
-  spendsOf,
-  type UniquenessStore,
   type VaultRead,
 } from "@bowline/ledger";
+import { examine, type NotaryAnswer, notarySelf, pendingAnswers, spendsOf, type UniquenessStore } from "@bowline/ledger/notary";
 import { FlowError } from "@bowline/sdk";
 import { GROUP_ID, type Membership, type Party } from "./members.ts";
 
@@ -99,20 +95,11 @@ async function notarise(
   party: Party | undefined,
   request: NotariseRequest,
 ): Promise<NotaryAnswer> {
-  const { notary } = membership;
-  invariant(notary !== undefined && party?.isNotary === true, `${party?.name} runs no notary service`);
-  const examined = [examine(request, { groupId: GROUP_ID, service: notary.name, key: notary.key })];
+  const self = party?.isNotary === true ? notarySelf(GROUP_ID, membership.notary, party.publicKey) : undefined;
+  invariant(self !== undefined && party !== undefined, `${party?.name} runs no notary service`);
+  const examined = [examine(request, self)];
   const verdicts = await uniqueness.notarise(spendsOf(examined));
-  const spec = SCHEMES[schemeOf(notary.key)].defaultSpec;
-  const { preimage, answers } = pendingAnswers(
-    examined,
-    verdicts,
-    { groupId: GROUP_ID, service: notary.name, key: notary.key },
-    {
-      timestamp: now(),
-      spec,
-      platformVersion: PLATFORM_VERSION,
-    },
-  );
+  const spec = SCHEMES[schemeOf(self.key)].defaultSpec;
+  const { preimage, answers } = pendingAnswers(examined, verdicts, self, { timestamp: now(), spec, platformVersion: PLATFORM_VERSION });
   return answers(preimage && signSync(party.privateKey, preimage))[0] as NotaryAnswer;
 }

@@ -28,7 +28,8 @@ import {
   wakeRecord,
 } from "@bowline/flow";
 import { createFlowServices } from "@bowline/host/syscalls";
-import { entityReadOf, ledgerFlows, memoryUniqueness, type UniquenessStore } from "@bowline/ledger";
+import { entityReadOf, ledgerFlows } from "@bowline/ledger";
+import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
 import { type CordappBundle, cordapp } from "@bowline/sdk";
 import { FaultyBus } from "./bus.ts";
 import { bytesOf, type Chance, seeded, uuidOf } from "./chance.ts";

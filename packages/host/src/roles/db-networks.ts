@@ -1,13 +1,13 @@
 // Static networks: who joins, and what the network agrees on. Group parameters are signed by a key that the crypto role
 // holds under the tenant p2p; each epoch is computed, signed and stored, and computed anew if somebody else was faster.
 
-import type { X500Name } from "@bowline/base";
 import { type Database, invariant, type Sql } from "@bowline/base";
 import { DEFAULT_SCHEME } from "@bowline/crypto";
 import {
   decodeParameters,
   encodeParameters,
   firstParameters,
+  loadMembers,
   loadParameters,
   loadStaticNetwork,
   type StaticNetwork,
@@ -15,8 +15,8 @@ import {
   type StaticNotary,
   saveParameters,
   saveStaticNetwork,
-  withNotary,
 } from "@bowline/membership";
+import { type NotaryRunner, notaryKeyOfMember, withNotary } from "@bowline/membership/notaries";
 import type { GroupParameters, PublicKeyText, SignedGroupParameters } from "@bowline/sdk";
 import type { CryptoService } from "../services.ts";
 
@@ -50,18 +50,21 @@ export async function ensureStaticNetwork(
   return { groupId, signingKey: publicKey };
 }
 
-/** A new epoch with this notary service, unless it is in force already. */
-export async function admitNotary(
-  config: Database,
-  crypto: Keys,
-  groupId: string,
-  notary: StaticNotary & { readonly member: X500Name; readonly key: PublicKeyText },
-  now: number,
-): Promise<void> {
+/**
+ * A new epoch with this notary service as all its registered members run it, unless it is in force already. Whoever registers is
+ * saved before this is asked for: of two that register at once, the later one finds both.
+ */
+export async function admitNotary(config: Database, crypto: Keys, groupId: string, notary: StaticNotary, now: number): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const current = await inForce(config.sql, groupId);
     const parameters = decodeParameters(current.bytes);
-    const next = withNotary(parameters, notary, now);
+    const runners = (await loadMembers(config.sql, groupId))
+      .filter(({ info }) => info.notaryService === notary.serviceName)
+      .flatMap((member): NotaryRunner[] => {
+        const key = notaryKeyOfMember(member);
+        return key === undefined ? [] : [{ member: member.info.name, key }];
+      });
+    const next = withNotary(parameters, notary, runners, now);
     if (next === parameters) return;
     if (await saveParameters(config.sql, await signParameters(crypto, current.signedBy, next))) return;
   }

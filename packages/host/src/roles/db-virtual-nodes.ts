@@ -19,6 +19,7 @@ import {
 } from "@bowline/base";
 import {
   checkCreation,
+  type DatabasePlan,
   failureState,
   loadCpis,
   loadIdentity,
@@ -194,14 +195,6 @@ async function create(options: VirtualNodesOptions, { requestId, data }: Operati
   const { connections, schemaLevel } = await provision(options, identity, member, cpi.fileChecksum);
   const keys = await makeKeys(options, identity.shortHash, policy, member);
   await ensureStaticNetwork(config, crypto, policy, now());
-  if (member.notary !== undefined)
-    await admitNotary(
-      config,
-      crypto,
-      policy.groupId,
-      { ...member.notary, member: member.name, key: keys.notary ?? missing("notary") },
-      now(),
-    );
   const registered = registerStatic({
     policy,
     member,
@@ -212,14 +205,16 @@ async function create(options: VirtualNodesOptions, { requestId, data }: Operati
     softwareVersion: SOFTWARE_VERSION,
     now: now(),
   });
+  if (member.notary !== undefined) {
+    await saveMember(config.sql, policy.groupId, registered);
+    await admitNotary(config, crypto, policy.groupId, member.notary, now());
+  }
   await config.transaction(async (sql) => {
     await saveMember(sql, policy.groupId, registered);
     await saveVirtualNode(sql, { id: identity.shortHash, cpi, connections, schemaLevel }, now());
     await setOperationState(sql, requestId, "COMPLETED", null, now());
   });
 }
-
-const missing = (use: KeyUse): never => invariant(false, `the ${use} key was planned`) as never;
 
 async function loadCpi(config: Database, checksum: SecureHash): Promise<StoredCpi> {
   const cpi = (await loadCpis(config.sql)).find(({ fileChecksum }) => fileChecksum === checksum);
@@ -236,11 +231,12 @@ const levelOf = (migrations: MigrationSets, notary: boolean): string =>
 
 async function provision(
   options: VirtualNodesOptions,
-  { shortHash: vnode }: HoldingIdentity,
+  identity: HoldingIdentity,
   member: StaticMember,
   cpi: SecureHash,
 ): Promise<{ readonly connections: VirtualNodeConnections; readonly schemaLevel: string }> {
   const { config, book, migrations, open, random } = options;
+  const vnode = identity.shortHash;
   const notary = member.notary !== undefined;
   const details = await book.find(config.sql, VIRTUAL_NODES_CONNECTION, "DDL");
   invariant(details !== undefined, "the creator of virtual nodes is made at bootstrap");
@@ -248,7 +244,7 @@ async function provision(
   const ids: Record<string, string> = {};
   try {
     for (const kind of databasesOf(notary)) {
-      const { users, ddlId, dmlId } = await usersOf(options, kind, vnode);
+      const { users, ddlId, dmlId } = await usersOf(options, planOf(kind, identity, member));
       await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
       ids[`${kind}Ddl`] = ddlId;
       ids[`${kind}Dml`] = dmlId;
@@ -271,8 +267,17 @@ async function provision(
   };
 }
 
-async function usersOf({ config, book, now }: VirtualNodesOptions, kind: VirtualNodeDatabase, vnode: ShortHash) {
-  const plan = virtualNodeDatabase(kind, vnode);
+/** What a notary service remembers lies in one place, whichever of its virtual nodes is asked: two memories would let a state be spent twice. */
+function planOf(kind: VirtualNodeDatabase, { shortHash: vnode, groupId }: HoldingIdentity, { notary }: StaticMember): DatabasePlan {
+  if (kind !== "uniqueness" || notary === undefined) return virtualNodeDatabase(kind, vnode);
+  const { serviceName } = notary;
+  return {
+    ...virtualNodeDatabase(kind, holdingIdentity(serviceName, groupId).shortHash),
+    description: `The memory of notary ${serviceName}`,
+  };
+}
+
+async function usersOf({ config, book, now }: VirtualNodesOptions, plan: DatabasePlan) {
   const ddl = await book.ensure(config.sql, plan, "DDL", "ddl", now());
   const dml = await book.ensure(config.sql, plan, "DML", "dml", now());
   return { users: { schema: plan.schema, ddl: ddl.details, dml: dml.details }, ddlId: ddl.id, dmlId: dml.id };
@@ -296,12 +301,15 @@ async function upgradeSchemas(options: VirtualNodesOptions, node: StoredVirtualN
   const notary = node.connections.uniquenessDml !== null;
   const level = levelOf(migrations, notary);
   if (node.schemaLevel === level) return;
-  await inTurn(config, `schemas of virtual node ${node.identity.shortHash}`, async () => {
+  const vnode = node.identity.shortHash;
+  await inTurn(config, `schemas of virtual node ${vnode}`, async () => {
     for (const kind of databasesOf(notary)) {
-      const { users } = await usersOf(options, kind, node.identity.shortHash);
+      const plan = virtualNodeDatabase(kind, vnode);
+      const shared = kind === "uniqueness" && node.uniqueness !== null ? { schema: node.uniqueness, connection: node.uniqueness } : {};
+      const { users } = await usersOf(options, { ...plan, ...shared });
       await migrateSchema({ users, migrations: migrations.virtualNode[kind], open });
     }
   });
-  await saveSchemaLevel(config.sql, node.identity.shortHash, level);
-  log.info("the schemas of a virtual node were migrated", { id: node.identity.shortHash });
+  await saveSchemaLevel(config.sql, vnode, level);
+  log.info("the schemas of a virtual node were migrated", { id: vnode });
 }

@@ -1,7 +1,7 @@
 // The db role: owns config and rbac, and is the only one that can make schemas and users. It holds the administrator's
 // connection and the secrets root, and asks the crypto role for keys and signatures; it holds no key.
 
-import { BowlineError, type Clock, type Log, type ShortHash } from "@bowline/base";
+import { BowlineError, type Clock, type Log, type ShortHash, type Sql } from "@bowline/base";
 import {
   CRYPTO_DATABASE,
   checkAlias,
@@ -10,6 +10,7 @@ import {
   loadCertificates,
   loadCpis,
   loadIdentity,
+  loadVirtualNodes,
   parseUsage,
   type StoredCpi,
   saveCertificate,
@@ -112,14 +113,18 @@ async function connectionOf(
   access: "dml" | "read",
 ): Promise<ConnectionDetails> {
   if (database.kind === "config") return book.config(access);
-  const name = connectionName(database);
+  const name = await connectionName(config.sql, database);
   const details = await book.find(config.sql, name, "DML");
   if (details === undefined) throw new BowlineError("notFound", "database.unknown", `There is no stored connection ${name}.`, { name });
   return details;
 }
 
-function connectionName(database: Exclude<LogicalDatabase, { readonly kind: "config" }> | LogicalDatabase): string {
+async function connectionName(sql: Sql, database: LogicalDatabase): Promise<string> {
   if (!("vnode" in database)) return database.kind === "crypto" ? (CRYPTO_DATABASE.connection as string) : `corda-${database.kind}`;
+  if (database.kind === "uniqueness") {
+    const node = (await loadVirtualNodes(sql)).find(({ identity }) => identity.shortHash === database.vnode);
+    if (node?.uniqueness != null) return node.uniqueness;
+  }
   const kind = database.kind === "vnode-crypto" ? "crypto" : database.kind;
   return virtualNodeDatabase(kind, database.vnode).schema;
 }

@@ -6,18 +6,20 @@
 
 import { PLATFORM_VERSION } from "@bowline/api";
 import { type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
-import type { BootKey } from "@bowline/crypto";
+import { type BootKey, SCHEMES, schemeOf } from "@bowline/crypto";
 import {
   examine,
   type NotariseRequest,
   type NotaryAnswer,
   type NotarySelf,
+  notarySelf,
   pendingAnswers,
   spendsOf,
   uniquenessStore,
-} from "@bowline/ledger";
+} from "@bowline/ledger/notary";
+import { notaryKeyOfMember } from "@bowline/membership/notaries";
 import type { Answering } from "../calls.ts";
-import { createDirectory } from "../directory.ts";
+import { createDirectory, type Directory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases } from "../role-databases.ts";
 import type { UniquenessService } from "../services.ts";
@@ -25,7 +27,6 @@ import type { UniquenessService } from "../services.ts";
 const CONNECTIONS_PER_NOTARY_MAX = 2;
 /** Requests of one batch: one transaction of the database, and the depth of its Merkle proof. */
 const BATCH_MAX = 256;
-const NOTARY_SPEC = "SHA256withECDSA";
 
 type Settle = { readonly request: NotariseRequest; answer(answer: NotaryAnswer): void; fail(cause: unknown): void };
 
@@ -46,13 +47,13 @@ export function createUniquenessRole(options: {
   const queues = new Map<ShortHash, { waiting: Settle[]; running: boolean }>();
 
   async function decide(vnode: ShortHash, requests: readonly NotariseRequest[]): Promise<readonly NotaryAnswer[]> {
-    const self = await notarySelf(vnode);
+    const self = await selfOf(directory, vnode);
     const store = uniquenessStore(await databases.get({ kind: "uniqueness", vnode }));
     const examined = requests.map((request) => examine(request, self));
     const verdicts = await store.notarise(spendsOf(examined));
     const pending = pendingAnswers(examined, verdicts, self, {
       timestamp: clock.now(),
-      spec: NOTARY_SPEC,
+      spec: SCHEMES[schemeOf(self.key)].defaultSpec,
       platformVersion: PLATFORM_VERSION,
     });
     if (pending.preimage === undefined) return pending.answers(undefined);
@@ -63,15 +64,6 @@ export function createUniquenessRole(options: {
       parts: { preimage: pending.preimage },
     });
     return pending.answers(signed.signature);
-  }
-
-  async function notarySelf(vnode: ShortHash): Promise<NotarySelf> {
-    const node = await directory.virtualNode(vnode);
-    invariant(node !== undefined, `virtual node ${vnode} is not hosted here`);
-    const { x500Name, groupId } = node.holdingIdentity;
-    const notary = (await directory.parametersInForce(groupId))?.notaries.find(({ members }) => members.includes(x500Name));
-    invariant(notary !== undefined, `virtual node ${vnode} runs no notary service`);
-    return { groupId, service: notary.name, key: notary.key };
   }
 
   async function drain(vnode: ShortHash, queue: { waiting: Settle[]; running: boolean }): Promise<void> {
@@ -103,4 +95,17 @@ export function createUniquenessRole(options: {
     },
     close: () => databases.close(),
   };
+}
+
+/** Who a virtual node is as a notary. */
+async function selfOf(directory: Directory, vnode: ShortHash): Promise<NotarySelf> {
+  const node = await directory.virtualNode(vnode);
+  invariant(node !== undefined, `virtual node ${vnode} is not hosted here`);
+  const { x500Name, groupId } = node.holdingIdentity;
+  const [members, parameters] = await Promise.all([directory.members(groupId), directory.parametersInForce(groupId)]);
+  const info = parameters?.notaries.find((notary) => notary.members.includes(x500Name));
+  const member = members.find((one) => one.info.name === x500Name);
+  const self = notarySelf(groupId, info, member && notaryKeyOfMember(member));
+  invariant(self !== undefined, `virtual node ${vnode} runs no notary service`);
+  return self;
 }
