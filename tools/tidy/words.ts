@@ -9,7 +9,15 @@ const ERRORS_DOCUMENT = "docs/errors.md";
 const DEPENDENCIES_DOCUMENT = "docs/dependencies.md";
 const CODE = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)+$/;
 /** The makers of errors that a user can meet, by the position of the code among their arguments. */
-const MAKERS: Readonly<Record<string, number>> = { BowlineError: 1, badRequest: 0, unavailable: 0, FlowError: 0, refuse: 0, refused: 0 };
+const MAKERS: Readonly<Record<string, number>> = {
+  BowlineError: 1,
+  badRequest: 0,
+  unavailable: 0,
+  FlowError: 0,
+  refuse: 0,
+  refused: 0,
+  unless: 1,
+};
 
 const TEST_KINDS: ReadonlySet<FileKind> = new Set(["test", "contract", "memory"]);
 
