@@ -9,8 +9,9 @@ import type { Outcome, SessionId } from "@bowline/sdk";
 import type { Draft, Effect, FlowState, Pending } from "./flow-state.ts";
 import { acknowledgement } from "./incoming.ts";
 import { WINDOW_NEWS_MESSAGES } from "./limits.ts";
+import { belowOf } from "./nested.ts";
 import type { Acknowledgement, CommitOutcome, FlowRow, SessionMessage, SessionRow, StepCommit, Waiting } from "./ports.ts";
-import { leaseFrom } from "./rows.ts";
+import { isNested, leaseFrom } from "./rows.ts";
 import { isInWindow, readOf, received } from "./sessions.ts";
 import { untilOf } from "./steps.ts";
 
@@ -99,7 +100,7 @@ function confirm(state: FlowState, { commit, draft, durable }: Pending, out: Eff
   state.pending = undefined;
   state.start = undefined;
   state.row = { ...state.row, status, version: state.row.version + 1, commitId, wakeAt, waiting, outcome: commit.outcome, updatedAt: at };
-  for (const { path } of draft.rows) state.committedPaths.add(path);
+  for (const { path, askedAt } of draft.rows) if (isNested(path)) belowOf(state, path, askedAt).committed = true;
   const leaving = draft.outbox.filter((message) => !isHeld(state, message));
   if (leaving.length > 0) out.push({ kind: "publish", messages: leaving });
   oweWhatIsDurable(state, draft.outbox, durable, out);

@@ -9,10 +9,11 @@ import { type Env, invariant, unreachable } from "@bowline/base";
 import type { Delivery, Failure, FiberStart, Outcome } from "@bowline/sdk";
 import { committed, compose, emptyDraft, reload } from "./commit.ts";
 import type { Asked, Bundle, Carry, Effect, FiberState, FlowEvent, FlowState, Rules } from "./flow-state.ts";
-import { absorb, canonicalSafely, diverged, exceed, heed, restore, take } from "./incoming.ts";
+import { absorb, diverged, exceed, heed, restore, take } from "./incoming.ts";
 import { JOURNAL_BYTES_MAX, LEASE_MS } from "./limits.ts";
+import { belowOf, replayed } from "./nested.ts";
 import type { FlowSnapshot, FlowStart, JournalRow, RecordedStep, SessionMessage } from "./ports.ts";
-import { encodeOutcome, replayGroups } from "./rows.ts";
+import { canonicalSafely, encodeOutcome, isNested, replayGroups } from "./rows.ts";
 import { endSession } from "./session-steps.ts";
 import { loadedSession, received } from "./sessions.ts";
 import { settleWaiting, takeUp, untilOf } from "./steps.ts";
@@ -35,7 +36,7 @@ export function begin(
     sessions: new Map(snapshot.sessions.map((session) => [session.id, loadedSession(session)])),
     recorded: new Map(snapshot.journal.map((step) => [step.path, step])),
     replay: replayGroups(snapshot.journal),
-    committedPaths: new Set(snapshot.journal.map(({ path }) => path)),
+    below: new Map(),
     starting: [],
     draft: emptyDraft(),
     pending: undefined,
@@ -60,7 +61,8 @@ export function begin(
   take(state, carry.messages, env, out);
   if (row.kill) finish(state, "KILLED", { error: KILLED }, env, out);
   else {
-    state.starting.push(startOf(row, root));
+    for (const { path, askedAt } of snapshot.journal) if (isNested(path)) belowOf(state, path, askedAt).committed = true;
+    state.starting.push(state.recorded.size === 0 ? startOf(row, root) : { ...startOf(row, root), ...replayed(state, root) });
     advance(rules, state, env, out);
   }
   return { state, effects: out };
@@ -201,7 +203,9 @@ function settledRow(state: FlowState, asked: Asked, outcome: Outcome, rounds: Ro
     round = { activation: state.activation++, ordinal: 0 };
     rounds.set(asked.fiber, round);
   }
-  state.journalBytes += encodeOutcome(outcome).length;
+  const bytes = encodeOutcome(outcome).length;
+  state.journalBytes += bytes;
+  if (isNested(path)) belowOf(state, path, askedAt).bytes += bytes;
   const { activation } = round;
   return { path, kind: call.kind, requestHash: hash, request, outcome, activation, ordinal: round.ordinal++, askedAt, at };
 }

@@ -66,7 +66,8 @@ export interface Asked {
   /** How many canonical bytes the call has, and the bytes themselves where the journal keeps them. */
   readonly size: number;
   readonly request: Uint8Array | null;
-  readonly askedAt: Instant;
+  /** Of a sub-flow that is over: when its first step was. */
+  askedAt: Instant;
   /**
    * new -> calling <-> delayed -> settled.  new -> waiting|child -> settled.  recorded: the journal settles it.
    * A step that must wait for a commit stays new; new -> sealed: a checkpoint whose commit is in flight settles with it.
@@ -79,6 +80,17 @@ export interface Asked {
   /** Of a step that sends: what must be in its counterparty's window first. */
   room: readonly { readonly session: SessionState; readonly sequence: number }[];
   trouble: Trouble | undefined;
+}
+
+/** Steps below another one, which become one row with it when it is settled. */
+export interface Below {
+  steps: number;
+  /** Of their rows. */
+  bytes: number;
+  /** When the first of them was asked. */
+  since: Instant;
+  /** Whether the database has rows of them. */
+  committed: boolean;
 }
 
 /** All that happened since the last commit. */
@@ -121,8 +133,8 @@ export interface FlowState {
   /** Committed rows that are still to be replayed, by path and in groups. */
   readonly recorded: Map<StepPath, RecordedStep>;
   readonly replay: RecordedStep[][];
-  /** Paths of committed rows, so that a child that ends knows whether it has any. */
-  readonly committedPaths: Set<StepPath>;
+  /** What lies below a step that is not settled yet, by its path. */
+  readonly below: Map<StepPath, Below>;
   /** Fibers to be started with the next activation. */
   readonly starting: FiberStart[];
   draft: Draft;

@@ -6,8 +6,9 @@ import type { Failure, FiberReport, Outcome, StepPath, Syscall } from "@bowline/
 import type { Effect, FiberState, FlowState, Rules } from "./flow-state.ts";
 import { REQUEST_KEPT_BYTES_MAX, STEPS_MAX } from "./limits.ts";
 import { opposite } from "./messages.ts";
+import { belowOf, endChild } from "./nested.ts";
 import type { SessionMessage } from "./ports.ts";
-import { canonical, isBelow, type Request, requestOf } from "./rows.ts";
+import { isNested, type Request, requestOf } from "./rows.ts";
 import { answerHello, discard } from "./session-steps.ts";
 import { arrive, awaitsClose, readOf, received, released, type SessionState } from "./sessions.ts";
 
@@ -43,8 +44,15 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
   const { hash, bytes, refusal } = request;
   // A step that waited when its flow was taken over was asked before.
   const before = state.row.waiting.find((waiting) => waiting.path === path);
+  const askedAt = recorded?.askedAt ?? before?.since ?? now;
   const isKept = bytes.length <= REQUEST_KEPT_BYTES_MAX;
-  if (isKept) state.journalBytes += bytes.length;
+  const size = isKept ? bytes.length : 0;
+  state.journalBytes += size;
+  if (isNested(path)) {
+    const below = belowOf(state, path, askedAt);
+    below.steps++;
+    below.bytes += size;
+  }
   state.asked.set(path, {
     path,
     fiber,
@@ -52,7 +60,7 @@ function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Questio
     hash,
     size: bytes.length,
     request: isKept ? bytes : null,
-    askedAt: before?.since ?? now,
+    askedAt,
     phase: recorded === undefined ? "new" : "recorded",
     outcome: refusal ?? (call.kind === "patched" && recorded === undefined && isPast(state) ? NOT_PATCHED : undefined),
     until: undefined,
@@ -93,35 +101,6 @@ function sameHash(a: Uint8Array, b: Uint8Array): boolean {
 /** A bound that an author's code broke ends the flow, with the bound as its reason. */
 export function exceed(state: FlowState, failure: Failure): void {
   state.root.finished ??= { error: failure };
-}
-
-/** The child is one row now: what it did step by step nobody replays again. */
-function endChild(state: FlowState, child: FiberState, outcome: Outcome, out: Effect[]): void {
-  const parent = state.asked.get(child.path);
-  if (parent !== undefined) parent.outcome = canonicalSafely(outcome);
-  const { draft } = state;
-  const kept = draft.rows.filter(({ path }) => !isBelow(path, child.path));
-  draft.rows.splice(0, draft.rows.length, ...kept);
-  for (const path of state.committedPaths) {
-    if (!isBelow(path, child.path)) continue;
-    state.committedPaths.delete(path);
-    if (draft.collapsed.at(-1) !== child.path) draft.collapsed.push(child.path);
-  }
-  for (const { path } of state.asked.values()) if (isBelow(path, child.path)) state.asked.delete(path);
-  const gone: FiberState[] = [];
-  for (const fiber of state.fibers.values()) if (fiber !== child && isBelow(fiber.path, child.path)) gone.push(fiber);
-  for (const fiber of [child, ...gone]) state.fibers.delete(fiber.id);
-  if (gone.length > 0) out.push({ kind: "dropFibers", fibers: gone });
-}
-
-/** An outcome that canonical bytes cannot say is a failure to say it. */
-export function canonicalSafely(outcome: Outcome): Outcome {
-  try {
-    return canonical(outcome);
-  } catch (cause) {
-    if (cause instanceof BowlineError) return { error: { type: cause.code, message: cause.message } };
-    throw cause;
-  }
 }
 
 // --- Messages ---

@@ -3,7 +3,7 @@
 // Same code and same journal give the same state, because all that a step brings into a flow is in its row: results are
 // made canonical before a flow sees them, so that it sees the same value live and replayed, to the order of keys.
 
-import { concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
+import { BowlineError, concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
 import { type FlowIdentity, type FlowProperties, NO_PROPERTIES, type Outcome, type StepPath, type Syscall } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
 import { LEASE_MS, LEASE_STEP_MS } from "./limits.ts";
@@ -102,8 +102,20 @@ export interface Request {
 }
 
 export function requestOf(call: Syscall, digest: Digest): Request {
-  const bytes = encode(call as unknown as Data);
+  // How a sub-flow ended is an answer: a replay asks for it.
+  const { outcome: _, ...asked } = call.kind === "subFlow" ? call : { ...call, outcome: undefined };
+  const bytes = encode(asked as unknown as Data);
   return { hash: digest(bytes), bytes };
+}
+
+/** An outcome that canonical bytes cannot say is a failure to say it. */
+export function canonicalSafely(outcome: Outcome): Outcome {
+  try {
+    return canonical(outcome);
+  } catch (cause) {
+    if (cause instanceof BowlineError) return { error: { type: cause.code, message: cause.message } };
+    throw cause;
+  }
 }
 
 const encodedOutcomes = new WeakMap<Outcome, Uint8Array>();
@@ -137,6 +149,12 @@ export function replayGroups(rows: readonly RecordedStep[]): RecordedStep[][] {
   }
   return groups;
 }
+
+/** The step below which `path` lies; empty for a step of the flow's own function. */
+export const parentOf = (path: StepPath): StepPath => path.slice(0, Math.max(0, path.lastIndexOf(".")));
+
+/** Whether it is the step of a child, or of a sub-flow. */
+export const isNested = (path: StepPath): boolean => path.includes(".");
 
 /** Whether `path` is a step of the child that step `parent` runs. */
 export const isBelow = (path: StepPath, parent: StepPath): boolean => path.startsWith(`${parent}.`);

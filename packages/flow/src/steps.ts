@@ -14,6 +14,7 @@ import {
   SESSIONS_MAX,
   SLEEP_MS_MAX,
 } from "./limits.ts";
+import { endSubFlow, replayed } from "./nested.ts";
 import { canonical, deriveRandom } from "./rows.ts";
 import { askInfo, closeSessions, exchange, openSession, reservedKey, settleSessionStep, silenceOf } from "./session-steps.ts";
 
@@ -32,6 +33,9 @@ export function takeUp(rules: Rules, state: FlowState, asked: Asked, env: Env, o
       return takeUpSleep(state, asked, call.durationMs, env.now);
     case "checkpoint":
       return true;
+    case "subFlow":
+      endSubFlow(state, asked, call, env.now, out);
+      return false;
     case "patched":
       return settle(asked, { ok: true });
     case "random":
@@ -134,6 +138,7 @@ function startChild(state: FlowState, asked: Asked): false {
     flow: call.flow,
     identity: { ...identity, properties: { platform, user } },
     input: canonicalInput(call.input),
+    ...replayed(state, fiber),
   };
   state.fibers.set(fiber.id, fiber);
   state.starting.push(start);
@@ -179,6 +184,19 @@ const SHAPES: Partial<Record<Syscall["kind"], (value: unknown) => unknown>> = {
       properties: Type.Optional(Properties),
     }),
     "session.open",
+  ),
+  subFlow: decoder(
+    Type.Object({
+      kind: Type.String(),
+      flow: Name,
+      input: Type.Unknown(),
+      initiating: Type.Optional(Type.Literal(true)),
+      outcome: Type.Union([
+        Type.Object({ ok: Type.Unknown() }, { additionalProperties: false }),
+        Type.Object({ error: Type.Object({ type: Type.String(), message: Type.String() }) }, { additionalProperties: false }),
+      ]),
+    }),
+    "subFlow",
   ),
   "session.info": decoder(Type.Object({ kind: Type.String(), session: Type.String() }), "session.info"),
   "session.exchange": decoder(

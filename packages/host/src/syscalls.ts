@@ -136,6 +136,7 @@ async function authorService(
     case "session.close":
     case "clock.now":
     case "clock.sleep":
+    case "subFlow":
     case "patched":
     case "checkpoint":
     case "random":

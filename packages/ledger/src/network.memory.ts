@@ -195,6 +195,8 @@ export class MemoryNetwork {
       case "clock.sleep":
         this.#timers.push({ at: this.now + call.durationMs, fiber, path });
         return;
+      case "subFlow":
+        return this.#deliver(fiber, path, call.outcome ?? { ok: null });
       case "patched":
         return this.#deliver(fiber, path, { ok: true });
       case "checkpoint":

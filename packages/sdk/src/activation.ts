@@ -29,11 +29,21 @@ export type FiberStart = {
   readonly path: StepPath;
   readonly flow: string;
   readonly identity: FlowIdentity;
+  /** Of a flow that runs again over its journal, where sub-flows of it are over. */
+  readonly replayed?: Replayed;
 } & (
   | { readonly kind: "initiated"; readonly session: SessionId; readonly counterparty: X500Name; readonly version: number }
   /** A client's or a parent's call: `input` as the flow's schema describes it. */
   | { readonly kind: "called"; readonly input: Data }
 );
+
+/** What is settled though the code that asked it will not run again. */
+export interface Replayed {
+  /** Sub-flows that are one step now: they are asked for without being run. */
+  readonly subFlows: readonly StepPath[];
+  /** Decisions, wherever they were asked for: they are settled without being asked. */
+  readonly decisions: readonly StepPath[];
+}
 
 /** Settles one step of one fiber. Those of one activation are settled in order before any code runs. */
 export interface Delivery {

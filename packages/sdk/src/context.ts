@@ -92,7 +92,10 @@ export interface FlowContext {
    */
   receiveAll<S extends TSchema>(sessions: readonly Session[], schema: S): Promise<Static<S>[]>;
   receiveAll<S extends TSchema>(schemas: ReadonlyMap<Session, S>): Promise<ReadonlyMap<Session, Static<S>>>;
-  /** Another flow of this bundle, inline, with steps numbered below this one. */
+  /**
+   * Another flow of this bundle, with steps numbered below this one; when it is over they are one. It takes and returns plain data; what
+   * it throws is a `FlowError` here, of the type that it threw. What it left running ends with it.
+   */
   subFlow<I extends TSchema, O extends TSchema>(flow: FlowDefinition<I, O>, input: Static<I>): Promise<Static<O>>;
   /** Milliseconds since 1970, journaled. */
   now(): Promise<number>;

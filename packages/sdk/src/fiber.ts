@@ -13,7 +13,8 @@ type Report = { -readonly [K in keyof FiberReport]: FiberReport[K] };
 export class Fiber {
   readonly start: FiberStart;
   readonly #pending = new Map<StepPath, Settle>();
-  readonly #decisions = new Map<string, Promise<Data>>();
+  readonly #decisions = new Map<StepPath, Promise<Data>>();
+  readonly #over: ReadonlySet<StepPath>;
   #syscalls: { readonly path: StepPath; readonly call: Syscall }[] = [];
   #logs: FiberReport["logs"][number][] = [];
   #finished: Outcome | undefined;
@@ -25,6 +26,13 @@ export class Fiber {
   constructor(start: FiberStart, channels: readonly ExternalChannel[] = []) {
     this.start = start;
     this.channels = channels;
+    this.#over = new Set(start.replayed?.subFlows);
+    for (const path of start.replayed?.decisions ?? []) this.#decisions.set(path, this.#settled(path));
+  }
+
+  /** Whether the sub-flow at this step is over, in a journal that is run over again. */
+  isOver(path: StepPath): boolean {
+    return this.#over.has(path);
   }
 
   /** Runs the function up to its first step. */
@@ -36,12 +44,14 @@ export class Fiber {
   }
 
   ask(path: StepPath, call: Syscall): Promise<Data> {
-    const promise = new Promise<Data>((resolve, reject) => {
-      // A function that has returned asks nothing more: what it left running never goes on.
-      if (this.#finished !== undefined) return;
-      this.#pending.set(path, { resolve, reject });
-      this.#syscalls.push({ path, call });
-    });
+    // A function that has returned asks nothing more: what it left running never goes on.
+    if (this.#finished !== undefined) return never();
+    this.#syscalls.push({ path, call });
+    return this.#settled(path);
+  }
+
+  #settled(path: StepPath): Promise<Data> {
+    const promise = new Promise<Data>((resolve, reject) => void this.#pending.set(path, { resolve, reject }));
     // A step that nobody awaits may fail without anyone to hear it.
     promise.catch(() => {});
     return promise;
@@ -52,11 +62,12 @@ export class Fiber {
    * its name, and larger than any of theirs.
    */
   decide(name: string): Promise<Data> {
-    let decision = this.#decisions.get(name);
+    const prefix = this.start.path === "" ? "" : `${this.start.path}.`;
+    const path = `${prefix}${DECISIONS_FROM + hashOf(name)}`;
+    let decision = this.#decisions.get(path);
     if (decision === undefined) {
-      const { path } = this.start;
-      decision = this.ask(`${path === "" ? "" : `${path}.`}${DECISIONS_FROM + hashOf(name)}`, { kind: "patched", name });
-      this.#decisions.set(name, decision);
+      decision = this.ask(path, { kind: "patched", name });
+      this.#decisions.set(path, decision);
     }
     return decision;
   }
@@ -94,6 +105,8 @@ export class Fiber {
     this.#pending.clear();
   }
 }
+
+export const never = <T>(): Promise<T> => new Promise<T>(() => {});
 
 const DECISIONS_FROM = 10_000_000_000;
 

@@ -1,5 +1,8 @@
 // What flow code is handed, on top of one fiber. A scope numbers the steps of one flow function: a sub-flow has a scope
 // of its own below the step at which it was called, so that steps keep their paths whatever runs beside them.
+//
+// A sub-flow takes plain data and returns plain data, and shares nothing with its caller: so when it is over its result is all
+// that a replay needs of it, and its steps become one. What it left running never goes on.
 
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
@@ -7,8 +10,8 @@ import type { StepPath } from "./activation.ts";
 import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import { externalMessagingOf } from "./external.ts";
-import { failureOf } from "./failure.ts";
-import type { Fiber } from "./fiber.ts";
+import { failureOf, type Outcome } from "./failure.ts";
+import { type Fiber, never } from "./fiber.ts";
 import { keysOf } from "./keys.ts";
 import { membersOf, notariesOf, parametersOf } from "./lookups.ts";
 import { persistenceOf } from "./persistence.ts";
@@ -16,16 +19,12 @@ import { fitting, plain } from "./plain.ts";
 import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./properties.ts";
 import { exchanges, initiate } from "./sessions.ts";
 import { inVersionOf } from "./state-versions.ts";
-import type { PlatformFlowName, Protocol, SessionId, Syscall } from "./syscalls.ts";
+import type { PlatformFlowName, Protocol, Syscall } from "./syscalls.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 
 export interface Scope {
   readonly fiber: Fiber;
   readonly context: FlowContext;
-  /** Opened by this scope's own function and by what it calls inline. */
-  readonly opened: SessionId[];
-  /** The path of the next step. */
-  next(): StepPath;
   ask(call: Syscall): Promise<Data>;
 }
 
@@ -37,15 +36,16 @@ export interface ScopeOptions {
   readonly protocol: Protocol | undefined;
   /** What the flow above has set; what the fiber began with where there is none. */
   readonly properties?: FlowProperties;
-  /** Whose sessions these are, where not this scope's own. */
-  readonly opened?: SessionId[];
+  /** Whether the sub-flow whose scope this is has ended, or one that called it. */
+  readonly isOver?: () => boolean;
 }
 
-export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }: ScopeOptions): Scope {
+export function contextOf({ fiber, prefix, protocol, isOver = () => false, ...inherited }: ScopeOptions): Scope {
   let steps = 0;
   let properties = inherited.properties ?? fiber.start.identity.properties;
   const next = (): StepPath => `${prefix}${++steps}`;
-  const ask = (call: Syscall): Promise<Data> => fiber.ask(next(), call);
+  const askAt = (path: StepPath, call: Syscall): Promise<Data> => (isOver() ? never() : fiber.ask(path, call));
+  const ask = (call: Syscall): Promise<Data> => askAt(next(), call);
   const { identity } = fiber.start;
   const members = membersOf(ask, identity.me, identity.groupId);
   const context: FlowContext = {
@@ -59,14 +59,18 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
       },
       all: () => ({ ...allOf(properties) }),
     },
-    initiate: (name, options = {}) =>
-      initiate({ ask, protocol, properties: () => properties, opened: (id) => void opened.push(id) }, name, options),
+    initiate: (name, options = {}) => initiate({ ask, protocol, properties: () => properties }, name, options),
     ...exchanges(ask),
-    subFlow(flow, input) {
-      const prefix = `${next()}.`;
-      if (flow.initiates !== undefined) return runSubFlow(contextOf({ fiber, prefix, protocol: flow.initiates, properties }), flow, input);
-      // What it opens is this flow's.
-      return callInline(contextOf({ fiber, prefix, protocol, properties, opened }), flow, input);
+    async subFlow<I extends TSchema, O extends TSchema>(flow: FlowDefinition<I, O>, given: Static<I>) {
+      const path = next();
+      const input = plain(given, "the input");
+      const call = { kind: "subFlow", flow: flow.name, input, ...(flow.initiates && { initiating: true as const }) } as const;
+      if (fiber.isOver(path)) return (await askAt(path, call)) as Static<O>;
+      let ended = false;
+      const below = { fiber, prefix: `${path}.`, protocol: flow.initiates ?? protocol, properties, isOver: () => ended || isOver() };
+      const outcome = await outcomeOf(callFlow(flow, contextOf(below), input));
+      ended = true;
+      return (await askAt(path, { ...call, outcome })) as Static<O>;
     },
     now: async () => (await ask({ kind: "clock.now" })) as number,
     async sleep(durationMs) {
@@ -89,8 +93,7 @@ export function contextOf({ fiber, prefix, protocol, opened = [], ...inherited }
     persistence: persistenceOf(ask),
     syscall: (call) => ask(plain(call, "the syscall") as unknown as Syscall),
   };
-  const scope: Scope = { fiber, context, opened, next, ask };
-  return scope;
+  return { fiber, context, ask };
 }
 
 /** The flow's own function, between its two schemas. */
@@ -106,35 +109,11 @@ export async function callFlow<I extends TSchema, O extends TSchema>(
   return output;
 }
 
-async function callInline<I extends TSchema, O extends TSchema>(
-  scope: Scope,
-  flow: FlowDefinition<I, O>,
-  input: unknown,
-): Promise<Static<O>> {
-  return (await callFlow(flow, scope, plain(input, "the input"))) as Static<O>;
-}
-
-/** Sessions that an initiating sub-flow opened end with it. */
-async function runSubFlow<I extends TSchema, O extends TSchema>(
-  scope: Scope,
-  flow: FlowDefinition<I, O>,
-  input: unknown,
-): Promise<Static<O>> {
-  const close = async (failure?: { type: string; message: string }): Promise<void> => {
-    if (scope.opened.length === 0) return;
-    await scope.ask({ kind: "session.close", sessions: [...scope.opened], ...(failure === undefined ? {} : { failure }) });
-  };
-  let output: Static<O>;
-  try {
-    output = await callInline(scope, flow, input);
-  } catch (thrown) {
-    const { type, message } = failureOf(thrown);
-    await close({ type, message });
-    throw thrown;
-  }
-  await close();
-  return output;
-}
+const outcomeOf = (work: Promise<Data>): Promise<Outcome> =>
+  work.then(
+    (ok): Outcome => ({ ok }),
+    (thrown: unknown): Outcome => ({ error: failureOf(thrown) }),
+  );
 
 function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: Data) => Promise<Data>): Ledger {
   const signed = (transaction: Data) => transaction as unknown as SignedTransaction;

@@ -48,6 +48,9 @@ async function errorOf(bundle: CordappBundle, start: FiberStart, answer: (call: 
   return finished.error;
 }
 
+/** A sub-flow ends as it says. */
+const ended = (call: Syscall): Outcome => (call.kind === "subFlow" ? (call.outcome ?? { ok: null }) : { ok: 7 });
+
 describe("fibers", () => {
   const inner = flow({
     name: "inner",
@@ -70,12 +73,27 @@ describe("fibers", () => {
   });
 
   test("steps are numbered in the order they are asked, sub-flows' below the step that called them", async () => {
-    const { asked, finished } = await runs(cordapp(app(outer)), called("outer", {}), () => ({ ok: 7 }));
+    const { asked, finished } = await runs(cordapp(app(outer)), called("outer", {}), ended);
     assert.deepEqual(
       asked.map(([path]) => path),
-      ["1.1", "2", "3.1", "1.2", "1.3", "3.2", "3.3", "4"],
+      ["1.1", "2", "3.1", "1.2", "1.3", "3.2", "3.3", "1", "3", "4"],
     );
     assert.deepEqual(finished, { ok: [1, 7, 2, 7] });
+  });
+
+  test("a sub-flow that is over is asked for, and not run", async () => {
+    const start = { ...called("outer", {}), replayed: { subFlows: ["1", "3"], decisions: [] } };
+    const { asked, finished } = await runs(cordapp(app(outer)), start, (_call, path) => ({ ok: Number(path) }));
+    assert.deepEqual(
+      asked.map(([path, call]) => [path, call.kind === "subFlow" ? call.input : call.kind]),
+      [
+        ["1", { n: 1 }],
+        ["2", "clock.now"],
+        ["3", { n: 2 }],
+        ["4", "clock.now"],
+      ],
+    );
+    assert.deepEqual(finished, { ok: [1, 2, 3, 4] });
   });
 
   test("a child's steps are below its parent's step", async () => {

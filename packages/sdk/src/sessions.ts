@@ -25,7 +25,6 @@ export interface Initiating {
   readonly ask: Ask;
   readonly protocol: Protocol | undefined;
   properties(): FlowProperties;
-  opened(session: SessionId): void;
 }
 
 export async function initiate(flow: Initiating, name: string, options: SessionOptions): Promise<Session> {
@@ -46,7 +45,6 @@ export async function initiate(flow: Initiating, name: string, options: SessionO
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...userOf(properties),
   });
-  flow.opened(id as SessionId);
   return sessionOf(flow.ask, { id: id as SessionId, counterparty, properties, awaited: options.requireClose ?? true });
 }
 

@@ -2,6 +2,7 @@
 // answer, and never performed twice once its row is committed.
 
 import type { Data, X500Name } from "@bowline/base";
+import type { Outcome } from "./failure.ts";
 import type { SignatureSpec } from "./signature-specs.ts";
 import type { PublicKeyText } from "./transaction.ts";
 
@@ -54,6 +55,11 @@ export type AuthorSyscall =
   | { readonly kind: "random"; readonly length: number } // -> Uint8Array
   /** Settled by the commit that contains it, and all before it. `reached` is for whoever reads the journal. -> null */
   | { readonly kind: "checkpoint"; readonly reached?: Data }
+  /**
+   * A sub-flow is over, and its steps are this one from here on. The sessions that an initiating one has opened end with it. Without an
+   * outcome it was over before: the journal has it. Its outcome is no part of what is asked. -> what it returned
+   */
+  | { readonly kind: "subFlow"; readonly flow: string; readonly input: Data; readonly initiating?: true; readonly outcome?: Outcome }
   /** Whether the flow comes here for the first time in code that asks this. -> boolean */
   | { readonly kind: "patched"; readonly name: string }
   /** All, or those of a name or of a ledger key. -> Member[] */

@@ -157,6 +157,11 @@ const Protocol = exactly({
   name: Type.String({ minLength: 1, maxLength: 256 }),
   versions: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 }),
 });
+const Failure = exactly({
+  type: Type.String(),
+  message: Type.String(),
+  details: Type.Optional(Type.Record(Type.String(), Type.String())),
+});
 /** The engine says how many there may be, and how long. */
 const Properties = Type.Optional(Type.Record(Type.String(), Type.String()));
 const Plain = Type.Unknown(); // Plain data already: `fromWire` made it.
@@ -183,6 +188,13 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   }),
   "clock.now": exactly({ kind: Type.Literal("clock.now") }),
   "clock.sleep": exactly({ kind: Type.Literal("clock.sleep"), durationMs: Type.Integer({ minimum: 0 }) }),
+  subFlow: exactly({
+    kind: Type.Literal("subFlow"),
+    flow: Type.String({ minLength: 1, maxLength: 1_024 }),
+    input: Plain,
+    initiating: Type.Optional(Type.Literal(true)),
+    outcome: Type.Optional(Type.Union([exactly({ ok: Plain }), exactly({ error: Failure })])),
+  }),
   patched: exactly({ kind: Type.Literal("patched"), name: Type.String({ minLength: 1, maxLength: 256 }) }),
   checkpoint: exactly({ kind: Type.Literal("checkpoint"), reached: Type.Optional(Plain) }),
   random: exactly({ kind: Type.Literal("random"), length: Type.Integer({ minimum: 0, maximum: 65_536 }) }),
@@ -257,14 +269,7 @@ const checkLogLine = decoder(
 
 const checkLog = (line: unknown): FiberReport["logs"][number] => checkLogLine(fromWire(line, "any"));
 
-const checkFailure = decoder(
-  exactly({
-    type: Type.String(),
-    message: Type.String(),
-    details: Type.Optional(Type.Record(Type.String(), Type.String())),
-  }),
-  "failure",
-);
+const checkFailure = decoder(Failure, "failure");
 
 function checkOutcome(outcome: unknown): Outcome {
   const plain = fromWire(outcome, "integers");
