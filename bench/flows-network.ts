@@ -1,9 +1,11 @@
 // What is measured for `flows`: one PostgreSQL with fsync on, our network and DBOS on it, and Restate beside it.
 
+import { randomUUID } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Connection, connectTo } from "../packages/cli/src/connection.ts";
+import { Pool } from "undici";
+import { connectTo } from "../packages/cli/src/connection.ts";
 import { startEmbeddedPostgres } from "../packages/host/src/adapters/embedded-postgres.ts";
 import { openDatabase } from "../packages/host/src/adapters/postgres.ts";
 import { type Child, startChild } from "./child.ts";
@@ -12,10 +14,8 @@ import { type Restate, startDbos, startRestate } from "./peers.ts";
 
 export interface FlowsNetwork {
   readonly ours: Child;
-  readonly connection: Connection;
-  /** The short hash of the virtual node that runs the flows, and the name of its peer. */
-  readonly vnode: string;
-  readonly peer: string;
+  /** One request, as a call of Restate is: it starts the flow and brings the result. */
+  runOverRest(flow: string): Promise<void>;
   readonly dbos: Child;
   readonly restate: Restate;
   /** Durability settings of the PostgreSQL that we and DBOS use. */
@@ -27,6 +27,8 @@ export interface FlowsNetwork {
   close(): Promise<void>;
 }
 
+const REST_CONNECTIONS = 64;
+const WAIT_MS = 30_000;
 const DATABASES = { ours: "bowline", dbos: "bowline_dbos" } as const;
 
 export async function startFlowsNetwork(): Promise<FlowsNetwork> {
@@ -42,17 +44,18 @@ export async function startFlowsNetwork(): Promise<FlowsNetwork> {
   const ours = await startChild("ours.ts", [home, ping, pong], { ...process.env, BOWLINE_DATABASE_URL: url(DATABASES.ours) });
   const { url: rest, user: login, caFile } = ours.ready as { url: string; user: string; caFile: string };
   const adminPassword = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();
-  const connection = connectTo({ url: rest, user: login, password: adminPassword, ca: await readFile(caFile, "utf8") });
+  const target = { url: rest, user: login, password: adminPassword, ca: await readFile(caFile, "utf8") };
+  const connection = connectTo(target);
   await addParties(connection, home);
   const vnode = (await connection.virtualNodes()).find(({ x500Name }) => x500Name === ping)?.shortHash ?? "";
+  await connection.close();
+  const pool = new Pool(rest, { connections: REST_CONNECTIONS, connect: { ca: target.ca } });
   const dbos = await startDbos(url(DATABASES.dbos));
   const restate = await startRestate(join(folder, "restate"));
   const database = openDatabase({ ...server.connection, schema: "public", connectionsMax: 1 });
   return {
     ours,
-    connection,
-    vnode,
-    peer: pong,
+    runOverRest: restRunner(pool, vnode, target),
     dbos,
     restate,
     settings: await database.sql
@@ -78,11 +81,24 @@ export async function startFlowsNetwork(): Promise<FlowsNetwork> {
       return row?.n ?? Number.NaN;
     },
     async close() {
-      await connection.close();
+      await pool.close();
       await Promise.all([ours.close(), dbos.close(), restate.close()]);
       await database.close();
       await server.stop();
       await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** The same client that calls Restate, but over TLS and with credentials. */
+function restRunner(pool: Pool, vnode: string, { user, password }: { readonly user: string; readonly password: string }) {
+  const path = `/api/v5_3/flow/${vnode}?waitMs=${WAIT_MS}`;
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+  const headers = { authorization, "content-type": "application/json" };
+  return async (flow: string): Promise<void> => {
+    const body = JSON.stringify({ clientRequestId: randomUUID(), flowClassName: flow, requestBody: {} });
+    const answer = await pool.request({ path, method: "POST", headers, body });
+    const text = await answer.body.text();
+    if (answer.statusCode !== 200 || JSON.parse(text).flowStatus !== "COMPLETED") throw new Error(`${flow}: ${answer.statusCode} ${text}`);
   };
 }

@@ -5,8 +5,6 @@
 // A durable step computes a number and has it on disk before the next begins: `DBOS.runStep`, `ctx.run`, `context.checkpoint`.
 // All take turns within each round, so that noise of the machine falls on all; what is printed is the median of the rounds.
 
-import { randomUUID } from "node:crypto";
-import type { Connection } from "../packages/cli/src/connection.ts";
 import { type FlowsNetwork, startFlowsNetwork } from "./flows-network.ts";
 import { type Measured, measure } from "./measure.ts";
 import { installPeers } from "./peers.ts";
@@ -14,7 +12,6 @@ import { type Result, round } from "./result.ts";
 
 const IN_FLIGHT = [1, 16, 64] as const;
 const PING_PONG_IN_FLIGHT = 32;
-const WAIT_MS = 30_000;
 const FULL = { rounds: 5, durationMs: 2_500 } as const;
 const QUICK = { rounds: 1, durationMs: 1_500 } as const;
 const SUBJECTS = ["ours", "ours.rest", "dbos", "restate"] as const;
@@ -24,7 +21,14 @@ type Work = "empty" | "steps5";
 
 const FLOWS: Readonly<Record<Work | "pingpong", string>> = { empty: "bench.Empty", steps5: "bench.Steps5", pingpong: "bench.PingPong" };
 
-export async function benchFlows({ quick, say }: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Result[]> {
+interface FlowsBench {
+  readonly quick: boolean;
+  /** `steps5@16`: that comparison alone. */
+  readonly only: string | undefined;
+  readonly say: (text: string) => void;
+}
+
+export async function benchFlows({ quick, only, say }: FlowsBench): Promise<Result[]> {
   await installPeers();
   say("Starting our network, DBOS and Restate …");
   const network = await startFlowsNetwork();
@@ -37,6 +41,7 @@ export async function benchFlows({ quick, say }: { readonly quick: boolean; read
     const peaks = new Map<Subject, number>();
     for (const work of ["empty", "steps5"] as const) {
       for (const inFlight of IN_FLIGHT) {
+        if (only !== undefined && only !== `${work}@${inFlight}`) continue;
         const measured: Record<Subject, Measured[]> = { ours: [], "ours.rest": [], dbos: [], restate: [] };
         for (let turn = 0; turn < rounds; turn++) {
           for (const subject of SUBJECTS) {
@@ -48,8 +53,9 @@ export async function benchFlows({ quick, say }: { readonly quick: boolean; read
         }
         results.push(...compared(`flow.${work}@${inFlight}`, measured));
       }
-      results.push(...(await commitsOf(network, work, durationMs)));
+      if (only === undefined) results.push(...(await commitsOf(network, work, durationMs)));
     }
+    if (only !== undefined) return results;
     const pingPongs: Measured[] = [];
     for (let turn = 0; turn < rounds; turn++) pingPongs.push(await network.ours.measure("pingpong", PING_PONG_IN_FLIGHT, durationMs));
     results.push(rate("flow.pingpong", median(pingPongs)));
@@ -63,10 +69,10 @@ export async function benchFlows({ quick, say }: { readonly quick: boolean; read
 type Run = (work: Work, inFlight: number, durationMs: number) => Promise<Measured>;
 
 function subjects(network: FlowsNetwork): Readonly<Record<Subject, Run>> {
-  const { ours, dbos, restate, connection, vnode } = network;
+  const { ours, dbos, restate, runOverRest } = network;
   return {
     ours: ours.measure,
-    "ours.rest": (work, inFlight, durationMs) => measure({ durationMs, inFlight }, () => runOverRest(connection, vnode, FLOWS[work])),
+    "ours.rest": (work, inFlight, durationMs) => measure({ durationMs, inFlight }, () => runOverRest(FLOWS[work])),
     dbos: dbos.measure,
     restate: restate.measure,
   };
@@ -74,14 +80,6 @@ function subjects(network: FlowsNetwork): Readonly<Record<Subject, Run>> {
 
 /** Of the processes alone: the PostgreSQL that two of them share counts for neither. */
 const pssOf = ({ ours, dbos, restate }: FlowsNetwork) => ({ ours: ours.pssMb(), dbos: dbos.pssMb(), restate: restate.pssMb() });
-
-/** One request, as a call of Restate is: it starts the flow and brings the result. */
-async function runOverRest(connection: Connection, vnode: string, flow: string): Promise<void> {
-  const params = { holdingidentityshorthash: vnode };
-  const body = { clientRequestId: randomUUID(), flowClassName: flow, requestBody: {} };
-  const { flowStatus, flowError } = await connection.call("startFlow", { params, query: { waitMs: WAIT_MS }, body });
-  if (flowStatus !== "COMPLETED") throw new Error(`${flow} ${flowStatus}: ${flowError?.message}`);
-}
 
 function compared(metric: string, measured: Readonly<Record<Subject, readonly Measured[]>>): Result[] {
   const medians = Object.fromEntries(SUBJECTS.map((subject) => [subject, median(measured[subject])])) as Record<Subject, Measured>;

@@ -1,5 +1,6 @@
 // `npm run bench [-- NAME] [--quick] [--json]`. `main`: what the product does per second on this machine, and beside it, from the
-// same run, what the machine could do at best. `flows`: durable flows beside two other systems that run them.
+// same run, what the machine could do at best. `flows`: durable flows beside two other systems that run them; `--only steps5@16`
+// is one of its comparisons.
 
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -26,14 +27,17 @@ const IN_FLIGHT = 32;
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
+    options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false }, only: { type: "string" } },
   });
   const [name = "main"] = positionals;
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const how = { quick: values.quick, say };
   const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
     main: () => benchMain(values.quick ? QUICK_MS : FULL_MS, say),
-    flows: async () => [...(await benchFlows(how)), ...(await benchTakeover(how)), ...(await benchAsleep(how))],
+    flows: async () => {
+      const compared = await benchFlows({ ...how, only: values.only });
+      return values.only === undefined ? [...compared, ...(await benchTakeover(how)), ...(await benchAsleep(how))] : compared;
+    },
   };
   const bench = benches[name];
   if (bench === undefined) throw new Error(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(", ")}.`);

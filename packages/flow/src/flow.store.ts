@@ -2,8 +2,8 @@
 // are sent without waiting for each other.
 //
 // Guarantees: a commit is applied once, to the version it names, in one transaction with its vault writes. In a group
-// every statement after the fence joins on the flows that passed it, so that a fenced member writes nothing. When a
-// group fails its members are committed one by one, and only what fails alone is refused.
+// all that is written joins on the flows that passed the fence, so that a fenced member writes nothing. When a group
+// fails its members are committed one by one, and only what fails alone is refused.
 
 import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
 import { inspectFlow, listFlows } from "./inspection.store.ts";
@@ -14,7 +14,6 @@ import type {
   FlowSnapshot,
   FlowStart,
   FlowStore,
-  JournalRow,
   SessionMessage,
   SessionRow,
   StartOutcome,
@@ -185,21 +184,9 @@ const refusalOf = (cause: unknown): CommitOutcome => ({
 });
 
 async function commitTogether(database: Database, vault: VaultHook, commits: readonly StepCommit[]): Promise<readonly CommitOutcome[]> {
-  const { fences } = await database.transaction(async (sql) => {
-    const fences = sendFences(sql, commits);
-    sendRows(sql, commits);
-    const writers = commits.filter(({ vaultWrites }) => vaultWrites.length > 0);
-    if (writers.length > 0) {
-      const passed = await idsOf(fences);
-      const members = writers
-        .filter(({ flowId }) => passed.has(flowId))
-        .map(({ flowId, vaultWrites }) => ({ flowId, writes: vaultWrites }));
-      if (members.length > 0) await vault.applyVaultWrites(sql, members);
-    }
-    // Wrapped, so that COMMIT need not wait for it.
-    return { fences };
-  });
-  const passed = await idsOf(fences);
+  const passed = new Set(
+    (await (commits.every(isPlain) ? sendSteps(database.sql, commits) : inTransaction(database, vault, commits))).map(({ id }) => id),
+  );
   const others = commits.filter(({ flowId }) => !passed.has(flowId));
   if (others.length === 0) return commits.map(() => ({ kind: "committed" }));
   for (const flowId of await committedBefore(database, others)) passed.add(flowId);
@@ -214,10 +201,35 @@ async function commitTogether(database: Database, vault: VaultHook, commits: rea
 
 const withoutStart = ({ start: _, ...commit }: StepCommit, sessions: readonly SessionRow[]): StepCommit => ({ ...commit, sessions });
 
-type Ids = Promise<readonly { readonly id: string }[]>;
+type Ids = readonly { readonly id: string }[];
 
-async function idsOf(fences: readonly Ids[]): Promise<Set<string>> {
-  return new Set((await Promise.all(fences)).flatMap((rows) => rows.map(({ id }) => id)));
+/** Its statement is a transaction by itself. */
+const isPlain = (commit: StepCommit): boolean =>
+  commit.vaultWrites.length +
+    commit.collapsed.length +
+    sessionsOf(commit).length +
+    commit.inboxConsumed.length +
+    commit.inboxAdded.length +
+    commit.outboxAdded.length +
+    commit.outboxAcknowledged.length ===
+  0;
+
+async function inTransaction(database: Database, vault: VaultHook, commits: readonly StepCommit[]): Promise<Ids> {
+  const { passing } = await database.transaction(async (sql) => {
+    const passing = sendSteps(sql, commits);
+    sendRows(sql, commits);
+    const writers = commits.filter(({ vaultWrites }) => vaultWrites.length > 0);
+    if (writers.length > 0) {
+      const passed = new Set((await passing).map(({ id }) => id));
+      const members = writers
+        .filter(({ flowId }) => passed.has(flowId))
+        .map(({ flowId, vaultWrites }) => ({ flowId, writes: vaultWrites }));
+      if (members.length > 0) await vault.applyVaultWrites(sql, members);
+    }
+    // Wrapped, so that COMMIT need not wait for it.
+    return { passing };
+  });
+  return passing;
 }
 
 /** Of these, the ones whose own commit is the last that their flow has seen: the answer to the first try was lost. */
@@ -226,20 +238,19 @@ async function committedBefore(database: Database, commits: readonly StepCommit[
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Each answers the members that passed it. A flow that begins with its commit is inserted as that leaves it. */
-function sendFences(sql: Sql, commits: readonly StepCommit[]): readonly Ids[] {
-  const fences: Ids[] = [];
+/** Answers the members that passed the fence. A flow that begins with its commit is inserted as that leaves it. */
+function sendSteps(sql: Sql, commits: readonly StepCommit[]): Promise<Ids> {
   // In one order for all groups, so that two owners of the same flows do not wait for each other in a circle.
   const ordered = [...commits].sort((a, b) => (a.flowId < b.flowId ? -1 : 1));
   const beginning = ordered.filter(({ start }) => start !== undefined);
-  if (beginning.length > 0) {
-    const rows = beginning.flatMap(({ start }) => (start === undefined ? [] : [startedRow(start)]));
-    fences.push(sql.query<{ id: string }>(SQL.insertCommitted, [...flowColumns(rows), ...commitColumns(beginning)]));
-  }
   const known = ordered.filter(({ start }) => start === undefined);
-  if (known.length > 0)
-    fences.push(sql.query<{ id: string }>(SQL.fence, [...columns(known, ["flowId", "expectedVersion"]), ...commitColumns(known)]));
-  return fences;
+  return sql.query<{ id: string }>(SQL.commit, [
+    ...flowColumns(beginning.flatMap(({ start }) => (start === undefined ? [] : [startedRow(start)]))),
+    ...commitColumns(beginning),
+    ...columns(known, ["flowId", "expectedVersion"]),
+    ...commitColumns(known),
+    ...stepColumns(ordered.flatMap(({ flowId, journal }) => journal.map((row) => ({ ...row, flowId })))),
+  ]);
 }
 
 const commitColumns = (commits: readonly StepCommit[]): readonly unknown[][] => [
@@ -259,8 +270,6 @@ function sendRows(sql: Sql, commits: readonly StepCommit[]): void {
 
   const collapsed = of((commit) => commit.collapsed.map((path) => ({ path })));
   if (collapsed.length > 0) void sql.query(SQL.collapse, columns(collapsed, ["flowId", "commitId", "path"]));
-  const steps = of<JournalRow>((commit) => commit.journal);
-  if (steps.length > 0) void sql.query(SQL.insertSteps, stepColumns(steps));
   const sessions = of(sessionsOf);
   if (sessions.length > 0) void sql.query(SQL.saveSessions, [...sessionColumns(sessions), sessions.map(({ commitId }) => commitId)]);
   const consumed = of((commit) => commit.inboxConsumed);

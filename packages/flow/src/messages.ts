@@ -121,11 +121,8 @@ export function decodeMessage(bytes: Uint8Array): SessionMessage {
  * Says that a flow is new, or to be looked at again. With the row of a flow that was started just now nobody needs to load it;
  * where it `begins` that row is not in the database yet, and its first commit inserts it.
  */
-export const wakeRecord = (vnode: ShortHash, flow: Pick<FlowRow, "id"> | FlowRow, begins = false): BusRecord => ({
-  topic: WAKE_TOPIC,
-  key: flow.id,
-  value: encode({ vnode, flowId: flow.id, row: "seed" in flow ? (flow as unknown as Data) : null, begins }),
-});
+export const wakeRecord = (vnode: ShortHash, flow: Pick<FlowRow, "id"> | FlowRow, begins = false): BusRecord =>
+  new WakeRecord({ vnode, flowId: flow.id, row: "seed" in flow ? flow : null, begins });
 
 export interface Wake {
   readonly vnode: ShortHash;
@@ -134,13 +131,30 @@ export interface Wake {
   readonly begins: boolean;
 }
 
+/** A wake-up whose bytes are made when they are asked for: on a bus that ends in this process nobody asks. */
+class WakeRecord implements BusRecord {
+  readonly topic = WAKE_TOPIC;
+  readonly key: string;
+  readonly wake: Wake;
+
+  constructor(wake: Wake) {
+    this.key = wake.flowId;
+    this.wake = wake;
+  }
+
+  get value(): Uint8Array {
+    return encode(this.wake as unknown as Data);
+  }
+}
+
 const decodeWakeFields = decoder(
   Type.Object({ vnode: Type.String(), flowId: Type.String(), row: Type.Unknown(), begins: Type.Boolean() }),
   "wake-up",
 );
 
 /** From a worker of the same cluster, which wrote the row that it carries. */
-export const decodeWake = (bytes: Uint8Array): Wake => decodeWakeFields(decode(bytes)) as unknown as Wake;
+export const decodeWake = (record: BusRecord): Wake =>
+  record instanceof WakeRecord ? record.wake : (decodeWakeFields(decode(record.value)) as unknown as Wake);
 
 /**
  * What a host answers where no flow can: it carries no sequence, and acknowledges what it answers. Who says that it has failed

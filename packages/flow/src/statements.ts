@@ -34,15 +34,6 @@ export const SQL = named({
     ON CONFLICT DO NOTHING
     RETURNING id`,
 
-  insertCommitted: `
-    INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, outcome, wake_at, waiting, properties, created_at, updated_at)
-    SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, 1, commit_id, false, outcome, wake_at, waiting::jsonb, properties::jsonb, created_at, at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[],
-        $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bigint[], $16::text[], $17::bigint[])
-      AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, started_wake_at, created_at, properties, commit_id, status, outcome, wake_at, waiting, at)
-    ON CONFLICT DO NOTHING
-    RETURNING id`,
-
   insertSessions: `
     INSERT INTO flow_session (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
     SELECT id, side, flow_id, counterparty, protocol::jsonb, version, status, failure::jsonb, sent, consumed, timeout_ms, expires_at, properties::jsonb, opened_at
@@ -63,13 +54,35 @@ export const SQL = named({
     SELECT i.flow_id, i.message, c.bytes AS part FROM flow_inbox i LEFT JOIN flow_chunk c ON c.hash = i.chunk
     WHERE i.flow_id = ANY($1::text[]) ORDER BY i.flow_id, i.session, i.sender, i.sequence`,
 
-  fence: `
-    UPDATE flow f SET version = f.version + 1, commit_id = c.commit_id, status = c.status, outcome = c.outcome, wake_at = c.wake_at,
-      waiting = c.waiting::jsonb, updated_at = c.at
-    FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[], $8::bigint[])
-      AS c(id, version, commit_id, status, outcome, wake_at, waiting, at)
-    WHERE f.id = c.id AND f.version = c.version AND (NOT f.kill OR c.status = 'KILLED')
-    RETURNING f.id`,
+  // All that most groups need, in one statement: the flows that begin, the fence of the others, the steps of those that passed,
+  // and what these leave behind. Rows of one call are of different flows, so that no part of it touches what another does.
+  commit: `
+    WITH begun AS (
+      INSERT INTO flow (id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, version, commit_id, kill, outcome, wake_at, waiting, properties, created_at, updated_at)
+      SELECT id, bundle, flow_name, me, group_id, client_request_id, origin, seed, status, 1, commit_id, false, outcome, wake_at, waiting::jsonb, properties::jsonb, created_at, at
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[],
+          $11::text[], $12::text[], $13::text[], $14::bytea[], $15::bigint[], $16::text[], $17::bigint[])
+        AS n(id, bundle, flow_name, me, group_id, client_request_id, origin, seed, started_wake_at, created_at, properties, commit_id, status, outcome, wake_at, waiting, at)
+      ON CONFLICT DO NOTHING
+      RETURNING id
+    ), gone_on AS (
+      UPDATE flow f SET version = f.version + 1, commit_id = c.commit_id, status = c.status, outcome = c.outcome, wake_at = c.wake_at,
+        waiting = c.waiting::jsonb, updated_at = c.at
+      FROM unnest($18::text[], $19::int[], $20::text[], $21::text[], $22::bytea[], $23::bigint[], $24::text[], $25::bigint[])
+        AS c(id, version, commit_id, status, outcome, wake_at, waiting, at)
+      WHERE f.id = c.id AND f.version = c.version AND (NOT f.kill OR c.status = 'KILLED')
+      RETURNING f.id
+    ), passed AS (
+      SELECT id FROM begun UNION ALL SELECT id FROM gone_on
+    ), steps AS (
+      INSERT INTO flow_step (flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
+      SELECT n.flow_id, n.path, n.kind, n.request_hash, n.request, n.outcome, n.activation, n.ordinal, n.asked_at, n.at
+      FROM unnest($26::text[], $27::text[], $28::text[], $29::bytea[], $30::bytea[], $31::bytea[], $32::int[], $33::int[], $34::bigint[], $35::bigint[])
+        AS n(flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
+      JOIN passed ON passed.id = n.flow_id
+      ON CONFLICT DO NOTHING
+    )
+    SELECT id FROM passed`,
 
   committedBefore: `
     SELECT f.id FROM flow f JOIN unnest($1::text[], $2::text[]) AS c(id, commit_id) ON f.id = c.id AND f.commit_id = c.commit_id`,
@@ -79,14 +92,6 @@ export const SQL = named({
     DELETE FROM flow_step s USING unnest($1::text[], $2::text[], $3::text[]) AS c(flow_id, commit_id, path), flow f
     WHERE f.id = c.flow_id AND f.commit_id = c.commit_id AND s.flow_id = c.flow_id
       AND s.path > c.path || '.' COLLATE "C" AND s.path < c.path || '/' COLLATE "C"`,
-
-  insertSteps: `
-    INSERT INTO flow_step (flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
-    SELECT n.flow_id, n.path, n.kind, n.request_hash, n.request, n.outcome, n.activation, n.ordinal, n.asked_at, n.at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::int[], $9::int[], $10::bigint[], $11::bigint[])
-      AS n(flow_id, commit_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
-    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
-    ON CONFLICT DO NOTHING`,
 
   saveSessions: `
     INSERT INTO flow_session AS s (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
@@ -228,10 +233,8 @@ export const flowColumns = (rows: readonly FlowRow[]): readonly unknown[][] => [
 const propertiesText = (properties: FlowProperties): string | null =>
   Object.keys(properties.platform).length + Object.keys(properties.user).length === 0 ? null : JSON.stringify(properties);
 
-export const stepColumns = (
-  rows: readonly (JournalRow & { readonly flowId: string; readonly commitId: string })[],
-): readonly unknown[][] => [
-  ...columns(rows, ["flowId", "commitId", "path", "kind", "requestHash", "request"]),
+export const stepColumns = (rows: readonly (JournalRow & { readonly flowId: string })[]): readonly unknown[][] => [
+  ...columns(rows, ["flowId", "path", "kind", "requestHash", "request"]),
   rows.map(({ outcome }) => encodeOutcome(outcome)),
   ...columns(rows, ["activation", "ordinal", "askedAt", "at"]),
 ];

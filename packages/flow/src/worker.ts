@@ -178,7 +178,7 @@ class Worker implements FlowWorker {
     for (const record of batch) {
       try {
         if (record.topic === SESSION_TOPIC) await this.#message(record);
-        else this.#wake(decodeWake(record.value));
+        else this.#wake(decodeWake(record));
       } catch (cause) {
         if (cause instanceof BowlineError && cause.kind === "unavailable") throw cause;
         this.#options.log.error("record dropped", { topic: record.topic, key: record.key, ...factsOf(cause) });

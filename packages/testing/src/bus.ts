@@ -67,9 +67,9 @@ export class FaultyBus {
   }
 
   /** What is for nobody is answered where it comes from. */
-  #memberOf({ topic, value }: BusRecord): X500Name | undefined {
-    if (topic === WAKE_TOPIC) return this.#byVnode.get(decodeWake(value).vnode);
-    const { source, destination } = decodeMessage(value);
+  #memberOf(record: BusRecord): X500Name | undefined {
+    if (record.topic === WAKE_TOPIC) return this.#byVnode.get(decodeWake(record).vnode);
+    const { source, destination } = decodeMessage(record.value);
     return this.#parties.has(destination) ? destination : source;
   }
 }
