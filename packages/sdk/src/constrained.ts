@@ -25,15 +25,6 @@ export interface StateRules<T extends Data, C extends Readonly<Record<string, TS
   readonly constraints: readonly Constraint<T>[];
   /** An update may create more states than it consumes, though no constraint bounds them: the author's own rules do. */
   readonly multiplies?: boolean;
-  /** Versions of the state that live on. Rules see them as the newest version would have them. */
-  readonly older?: readonly OlderVersion<T>[];
-}
-
-export interface OlderVersion<T extends Data> {
-  // biome-ignore lint/suspicious/noExplicitAny: each older version has a schema of its own, which the platform has checked.
-  readonly state: StateDefinition<any>;
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
-  upgrade(data: any): T;
 }
 
 /** The rules for one type of state: values, made by `rulesFor`. */
@@ -91,20 +82,22 @@ export function constrainedContract({ name, rules, verify }: ConstrainedContract
   });
 }
 
-/** What may be done with states of one type. Throws `rules.invalid` where that cannot be. */
+/** What may be done with states of one type, which the platform shows in its newest version. */
 export function rulesFor<S extends TSchema, const C extends Readonly<Record<string, TSchema>>>(
-  state: StateDefinition<S>,
-  { commands, constraints, multiplies = false, older = [] }: StateRules<Static<S> & Data, C>,
+  { name, contract: under }: StateDefinition<S>,
+  { commands, constraints, multiplies = false }: StateRules<Static<S> & Data, C>,
 ): Rules {
   type T = Static<S> & Data;
   const known = commandRules<T>(commands);
-  const { covers, among } = statesOf<T>(state, older);
+  const covers = ({ type, contract }: StateData): boolean => type === name && contract === under;
+  // A contract runs over states that fit its schemas.
+  const among = (states: readonly StateAndRef[]) => states.filter((each): each is StateAndRef<T> => covers(each.state));
   const areBounded = constraints.some(({ bounds }) => bounds === true);
   const mayCreateMany = { update: areBounded || multiplies, delete: areBounded };
   /** Each command of these rules, with the change that it says the transaction is. */
   const commanded = (transaction: TransactionView) =>
-    transaction.commands.flatMap(({ contract: under, type, data }) => {
-      const rules = under === state.contract ? known.get(type) : undefined;
+    transaction.commands.flatMap(({ contract, type, data }) => {
+      const rules = contract === under ? known.get(type) : undefined;
       if (rules === undefined) return [];
       const change: Change<T> = {
         kind: rules.change,
@@ -116,16 +109,16 @@ export function rulesFor<S extends TSchema, const C extends Readonly<Record<stri
     });
   return {
     commands: Object.fromEntries([...known].map(([name, { data = NO_DATA }]) => [name, data])),
-    contract: state.contract,
+    contract: under,
     covers,
     broken(transaction) {
       const [command, another] = commanded(transaction);
       if (command === undefined) {
         const changes = [...transaction.inputs, ...transaction.outputs].some((each) => covers(each.state));
-        return unless(!changes, "change.commandMissing", `a command says how states of ${state.name} change`);
+        return unless(!changes, "change.commandMissing", `a command says how states of ${name} change`);
       }
       return [
-        ...unless(another === undefined, "change.commandRepeated", `one command says how states of ${state.name} change, not several`),
+        ...unless(another === undefined, "change.commandRepeated", `one command says how states of ${name} change, not several`),
         ...brokenByChange(command.change, mayCreateMany),
         ...constraints.flatMap((constraint) => constraint.broken(command.change)),
       ];
@@ -142,28 +135,10 @@ const commandRules = <T extends Data>(commands: Readonly<Record<string, ChangeKi
     Object.entries(commands).map(([name, rules]) => [name, typeof rules === "string" ? { change: rules } : rules]),
   );
 
-/** Which states the rules are for, and those of them among others, as the newest version would have them. */
-function statesOf<T extends Data>({ name, version, contract: under }: StateDefinition, older: readonly OlderVersion<T>[]) {
-  const upgrades = new Map<number, (data: Data) => T>();
-  for (const { state, upgrade } of older) {
-    if (state.name !== name || state.contract !== under || state.version >= version)
-      throw wrong(`${state.name} of version ${state.version} is no older version of ${name}`);
-    upgrades.set(state.version, upgrade);
-  }
-  const covers = (state: StateData): boolean =>
-    state.type === name && state.contract === under && (state.version === version || upgrades.has(state.version));
-  const upgraded = (each: StateAndRef): StateAndRef<T> => {
-    const data = upgrades.get(each.state.version)?.(each.state.data) ?? (each.state.data as T);
-    return { ...each, state: { ...each.state, data } };
-  };
-  return { covers, among: (states: readonly StateAndRef[]) => states.filter(({ state }) => covers(state)).map(upgraded) };
-}
-
 /** A state that no rules are for could be made and taken by anyone. */
 function uncovered(contract: string, rules: readonly Rules[], { inputs, outputs }: TransactionView): readonly BrokenRule[] {
   const strange = [...inputs, ...outputs].find(({ state }) => state.contract === contract && !rules.some((each) => each.covers(state)));
-  const { type, version } = strange?.state ?? {};
-  return unless(strange === undefined, "change.stateUncovered", `${contract} has rules for ${type} of version ${version}`);
+  return unless(strange === undefined, "change.stateUncovered", `${contract} has rules for ${strange?.state.type}`);
 }
 
 /** The failure is of the first rule's type, and tells of all. */

@@ -4,11 +4,12 @@
 // is null; all that follow carry it.
 
 import type { Data } from "@bowline/base";
-import type { Static, TSchema } from "typebox";
+import type { TSchema } from "typebox";
 import * as Type from "typebox";
 import { type BrokenRule, type Change, type Constraint, unless } from "./change.ts";
 import type { StateDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
+import { inVersionOf } from "./state-versions.ts";
 import type { StateAndRef, StateRef } from "./transaction.ts";
 
 /** The reference of a state, as a state holds it: an id, or a pointer. */
@@ -80,16 +81,10 @@ const isDistinct = (texts: readonly string[]): boolean => new Set(texts).size ==
 
 /**
  * The state that a pointer points at, among those of a transaction (`transaction.references`, say) or those that
- * `context.vault.resolve` gave. Throws `pointer.unresolved` where none of this type is.
+ * `context.vault.resolve` gave; in the newest version of its type. Throws `pointer.unresolved` where none of this type is.
  */
-export function pointed<S extends TSchema>(
-  definition: StateDefinition<S>,
-  pointer: StateRef,
-  among: readonly StateAndRef[],
-): StateAndRef<Static<S> & Data> {
-  const found = among.find(({ ref, state }) => ref === pointer && state.type === definition.name && state.version === definition.version);
-  if (found !== undefined) return found as StateAndRef<Static<S> & Data>;
-  throw new FlowError("pointer.unresolved", `There is no ${definition.name} ${pointer} of version ${definition.version} here.`, {
-    pointer,
-  });
+export function pointed<S extends TSchema>(definition: StateDefinition<S>, pointer: StateRef, among: readonly StateAndRef[]) {
+  const found = among.find(({ ref, state }) => ref === pointer && state.type === definition.name);
+  if (found !== undefined) return inVersionOf(definition, found);
+  throw new FlowError("pointer.unresolved", `There is no ${definition.name} ${pointer} here.`, { pointer });
 }
