@@ -124,7 +124,8 @@ function isHeld(state: FlowState, message: SessionMessage): boolean {
 /** Consumed, stored, or of a session that is over. */
 function isDurable(state: FlowState, commit: StepCommit, { session: id, sequence, body }: SessionMessage): boolean {
   const session = state.sessions.get(id);
-  if (body.kind === "failure") return commit.sessions.some((row) => row.id === id && row.status !== "open");
+  if (body.kind === "failure" && !session?.inbox.has(sequence))
+    return commit.sessions.some((row) => row.id === id && row.status !== "open");
   return session === undefined || !session.inbox.has(sequence) || session.stored.has(sequence);
 }
 

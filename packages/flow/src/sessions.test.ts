@@ -39,6 +39,59 @@ describe("sessions", () => {
   const answering = (versions: readonly number[], call: Parameters<typeof responder>[0]["call"]) =>
     responder({ name: "Answering", answers: { name: "ping", versions }, call });
 
+  describe("what was said before a failure", () => {
+    const says = answering([1], async (_ctx, session) => {
+      await session.receive(Type.String());
+      await session.send("first");
+      await session.send("last words");
+      throw new FlowError("bob.fails", "So there.");
+    });
+    /** Looks only when all has long arrived. */
+    const hears = flow({
+      name: "Hears",
+      startable: true,
+      initiates: PING,
+      input: Type.Object({}),
+      async call(ctx) {
+        const session = await ctx.initiate(BOB);
+        await session.send("hello");
+        await ctx.sleep(20_000);
+        const heard: Data[] = [await session.receive(Type.String())];
+        await session.send("who listens?");
+        await ctx.sleep(20_000);
+        heard.push(await session.receive(Type.String()));
+        const failing = (work: Promise<unknown>) => work.catch((thrown: FlowError) => [thrown.type, thrown.details.type ?? ""]);
+        return [...heard, await failing(session.send("still there?")), await failing(session.receive(Type.String()))] as Data;
+      },
+    });
+    const HEARD = { ok: ["first", "last words", ["session.failed", "bob.fails"], ["session.failed", "bob.fails"]] };
+
+    test("is read first, and then the failure, with its type, by what is sent or received", async () => {
+      const trial = new Trial({ cordapp: app(hears, says) });
+      await trial.worker();
+      assert.deepEqual((await trial.finished(await trial.start("Hears", {}))).outcome, HEARD);
+      await trial.run(60_000);
+      for (const store of Object.values(trial.stores)) assert.deepEqual(await store.unacknowledged(trial.now + 60_000, 100), []);
+    });
+
+    test("so it is where messages overtake each other, and workers die between any two commits", async () => {
+      for (let crashAt = 1; crashAt <= 12; crashAt++) {
+        const trial = new Trial({ cordapp: app(hears, says), seed: crashAt, faults: { drop: 0.2, repeat: 0.3, delayMs: 5_000 } });
+        const first = await trial.worker();
+        trial.onCommit = (count) => {
+          if (count === crashAt) first.crash();
+        };
+        const id = await trial.start("Hears", {});
+        await trial.run(15_000);
+        await trial.worker("next");
+        assert.deepEqual((await trial.finished(id)).outcome, HEARD, `after a crash at commit ${crashAt}`);
+        trial.faults = { ...trial.faults, drop: 0 };
+        await trial.run(300_000);
+        for (const store of Object.values(trial.stores)) assert.deepEqual(await store.unacknowledged(trial.now + 60_000, 100), []);
+      }
+    });
+  });
+
   test("nobody answers the protocol, or no version of it, or the counterparty is nobody", async () => {
     const refused = { type: "session.failed", why: "session.protocolUnknown" };
     assert.deepEqual(await outcomeOf([]), refused);

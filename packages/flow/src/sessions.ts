@@ -2,8 +2,8 @@
 //
 // open -our close, or theirs consumed-> closed.  open -failure of either side, or expiry-> failed.
 // Where the initiator waits for the responder's close: open -initiator's close, at both-> closing -responder's close-> closed.
-// Guarantees: payloads reach the flow in the order of their sequence, without gap, each once; what is acknowledged is
-// consumed or stored in the commit that the acknowledgement follows.
+// Guarantees: payloads reach the flow in the order of their sequence, without gap, each once, and before the close or the failure
+// that comes after them; what is acknowledged is consumed or stored in the commit that the acknowledgement follows.
 
 import type { Data, Instant, X500Name } from "@bowline/base";
 import type { CounterpartyInfo, Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
@@ -71,7 +71,7 @@ export type Deliverable =
   | { readonly kind: "broken"; readonly failure: Failure }
   | undefined;
 
-/** Undefined while there is nothing yet. A close is seen only when all before it is consumed; a failure at once. */
+/** Undefined while there is nothing yet. An end, close or failure, is seen only when all before it is consumed. */
 export function deliverable(session: SessionState, digest: Digest): Deliverable {
   const over = overOf(session);
   if (over !== undefined) return { kind: "over", failure: over };
@@ -165,7 +165,7 @@ export function consume(session: SessionState, now: Instant): readonly number[] 
   for (let sequence = row.consumed + 1; sequence <= consumed; sequence++) discarded.push(...take(session, sequence));
   session.assembled = undefined;
   change(session, { consumed, expiresAt: now + row.timeoutMs, ...(ends ? { status: awaited ? "closing" : "closed" } : {}) });
-  return [...discarded, ...skipHellos(session)];
+  return [...discarded, ...skipHellos(session), ...meetFailure(session, now)];
 }
 
 function take(session: SessionState, sequence: number): readonly number[] {
@@ -192,6 +192,7 @@ export interface Arrival {
 }
 
 const NOTHING: Arrival = { news: false, repeated: false, discarded: [] };
+const NEWS = { news: true, repeated: false } as const;
 const REPEATED: Arrival = { news: false, repeated: true, discarded: [] };
 
 export function arrive(session: SessionState, message: SessionMessage, now: Instant): Arrival {
@@ -201,23 +202,29 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
   session.read = Math.max(session.read, Math.min(message.read ?? message.acknowledged, row.sent));
   if (message.body.kind === "acknowledge") return NOTHING;
   if (isLive(session) && row.version === null && message.version !== undefined) change(session, { version: message.version });
-  if (message.body.kind === "failure") return fail(session, message, now);
-  if (row.status !== "open" && !awaitsClose(session)) {
-    // Nobody will read it; only its sender waits to hear that it arrived.
-    return REPEATED;
-  }
+  const isFailure = message.body.kind === "failure";
+  const isWaitedFor = isFailure ? isLive(session) && row.failure === null : row.status === "open" || awaitsClose(session);
+  // Of a host that has no flow for this session: nothing comes before it.
+  if (isFailure && message.sequence === 0) return isWaitedFor ? { ...NEWS, discarded: fail(session, message, now) } : NOTHING;
+  // Nobody will read it; only its sender waits to hear that it arrived.
+  if (!isWaitedFor) return REPEATED;
   if (message.sequence <= row.consumed || session.inbox.has(message.sequence)) return REPEATED;
   // Its sender is to hear how far we have read: what is beyond stays in its outbox.
   if (message.sequence > readOf(session) + WINDOW_MESSAGES_MAX) return REPEATED;
   session.inbox.set(message.sequence, message);
-  return { news: true, repeated: false, discarded: skipHellos(session) };
+  return { ...NEWS, discarded: [...skipHellos(session), ...meetFailure(session, now)] };
 }
 
-function fail(session: SessionState, message: SessionMessage, now: Instant): Arrival {
+/** What the counterparty said before it failed is read first: then the session has failed. */
+function meetFailure(session: SessionState, now: Instant): readonly number[] {
+  const next = session.inbox.get(session.row.consumed + 1);
+  return next?.body.kind === "failure" ? fail(session, next, now) : [];
+}
+
+function fail(session: SessionState, message: SessionMessage, now: Instant): readonly number[] {
   const { row } = session;
   const { body } = message;
-  if (body.kind !== "failure") return NOTHING;
-  if (!isLive(session) || row.failure !== null) return message.sequence > 0 ? REPEATED : NOTHING;
+  if (body.kind !== "failure") return [];
   const discarded = discardInbox(session);
   const failure: Failure = {
     type: "session.failed",
@@ -228,7 +235,7 @@ function fail(session: SessionState, message: SessionMessage, now: Instant): Arr
   // A responder that only failed because we had closed has closed. What else it failed with waits for the step that closes.
   const ended = !awaitsClose(session) ? "failed" : body.type === "session.closed" ? "closed" : "closing";
   change(session, { status: ended, failure: ended === "closed" ? null : failure, consumed, expiresAt: now + row.timeoutMs });
-  return { news: true, repeated: false, discarded };
+  return discarded;
 }
 
 /** The next message of this side. `init` rides until the responder has answered. */
