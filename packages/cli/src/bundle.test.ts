@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { bundleCordapp } from "./bundle.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bowline-bundle-"));
@@ -116,6 +117,32 @@ test("bindings that all flows would share are refused with file and line", async
   });
   const lines = [...message.matchAll(/src\/state\.ts:(\d+): "(let|var)"/g)].map(([, line, kind]) => `${line} ${kind}`);
   assert.deepEqual(lines, ["2 let", "3 var", "5 var"]);
+});
+
+test("what stands at the top of a module is frozen, collections and static members too", async () => {
+  const { script } = await bundleCordapp(
+    project({
+      "src/index.ts": `${ENTRY}\nexport * as constants from "./constants.ts";`,
+      "src/constants.ts": [
+        "export const list: number[] = [], plain = 1;",
+        "export const { nested, ...rest } = { nested: { deep: [1] }, other: { a: 1 } };",
+        "const seen = new Map([['a', { b: 1 }]]);",
+        "export class Counter { static count = 0; static byName = new Set<string>(); own = 0; }",
+        "export const bytes = Uint8Array.of(1), dots = /[.]/g, once = () => 1;",
+        "export const attempts: readonly (() => unknown)[] = [",
+        "  () => list.push(1), () => nested.deep.push(2), () => (rest.other.a = 2), () => seen.set('c', { b: 2 }), () => seen.clear(),",
+        "  () => ((seen.get('a') as { b: number }).b = 2), () => Counter.count++, () => Counter.byName.add('x'),",
+        "];",
+        "export const fine = () => [new Counter().own++, 'a.b'.replace(dots, '-'), seen.get('a')?.b, [...seen].length, plain, once(), bytes[0]];",
+      ].join("\n"),
+    }),
+  );
+  const { constants } = runInNewContext(`${script};__cordapp`) as {
+    constants: { attempts: readonly (() => unknown)[]; fine(): readonly unknown[] };
+  };
+  assert.equal(constants.attempts.length, 8);
+  for (const attempt of constants.attempts) assert.throws(attempt, { name: "TypeError" }, String(attempt));
+  assert.deepEqual([...constants.fine()], [0, "a-b", 1, 1, 1, 1, 1]);
 });
 
 test("text that the sandbox refuses is refused with file and line, and comments do not count", async () => {

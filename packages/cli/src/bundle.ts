@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 import { createContext, runInContext } from "node:vm";
 import { badRequest } from "@bowline/base";
 import { decodeManifest } from "@bowline/cluster";
-import { type Comment, type Node, parse } from "acorn";
+import { type Comment, type ModuleDeclaration, type Node, type Pattern, parse, type Statement } from "acorn";
 import type { Loader, OnResolveArgs, PartialMessage, Plugin, PluginBuild } from "esbuild";
 
 type CordappManifest = ReturnType<typeof decodeManifest>;
@@ -187,26 +187,66 @@ async function checkFile(file: string, root: string) {
   const loader = LOADERS[extname(file)];
   if (loader === undefined) return { errors: [{ text: `${path} is neither TypeScript, JavaScript nor JSON` }] };
   const contents = await readFile(file, "utf8");
-  return { contents, loader, errors: loader === "json" ? [] : await mutableBindings({ contents, path, loader }) };
+  if (loader === "json") return { contents, loader };
+  const { errors, constants } = await bindingsOf({ contents, path, loader });
+  return { contents: constants.length === 0 ? contents : `${contents}\n${frozen(constants)}`, loader, errors };
 }
 
-/** `let` and `var` at the top of a module: every flow of a bundle would share them, and a replay would find them changed. */
-async function mutableBindings(source: { contents: string; path: string; loader: Loader }): Promise<PartialMessage[]> {
+/** At the end, so that every line stays where its author knows it. */
+const frozen = (constants: readonly string[]): string =>
+  `import { freezeAll as __freezeAll } from "@bowline/sdk/constants";\n__freezeAll([${constants.join(", ")}]);\n`;
+
+/**
+ * What stands at the top of a module all flows of the bundle share, and a replay would find it changed. So there is no `let` or `var`, and what a
+ * constant holds is frozen: their names.
+ */
+async function bindingsOf(source: {
+  contents: string;
+  path: string;
+  loader: Loader;
+}): Promise<{ readonly errors: PartialMessage[]; readonly constants: readonly string[] }> {
   const { transform } = await import("esbuild");
   const { contents, path, loader } = source;
   // A syntax error is reported by the build itself.
   const plain = await transform(contents, { loader, sourcefile: path, sourcemap: "external", logLevel: "silent", tsconfigRaw: "{}" }).catch(
     () => undefined,
   );
-  if (plain === undefined) return [];
+  if (plain === undefined) return { errors: [], constants: [] };
   const map = new SourceMap(JSON.parse(plain.map));
   const program = parse(plain.code, { ecmaVersion: "latest", sourceType: "module", locations: true });
-  return sharedDeclarations(program).map(({ kind, node }) => {
+  const errors = sharedDeclarations(program).map(({ kind, node }) => {
     const { line, column } = node.loc?.start ?? { line: 1, column: 0 };
     const entry = map.findEntry(line - 1, column);
     const text = `"${kind}" at the top of a module is shared by all flows; use "const", or keep the value in a flow`;
     return { text, location: { file: path, line: ("originalLine" in entry ? entry.originalLine : 0) + 1, column: 0 } };
   });
+  return { errors, constants: program.body.flatMap(constantsOf) };
+}
+
+/** The names that a statement at the top of a module gives to objects. A function by itself remembers nothing. */
+function constantsOf(statement: Statement | ModuleDeclaration): readonly string[] {
+  const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+  if (declared?.type === "ClassDeclaration") return [declared.id.name];
+  if (declared?.type !== "VariableDeclaration") return [];
+  return declared.declarations.filter(({ init }) => !PLAIN_INITIALS.has(init?.type ?? "")).flatMap(({ id }) => namesIn(id));
+}
+const PLAIN_INITIALS: ReadonlySet<string> = new Set(["ArrowFunctionExpression", "FunctionExpression", "Literal", "TemplateLiteral"]);
+
+function namesIn(pattern: Pattern | null): readonly string[] {
+  switch (pattern?.type) {
+    case "Identifier":
+      return [pattern.name];
+    case "ObjectPattern":
+      return pattern.properties.flatMap((property) => namesIn(property.type === "Property" ? property.value : property.argument));
+    case "ArrayPattern":
+      return pattern.elements.flatMap(namesIn);
+    case "AssignmentPattern":
+      return namesIn(pattern.left);
+    case "RestElement":
+      return namesIn(pattern.argument);
+    default:
+      return [];
+  }
 }
 
 /** The `let`s of the module's own scope, and every `var` that is hoisted to it. */

@@ -87,8 +87,10 @@ export interface PersistenceService extends FlowPersistence {
 }
 
 export interface VerificationService {
-  /** Structure, then contracts in the sandbox; or, for what was verified before, signatures alone. */
-  verify(request: LedgerServices["verification.verify"]["request"]): Promise<LedgerServices["verification.verify"]["reply"]>;
+  /** Structure, then contracts in the sandbox; or, for what was verified before, signatures alone. A package keeps nothing from one virtual node to another. */
+  verify(
+    request: { readonly vnode: ShortHash } & LedgerServices["verification.verify"]["request"],
+  ): Promise<LedgerServices["verification.verify"]["reply"]>;
 }
 
 export interface UniquenessService {

@@ -181,7 +181,7 @@ async function platformService(
       return dataOf(await calls.crypto.sign({ tenant: vnode, publicKey: key, purpose: "transaction", parts }));
     }
     case "verification.verify":
-      return dataOf(await calls.verification.verify(asked(name)));
+      return dataOf(await calls.verification.verify({ vnode, ...asked(name) }));
     case "uniqueness.notarise":
       return dataOf(await calls.uniqueness.notarise({ vnode, ...asked(name) }));
     case "membership.groupParameters": {

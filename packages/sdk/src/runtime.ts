@@ -5,6 +5,7 @@
 // Hardened JavaScript: no host object is used.
 
 import type { CordappBundle, CordappManifest, CordappRuntime, Delivery, FiberReport, FiberStart } from "./activation.ts";
+import { freezeAll } from "./constants.ts";
 import { brokenRules, describeState } from "./contracts.ts";
 import type { CordappDefinition, FlowDefinition, ResponderDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
@@ -20,7 +21,7 @@ import { requireVersions } from "./state-versions.ts";
  * @example export const cordapp = bundle({ flows: [IssueObligation], states: [], contracts: [] })
  */
 export function cordapp(definition: CordappDefinition): CordappBundle {
-  freezeAll(definition);
+  freezeAll(definition); // Functions and schemas too.
   return withRuntime(definition, manifestOf(definition));
 }
 
@@ -112,13 +113,6 @@ function run(fiber: Fiber, flow: FlowDefinition | ResponderDefinition | undefine
     }
     throw new FlowError("flow.unknown", `This package has no ${start.kind === "called" ? "flow" : "responder"} ${start.flow}.`);
   });
-}
-
-/** Functions and schemas too: what a flow could change of a definition, all flows of the bundle would have changed. */
-function freezeAll(value: unknown): void {
-  if ((typeof value !== "object" && typeof value !== "function") || value === null || Object.isFrozen(value)) return;
-  Object.freeze(value);
-  for (const key of Reflect.ownKeys(value)) freezeAll(Reflect.getOwnPropertyDescriptor(value, key)?.value);
 }
 
 function byName<T extends { readonly name: string }>(definitions: readonly T[], what: string): ReadonlyMap<string, T> {

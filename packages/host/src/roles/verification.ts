@@ -4,7 +4,7 @@
 // Guarantees: what it is asked is decoded strictly and its id computed again; contracts run in isolates that flows never
 // enter; a contract that hits a limit, here or in its own code, gives an error and no verdict: not verified is not invalid.
 
-import { BowlineError, type Data, type Log, type SecureHash } from "@bowline/base";
+import { BowlineError, type Data, type Log, type SecureHash, type ShortHash } from "@bowline/base";
 import { type SignedBytes, verifyAll } from "@bowline/crypto";
 import {
   type ContractCall,
@@ -47,13 +47,13 @@ export function createVerificationRole(options: {
   };
   return {
     service: {
-      async verify({ transaction, inputs, references, groupParameters, verified }) {
+      async verify({ vnode, transaction, inputs, references, groupParameters, verified }) {
         const signed = decodeSigned(transaction);
         const signatures = verifySignatures(signedBytesOf(signed.transaction, signed.signatures));
         if (verified !== null) return completeVerification(signed, verified, await signatures, verdictKey);
         const installed = await manifestsOf(packagesOf(signed), manifest);
         const plan = planVerification(signed, { inputs, references, groupParameters }, installed);
-        const results = await Promise.all(plan.calls.map((call) => runContracts(isolates, call)));
+        const results = await Promise.all(plan.calls.map((call) => runContracts(isolates, vnode, call)));
         return concludeVerification(plan, results, await signatures, verdictKey);
       },
     },
@@ -90,14 +90,16 @@ const OUT_OF_BOUNDS = new Set(["RangeError", "InternalError"]);
 
 async function runContracts(
   isolates: IsolatePool,
+  vnode: ShortHash,
   { cpk, contracts, transaction, outputs }: ContractCall,
 ): Promise<ReturnType<typeof decodeContractResult>> {
   const isolate = await isolates.contracts(cpk);
-  const answer = await isolate.check(
-    transaction as unknown as Data,
+  const answer = await isolate.check({
+    vnode,
+    transaction: transaction as unknown as Data,
     contracts,
-    outputs.map(({ type, data }) => ({ type, data })),
-  );
+    outputs: outputs.map(({ type, data }) => ({ type, data })),
+  });
   if ("thrown" in answer)
     throw new BowlineError(
       "internal",

@@ -43,7 +43,12 @@ async function violations(command: object, text = TEXT): Promise<readonly string
     commands: [{ type: "Quote", contract: "com.example.QuoteContract", data: command }],
     signatories: [],
   };
-  const answer = await isolate.check(transaction as unknown as Data, ["com.example.QuoteContract"], []);
+  const answer = await isolate.check({
+    vnode: "",
+    transaction: transaction as unknown as Data,
+    contracts: ["com.example.QuoteContract"],
+    outputs: [],
+  });
   assert.ok("ok" in answer, JSON.stringify(answer));
   return (answer.ok as { violations: readonly { failure: { type: string; message: string } }[] }).violations.map(
     ({ failure }) => `${failure.type}: ${failure.message}`,

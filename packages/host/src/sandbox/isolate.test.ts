@@ -3,6 +3,8 @@ import { describe, test } from "node:test";
 import { BowlineError } from "@bowline/base";
 import { isolateOf, probe, probeSource } from "./probe.ts";
 
+const NOTHING = { vnode: "", transaction: null, contracts: [], outputs: [] };
+
 /** Code, and what it must answer. */
 type Probe = readonly [promise: string, code: string, answer: RegExp];
 
@@ -98,9 +100,9 @@ describe("limits", () => {
   for (const [what, code, limit] of STOPPED) {
     test(`${what} ends the isolate, and says nothing of the answer`, async () => {
       const isolate = await isolateOf(probeSource(code));
-      await assert.rejects(isolate.check(null, [], []), { code: limit });
+      await assert.rejects(isolate.check(NOTHING), { code: limit });
       assert.equal(isolate.isAlive, false);
-      await assert.rejects(isolate.check(null, [], []), { code: "sandbox.gone" });
+      await assert.rejects(isolate.check(NOTHING), { code: "sandbox.gone" });
     });
   }
 
@@ -123,9 +125,9 @@ describe("limits", () => {
 
   test("the host lives on, and so do other isolates", async () => {
     const [good, bad] = await Promise.all([isolateOf(probeSource("(tx) => tx")), isolateOf(probeSource("() => { for (;;); }"))]);
-    const stopped = bad.check(null, [], []);
+    const stopped = bad.check(NOTHING);
     const started = performance.now();
-    await good.check({ a: 1 }, [], []);
+    await good.check({ ...NOTHING, transaction: { a: 1 } });
     assert.ok(performance.now() - started < 250, "a call waited for another isolate's loop");
     await assert.rejects(stopped, BowlineError);
     good.dispose();

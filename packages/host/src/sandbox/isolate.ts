@@ -1,7 +1,7 @@
 // One bundle in a heap of its own: an isolate of isolated-vm, and inside it Hardened JavaScript (SES).
 //
 // Guarantees: the bundle has no clock, randomness, timer, input, output, time zone or shared mutable intrinsic, and only what
-// it is handed. Each run has a time limit, the heap a memory limit. A run that breaks one, or answers what is no answer,
+// it is handed; each virtual node has its modules to itself. Each run has a time limit, the heap a memory limit. A run that breaks one, or answers what is no answer,
 // ends the isolate: from then on every call rejects. Runs happen on isolated-vm's threads, so that author code never holds
 // up this one; those of one isolate happen one after another, in the order of the calls.
 
@@ -12,9 +12,9 @@ import { BowlineError, type Data, type Log } from "@bowline/base";
 import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
 import ivm from "isolated-vm";
 import { parseAnswer, WIRE_DEPTH_MAX } from "./answers.ts";
-import { answersWithin, type Inside, inside } from "./inside.ts";
+import { answersWithin, domainsWithin, type Inside, inside } from "./inside.ts";
 import type { Warm } from "./isolate-pool.ts";
-import { ANSWER_CHARS_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
+import { ANSWER_CHARS_MAX, DOMAINS_KEPT_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
 import { boundNativeLoops, datesInUtc } from "./tame.ts";
 
 /** A bundle as its package holds it. */
@@ -35,6 +35,14 @@ export interface IsolateOptions {
   readonly onUnstoppable: (name: string) => void;
 }
 
+export interface ContractCheck {
+  /** For whom: nothing that the package keeps is another's. */
+  readonly vnode: string;
+  readonly transaction: Data;
+  readonly contracts: readonly string[];
+  readonly outputs: readonly { readonly type: string; readonly data: Data }[];
+}
+
 export type LimitHit = "memory" | "time" | "starved" | "bounds";
 
 type Call = ivm.Reference<(...values: never[]) => unknown>;
@@ -52,14 +60,17 @@ const LOCKDOWN = `lockdown(${JSON.stringify({
 })});`;
 
 /**
- * Nothing is added to the compartment's globals, and nothing can be: flows of one isolate share no variable by accident. What the bundle
- * defines is frozen through and through, and its runtime is the host's alone: no flow changes another's code, or settles its steps.
+ * Compartments share the hardened intrinsics and nothing else. Nothing is added to a compartment's globals, and nothing can be: flows of one
+ * virtual node share no variable by accident. What the bundle defines is frozen through and through, and its runtime is the host's alone: no
+ * flow changes another's code, or settles its steps.
  */
-const ENTER = `(script, depthMax, charsMax) => {
-  const compartment = new Compartment({ globals: {}, __options__: true });
-  Object.freeze(compartment.globalThis);
-  const bundle = harden(compartment.evaluate(script + "\\n;__cordapp.cordapp"));
-  return (${inside})(harden(bundle.handOver()), (${answersWithin})(depthMax, charsMax));
+const ENTER = `(script, keptMax, depthMax, charsMax) => {
+  const evaluate = () => {
+    const compartment = new Compartment({ globals: {}, __options__: true });
+    Object.freeze(compartment.globalThis);
+    return harden(harden(compartment.evaluate(script + "\\n;__cordapp.cordapp")).handOver());
+  };
+  return (${inside})((${domainsWithin})(evaluate, keptMax), (${answersWithin})(depthMax, charsMax));
 }`;
 
 /** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */
@@ -137,8 +148,8 @@ export class BundleIsolate implements Warm {
   }
 
   /** These contracts' violations and the outputs' descriptions, as parsed JSON; or what `verify` or `describeState` threw. */
-  check(transaction: Data, contracts: readonly string[], outputs: readonly { readonly type: string; readonly data: Data }[]) {
-    return this.#run("check", [transaction, contracts, outputs] as never);
+  check({ vnode, transaction, contracts, outputs }: ContractCheck) {
+    return this.#run("check", [vnode, transaction, contracts, outputs] as never);
   }
 
   /** Forgets a fiber. */
@@ -233,8 +244,8 @@ async function enter(isolate: ivm.Isolate, script: string): Promise<Readonly<Rec
   const context = await isolate.createContext();
   await context.eval(LOCKDOWN);
   const entered: ivm.Reference<Inside> = await context.evalClosure(
-    `return (${ENTER})($0, $1, $2)`,
-    [script, WIRE_DEPTH_MAX, ANSWER_CHARS_MAX],
+    `return (${ENTER})($0, $1, $2, $3)`,
+    [script, DOMAINS_KEPT_MAX, WIRE_DEPTH_MAX, ANSWER_CHARS_MAX],
     { result: { reference: true }, timeout: EVALUATE_MS_MAX },
   );
   const method = (name: keyof Inside): Call => entered.getSync(name, { reference: true }) as Call;

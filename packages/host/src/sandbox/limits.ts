@@ -24,5 +24,8 @@ export const LOGS_PER_REPORT_MAX = 100;
 /** Warm isolates of one role. */
 export const ISOLATES_MAX = 64;
 
+/** Virtual nodes for which an isolate keeps its bundle evaluated, beside those that have flows in it; one takes some hundred KB of the heap. */
+export const DOMAINS_KEPT_MAX = 16;
+
 /** Flows that run alone at one time, after a memory breach. */
 export const QUARANTINE_ISOLATES_MAX = 8;

@@ -27,7 +27,7 @@ export const isolateOf = (source: BundleSource): Promise<BundleIsolate> =>
 export async function probe(verify: string, transaction: Data = null): Promise<unknown> {
   const isolate = await isolateOf(probeSource(verify));
   try {
-    const answer = await isolate.check(transaction, ["probe"], []);
+    const answer = await isolate.check({ vnode: "", transaction, contracts: ["probe"], outputs: [] });
     if ("thrown" in answer) return `threw ${answer.thrown}`;
     return (answer.ok as { violations: readonly { failure: { message: unknown } }[] }).violations[0]?.failure.message;
   } finally {

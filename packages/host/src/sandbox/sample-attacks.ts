@@ -21,6 +21,10 @@ class Hostile extends Error {
 }
 
 /** By name; each ends in the failure that the test beside it expects. */
+/** As a bundle holds it that no packager of ours has made. */
+const HOARD = new Map<string, string>();
+let hidden = "";
+
 const ATTACKS: Readonly<Record<string, (context: Context) => unknown>> = {
   // Out of the sandbox.
   constructorEscape: () => ((() => 1).constructor as (code: string) => () => unknown)("return this")(),
@@ -42,6 +46,11 @@ const ATTACKS: Readonly<Record<string, (context: Context) => unknown>> = {
   polluteArray: () => patch(Array.prototype, "map", () => []),
   pollutePromise: () => patch(Promise.prototype, "then", () => {}),
   globalState: () => patch(globalThis, "shared", 1),
+  keepInCollection: ({ me }) => void HOARD.set("secret", me),
+  keepInVariable: ({ me }) => {
+    hidden = me;
+    return null;
+  },
   patchErrors: () => patch(FlowError.prototype, "type", "owned"),
   patchDecimals: () => patch(decimal, "add", () => "0"),
   patchNeighbour: () => patch(Neighbour, "call", () => "owned"),
@@ -197,9 +206,9 @@ const Attack = flow({
 const Neighbour = flow({
   name: "com.example.Neighbour",
   startable: true,
-  input: Shape({ steps: Integer() }),
+  input: Shape({ steps: Integer(), others: Integer() }),
   output: Text(),
-  async call(context, { steps }) {
+  async call(context, { steps, others }) {
     let sum = "0";
     for (let i = 0; i < steps; i++) {
       await context.sleep(20);
@@ -207,7 +216,9 @@ const Neighbour = flow({
     }
     const { owned } = {} as { readonly owned?: unknown };
     const { shared } = globalThis as { readonly shared?: unknown };
-    return [sum, owned, shared, new FlowError("fine", "fine").type].join();
+    // What its own virtual node's flows keep is no secret from it.
+    const kept = others === 0 ? "" : `${HOARD.get("secret") ?? ""}${hidden}`;
+    return [sum, owned, shared, new FlowError("fine", "fine").type, kept].join();
   },
 });
 

@@ -10,10 +10,10 @@ const PROGRAM = `
   const log = { ...silent, error: () => console.log("logged") };
   const native = probeSource("() => { const big = (1n << (1n << 27n)) - 1n; return big.toString().length; }");
   const isolate = await BundleIsolate.create(native, { name: "native", log, onUnstoppable: (name) => console.log("unstoppable", name) });
-  await isolate.check(null, [], []).catch(({ code }) => console.log(code));
+  await isolate.check({ vnode: "", transaction: null, contracts: [], outputs: [] }).catch(({ code }) => console.log(code));
   console.log("alive", isolate.isAlive);
   const other = await isolateOf(probeSource("() => 1"));
-  console.log("others answer", "ok" in (await other.check(null, [], [])));
+  console.log("others answer", "ok" in (await other.check({ vnode: "", transaction: null, contracts: [], outputs: [] })));
   process.exit(0);
 `;
 
