@@ -104,7 +104,9 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
 async function startFlows(sql: Sql, starts: readonly FlowStart[]): Promise<readonly StartOutcome[]> {
   if (starts.length === 0) return [];
   const rows = starts.map(startedRow);
-  const inserted = await sql.query<{ id: string }>(SQL.insertFlows, flowColumns(rows));
+  // In the order of a commit that inserts its flows: a start that is in doubt and the flow's first commit may meet.
+  const ordered = [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const inserted = await sql.query<{ id: string }>(SQL.insertFlows, flowColumns(ordered));
   const started = new Set(inserted.map(({ id }) => id));
   const sessions = starts.flatMap(({ row, session }) => (session !== undefined && started.has(row.id) ? [session] : []));
   if (sessions.length > 0) await sql.query(SQL.insertSessions, sessionColumns(sessions));

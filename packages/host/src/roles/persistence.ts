@@ -288,8 +288,8 @@ function flowIdOf(bytes: Uint8Array): string {
 /** How soon a waiter looks for what other processes commit: at once where flows run in several, rarely where all of them run here. */
 const LOOK_FIRST_MS = { here: 250, anywhere: 20 } as const;
 const LOOK_MAX_MS = 2_000;
-/** How long a start waits for the flow's first commit. */
-const BEGIN_MS = 200;
+/** How long a start waits for the flow's first commit: longer than a busy process takes, which a second insert would only make busier. */
+const BEGIN_MS = 1_000;
 /** Flows of which the last row is remembered, and results that are too large for that. */
 const REMEMBERED_MAX = 2_000;
 const REMEMBERED_OUTCOME_BYTES_MAX = 16 * 1_024;
