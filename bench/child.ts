@@ -6,7 +6,7 @@ import { treePssMb } from "../packages/cli/src/memory.ts";
 import type { Measured } from "./measure.ts";
 
 /** As our own worker runs; the peers' processes run so as well. */
-const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=8", "--disable-warning=ExperimentalWarning"];
+const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=16", "--no-parallel-scavenge", "--disable-warning=ExperimentalWarning"];
 
 export interface Child {
   /** What it said when it was ready. */

@@ -17,7 +17,7 @@ import { openDatabase } from "../packages/host/src/adapters/postgres.ts";
 const ENTRY = fileURLToPath(new URL("faulty-worker.ts", import.meta.url));
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 /** As the command line runs a worker. */
-const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=8", "--disable-warning=ExperimentalWarning"];
+const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=16", "--no-parallel-scavenge", "--disable-warning=ExperimentalWarning"];
 
 export interface WorkerProcess {
   readonly pid: number;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { BowlineError, unavailable } from "@bowline/base";
 import type { FiberStart } from "@bowline/sdk";
 import { type ActivationReply, Activations, createGroupCommit } from "./batches.ts";
-import { GROUP_COMMITS_MAX } from "./limits.ts";
+import { BESIDE_COMMITS_MIN, GROUP_COMMITS_MAX } from "./limits.ts";
 import type { CommitOutcome, Fibers, StepCommit } from "./ports.ts";
 
 const start = (fiber: string): FiberStart => ({ fiber }) as FiberStart;
@@ -90,7 +90,16 @@ test("where no instance can be had the flows wait", async () => {
   });
 });
 
-const commitOf = (flowId: string): StepCommit => ({ flowId }) as StepCommit;
+const NOTHING = {
+  vaultWrites: [],
+  collapsed: [],
+  sessions: [],
+  inboxConsumed: [],
+  inboxAdded: [],
+  outboxAdded: [],
+  outboxAcknowledged: [],
+};
+const commitOf = (flowId: string, more: Partial<StepCommit> = {}): StepCommit => ({ flowId, ...NOTHING, ...more }) as StepCommit;
 
 /** A store whose transactions end when the test says so. */
 function held() {
@@ -140,6 +149,49 @@ test("a group has its limit, and one commit of each flow", async () => {
     groups.map(({ flows }) => flows.length),
     [GROUP_COMMITS_MAX, 1, 1],
   );
+});
+
+test("beside the group in flight goes one more, where many wait that touch nothing but their own flows", async () => {
+  const { groups, commit } = held();
+  const all = [commit(commitOf("a"))];
+  await turn();
+  const names = Array.from({ length: BESIDE_COMMITS_MIN }, (_, index) => `f${index}`);
+  all.push(commit(commitOf("writer", { vaultWrites: ["a state"] })), commit(commitOf("a")));
+  all.push(...names.slice(1).map((name) => commit(commitOf(name))));
+  await turn();
+  assert.equal(groups.length, 1, "two of them may not go");
+  all.push(...names.slice(0, 1).map((name) => commit(commitOf(name))));
+  await turn();
+  assert.deepEqual(groups[1]?.flows.toSorted(), names.toSorted());
+  all.push(...names.map((name) => commit(commitOf(`next of ${name}`))));
+  await turn();
+  assert.equal(groups.length, 2, "no third");
+  groups[0]?.end();
+  await turn();
+  assert.deepEqual(groups[2]?.flows, ["writer", "a", ...names.map((name) => `next of ${name}`)]);
+  groups[2]?.end();
+  groups[1]?.end();
+  await Promise.all(all);
+});
+
+test("who waits for one of the same flow in the group beside goes after it", async () => {
+  const { groups, commit } = held();
+  const first = commit(commitOf("a"));
+  await turn();
+  const names = Array.from({ length: BESIDE_COMMITS_MIN }, (_, index) => `f${index}`);
+  const beside = names.map((name) => commit(commitOf(name)));
+  await turn();
+  const repeated = commit(commitOf("f0"));
+  groups[0]?.end();
+  await first;
+  await turn();
+  assert.equal(groups.length, 2);
+  groups[1]?.end();
+  await Promise.all(beside);
+  await turn();
+  assert.deepEqual(groups[2]?.flows, ["f0"]);
+  groups[2]?.end();
+  assert.deepEqual(await repeated, { kind: "committed" });
 });
 
 test("a store that is down fails its group alone", async () => {

@@ -3,12 +3,13 @@
 //
 // Activations by bundle: one batch at a time; a fiber that its instance no longer has is reported lost, never activated;
 // when a batch breaks its instance every flow of it may try again, alone, so that only the culprit is blamed.
-// Commits and starts by virtual node: one transaction in flight, and the next group behind it.
+// Commits and starts by virtual node: one transaction in flight, and the next group behind it. Where that group is large, and
+// its commits touch nothing but their own flows, it does not wait: one writes while the other is flushed.
 
 import { BowlineError, invariant } from "@bowline/base";
 import type { Delivery, Failure, FiberReport, FiberStart } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
-import { ACTIVATION_FLOWS_MAX, GROUP_COMMITS_MAX } from "./limits.ts";
+import { ACTIVATION_FLOWS_MAX, BESIDE_COMMITS_MIN, GROUP_COMMITS_MAX } from "./limits.ts";
 import type { CommitOutcome, Fibers, FlowStart, FlowStore, StartOutcome, StepCommit } from "./ports.ts";
 
 // --- Activations ---
@@ -133,7 +134,20 @@ export const createGroupCommit = (store: Pick<FlowStore, "commit">): ((commit: S
   joined(
     (commits) => store.commit(commits),
     (commit) => commit.flowId,
+    isPlain,
   );
+
+/** It touches its flow and its journal, and nothing that another flow reads or writes. */
+export const isPlain = (commit: StepCommit): boolean =>
+  commit.start?.session === undefined &&
+  commit.vaultWrites.length +
+    commit.collapsed.length +
+    commit.sessions.length +
+    commit.inboxConsumed.length +
+    commit.inboxAdded.length +
+    commit.outboxAdded.length +
+    commit.outboxAcknowledged.length ===
+    0;
 
 export const createGroupStart = (store: Pick<FlowStore, "start">): ((start: FlowStart) => Promise<StartOutcome>) =>
   joined(
@@ -147,23 +161,64 @@ interface Queued<T, R> {
   readonly reject: (cause: unknown) => void;
 }
 
-/** At most one item of each key in a group: two of one flow are a repeat, or two owners, and follow one another. */
-function joined<T, R>(run: (group: readonly T[]) => Promise<readonly R[]>, keyOf: (item: T) => string): (item: T) => Promise<R> {
-  const queue: Queued<T, R>[] = [];
+/**
+ * At most one item of each key is in flight: two of one flow are a repeat, or two owners, and follow one another. While a group
+ * is in flight, one more may be beside it, of items that `mayGoBeside`, once there are enough of them.
+ */
+function joined<T, R>(
+  run: (group: readonly T[]) => Promise<readonly R[]>,
+  keyOf: (item: T) => string,
+  mayGoBeside: (item: T) => boolean = () => false,
+): (item: T) => Promise<R> {
+  let queue: Queued<T, R>[] = [];
+  const inFlight = new Set<string>();
   let running = false;
+  let beside = false;
+
+  function take(may: (item: T) => boolean): readonly Queued<T, R>[] {
+    const group: Queued<T, R>[] = [];
+    const left: Queued<T, R>[] = [];
+    const held = new Set(inFlight);
+    for (const queued of queue) {
+      const key = keyOf(queued.item);
+      const goes = group.length < GROUP_COMMITS_MAX && !held.has(key) && may(queued.item);
+      (goes ? group : left).push(queued);
+      held.add(key);
+    }
+    queue = left;
+    return group;
+  }
+
+  async function carry(group: readonly Queued<T, R>[]): Promise<void> {
+    for (const { item } of group) inFlight.add(keyOf(item));
+    await runGroup(run, group);
+    for (const { item } of group) inFlight.delete(keyOf(item));
+  }
 
   async function serve(): Promise<void> {
     running = true;
     // What is asked in this same turn of the loop belongs to the first group.
     await Promise.resolve();
-    while (queue.length > 0) await runGroup(run, takeGroup(queue, keyOf));
+    for (let group = take(() => true); group.length > 0; group = take(() => true)) await carry(group);
     running = false;
+  }
+
+  const besides = (): number => queue.filter(({ item }) => mayGoBeside(item) && !inFlight.has(keyOf(item))).length;
+
+  async function serveBeside(): Promise<void> {
+    beside = true;
+    await Promise.resolve();
+    while (running && besides() >= BESIDE_COMMITS_MIN) await carry(take(mayGoBeside));
+    beside = false;
+    // What waited for one of this group's keys alone.
+    if (!running && queue.length > 0) await serve();
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject });
       if (!running) void serve();
+      else if (!beside && queue.length >= BESIDE_COMMITS_MIN) void serveBeside();
     });
 }
 
@@ -177,14 +232,4 @@ async function runGroup<T, R>(run: (group: readonly T[]) => Promise<readonly R[]
   } catch (cause) {
     for (const { reject } of group) reject(cause);
   }
-}
-
-function takeGroup<T, R>(queue: Queued<T, R>[], keyOf: (item: T) => string): readonly Queued<T, R>[] {
-  const keys = new Set<string>();
-  while (keys.size < Math.min(queue.length, GROUP_COMMITS_MAX)) {
-    const next = queue[keys.size];
-    if (next === undefined || keys.has(keyOf(next.item))) break;
-    keys.add(keyOf(next.item));
-  }
-  return queue.splice(0, keys.size);
 }

@@ -6,6 +6,7 @@
 // fails its members are committed one by one, and only what fails alone is refused.
 
 import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
+import { isPlain } from "./batches.ts";
 import { inspectFlow, listFlows } from "./inspection.store.ts";
 import { CHUNK_KEPT_MS, RESEND_FIRST_MS, RESEND_MAX_MS, WINDOW_MESSAGES_MAX } from "./limits.ts";
 import type {
@@ -204,17 +205,6 @@ async function commitTogether(database: Database, vault: VaultHook, commits: rea
 const withoutStart = ({ start: _, ...commit }: StepCommit, sessions: readonly SessionRow[]): StepCommit => ({ ...commit, sessions });
 
 type Ids = readonly { readonly id: string }[];
-
-/** Its statement is a transaction by itself. */
-const isPlain = (commit: StepCommit): boolean =>
-  commit.vaultWrites.length +
-    commit.collapsed.length +
-    sessionsOf(commit).length +
-    commit.inboxConsumed.length +
-    commit.inboxAdded.length +
-    commit.outboxAdded.length +
-    commit.outboxAcknowledged.length ===
-  0;
 
 async function inTransaction(database: Database, vault: VaultHook, commits: readonly StepCommit[]): Promise<Ids> {
   const { passing } = await database.transaction(async (sql) => {
