@@ -19,6 +19,7 @@ export async function liveOnPostgres(plan: Plan): Promise<DayReport> {
     return {
       flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
       readVault: (read) => vault.readVault(database.sql, read),
+      externalMessages: [],
       readEntities: () => Promise.reject(new Error("The simulator's flows keep no tables of their own.")),
       close: async () => {},
     };

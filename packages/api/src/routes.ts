@@ -1,4 +1,5 @@
 import * as certificates from "./certificates.ts";
+import * as config from "./config.ts";
 import * as cpi from "./cpi.ts";
 import * as flowOperations from "./flow-operations.ts";
 import * as flows from "./flows.ts";
@@ -24,6 +25,8 @@ export const operations = {
   virtualNodeStatus: virtualNodes.virtualNodeStatus,
   listVirtualNodes: virtualNodes.listVirtualNodes,
   getVirtualNode: virtualNodes.getVirtualNode,
+  getConfig: config.getConfig,
+  changeConfig: config.changeConfig,
   startFlow: flows.startFlow,
   listFlows: flows.listFlows,
   getFlow: flows.getFlow,

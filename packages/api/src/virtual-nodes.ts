@@ -20,6 +20,26 @@ const CreateVirtualNode = named(
   }),
 );
 
+const Routes = named(
+  "Routes",
+  Type.Object({
+    cpiIdentifier: CpiIdentifier,
+    routes: Type.Array(
+      named(
+        "Route",
+        Type.Object({
+          channelName: Type.String(),
+          externalReceiveTopicName: Type.String(),
+          active: Type.Boolean(),
+          inactiveResponseType: Type.Enum(["ERROR", "IGNORE"]),
+        }),
+      ),
+    ),
+  }),
+);
+
+const RouteConfiguration = named("RouteConfiguration", Type.Object({ currentRoutes: Routes, previousVersionRoutes: Type.Array(Routes) }));
+
 export const VirtualNode = named(
   "VirtualNodeInfo",
   Type.Object({
@@ -40,7 +60,7 @@ export const VirtualNode = named(
     flowOperationalStatus: operational,
     vaultDbOperationalStatus: operational,
     operationInProgress: nullable(Type.String()),
-    externalMessagingRouteConfiguration: Type.Null(),
+    externalMessagingRouteConfiguration: nullable(RouteConfiguration),
   }),
 );
 

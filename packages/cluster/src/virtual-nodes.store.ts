@@ -11,6 +11,7 @@ import {
   type Sql,
   type X500Name,
 } from "@bowline/base";
+import type { PreviousRoutes } from "./external-routes.ts";
 import type { CreationRequest, Operation, OperationState } from "./virtual-nodes.ts";
 
 export type OperationalStatus = "ACTIVE" | "INACTIVE";
@@ -43,6 +44,7 @@ export interface StoredVirtualNode {
   };
   readonly operationInProgress: string | null;
   readonly schemaLevel: string;
+  readonly previousRoutes: readonly PreviousRoutes[];
 }
 
 /** What is known of an identity before its virtual node is made. */
@@ -188,6 +190,7 @@ interface NodeRow {
   readonly uniqueness_connection_name: string | null;
   readonly operation_in_progress: string | null;
   readonly schema_level: string;
+  readonly previous_routes: readonly PreviousRoutes[];
 }
 
 export async function loadVirtualNodes(sql: Sql): Promise<readonly StoredVirtualNode[]> {
@@ -228,6 +231,7 @@ const nodeOf = (row: NodeRow): StoredVirtualNode => ({
   },
   operationInProgress: row.operation_in_progress,
   schemaLevel: row.schema_level,
+  previousRoutes: row.previous_routes,
 });
 
 const fullHash = (digits: string): SecureHash => parseSecureHash(`${SHA_256}:${digits}`) as SecureHash;

@@ -72,6 +72,9 @@ export const SWEEP_MAX = 256;
 export const HOT_FLOWS_MAX = 10_000;
 /** Flows of one bundle in one activation. */
 export const ACTIVATION_FLOWS_MAX = 64;
+/** External messages that wait in one virtual node for a reader of one topic. */
+export const EXTERNAL_WAITING_MAX = 10_000;
+
 /** External messages that a relay hands to the bus at once. */
 export const EXTERNAL_RELAY_MAX = 256;
 /** Flows in one transaction. */

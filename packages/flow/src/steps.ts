@@ -106,10 +106,10 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
   return false;
 }
 
-/** An author's rows are written under the name of the package that runs: what a flow says of itself is not asked. */
+/** An author's rows and messages are written under the name of the package that runs: what a flow says of itself is not asked. */
 function writesOf({ row }: FlowState, { path, call, fiber: { bundle } }: Asked): readonly Data[] {
   if (call.kind === "vault.write") return call.writes;
-  if (call.kind === "external.send") return [{ id: `${row.id}/${path}`, ...call }];
+  if (call.kind === "external.send") return [{ id: `${row.id}/${path}`, ...call, bundle }];
   invariant(call.kind === "entity.write", `${call.kind} writes nothing`);
   const { entity, action, rows } = call;
   return [{ kind: "entities", bundle, entity, action, rows }];

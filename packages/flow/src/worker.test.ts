@@ -474,8 +474,8 @@ describe("time, chance and faults", () => {
     assert.deepEqual(
       trial.vault.map(({ write }) => write),
       [
-        { kind: "external.send", id: `${id}/1`, channel: "prices", message: "one" },
-        { kind: "external.send", id: "mine", channel: "prices", message: "two" },
+        { kind: "external.send", id: `${id}/1`, bundle: "SHA-256:AUTHOR", channel: "prices", message: "one" },
+        { kind: "external.send", id: "mine", bundle: "SHA-256:AUTHOR", channel: "prices", message: "two" },
       ],
     );
   });

@@ -2,7 +2,7 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
-import type { Bus, Log } from "@bowline/base";
+import type { DurableBus, Log } from "@bowline/base";
 import { generateBootKey } from "@bowline/crypto";
 import { administratorConnection } from "./adapters/administrator.ts";
 import { createMemoryBus } from "./adapters/memory-bus.ts";
@@ -53,7 +53,7 @@ export async function compose(options: {
   readonly onDatabaseLost: () => void;
   /** What lies between the roles, as a test has it: to break it, or to die at a certain call. */
   readonly through?: {
-    bus?(bus: Bus): Bus;
+    bus?(bus: DurableBus): DurableBus;
     persistence?(service: PersistenceRole["service"]): PersistenceRole["service"];
   };
 }): Promise<Worker> {
@@ -101,7 +101,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   }
   await resume?.();
 
-  const through = { bus: (bus: Bus) => bus, persistence: (role: PersistenceRole["service"]) => role, ...options.through };
+  const through = { bus: (bus: DurableBus) => bus, persistence: (role: PersistenceRole["service"]) => role, ...options.through };
   const bus = through.bus(shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock));
   stopping.push(() => bus.close());
 
@@ -141,7 +141,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
 }
 
 /** Loaded only where it is used: most installations are one process. */
-async function sharedBus(db: Granted<"persistence">["db"], log: Log): Promise<Bus> {
+async function sharedBus(db: Granted<"persistence">["db"], log: Log): Promise<DurableBus> {
   const [{ createPostgresBus }, { openConnection }] = await Promise.all([
     import("./adapters/postgres-bus.ts"),
     import("./sealed-connection.ts"),

@@ -2,21 +2,25 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BusRecord, type Database, fromUtf8, type ShortHash } from "@bowline/base";
+import { BowlineError, type BusRecord, type Database, fromUtf8, type SecureHash, type ShortHash } from "@bowline/base";
+import { ROUTE_DEFAULTS, type RouteDefaults, topicOf as topicOfChannel } from "@bowline/cluster/external-routes";
 import { sha256 } from "@bowline/crypto";
 import { clientStart, createFlowStore, type StepCommit } from "@bowline/flow";
-import { addExternalSends, relayExternal } from "@bowline/flow/external";
+import { addExternalSends, EXTERNAL_WAITING_MAX, relayExternal, type TopicOf } from "@bowline/flow/external";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
 const VNODE = "0123456789AB" as ShortHash;
+const CHANNELS = { channels: ["prices", "stock.levels"].map((name) => ({ name })) };
+const BUNDLE = "SHA-256:00" as SecureHash;
 const MIGRATIONS = new URL("../../flow/sql/vault/", import.meta.url);
 
-async function opened(t: Parameters<typeof testDatabase>[0]) {
+async function opened(t: Parameters<typeof testDatabase>[0], defaults: Partial<RouteDefaults> = {}) {
+  const topicOf: TopicOf = ({ channel }) => topicOfChannel(VNODE, channel, CHANNELS, { ...ROUTE_DEFAULTS, ...defaults });
   const database = await testDatabase(t, [MIGRATIONS]);
   const others: unknown[] = [];
   const store = createFlowStore(database, {
     async applyVaultWrites(sql, members) {
-      for (const { writes } of await addExternalSends(sql, VNODE, members)) others.push(...writes);
+      for (const { writes } of await addExternalSends(sql, members, topicOf)) others.push(...writes);
     },
   });
   let flows = 0;
@@ -63,7 +67,7 @@ async function opened(t: Parameters<typeof testDatabase>[0]) {
   return { database, others, commit };
 }
 
-const send = (id: string, message: string, channel = "prices") => ({ kind: "external.send", id, channel, message });
+const send = (id: string, message: string, channel = "prices") => ({ kind: "external.send", id, bundle: BUNDLE, channel, message });
 
 async function relayed(database: Database): Promise<readonly string[]> {
   const records: BusRecord[] = [];
@@ -82,8 +86,8 @@ test("what a committed step sent reaches the bus once it takes it, in order, and
   await commit(send("3", ""));
   assert.deepEqual(await relayed(database), [
     `ext.${VNODE}.prices.receive 1 one`,
-    `ext.${VNODE}.stock.levels.receive 2 zwölf`,
     `ext.${VNODE}.prices.receive 3 `,
+    `ext.${VNODE}.stock.levels.receive 2 zwölf`,
   ]);
   assert.deepEqual(await relayed(database), []);
 });
@@ -100,13 +104,37 @@ test("two relays at once do not mix the order: one of them leaves it to the othe
   );
 });
 
-test("a route may lead elsewhere, refuse, or drop", async (t) => {
+test("what nobody reads waits, holds up no other topic, and is bounded", async (t) => {
   const { database, commit } = await opened(t);
+  await commit(send("1", "x"), send("2", "y", "stock.levels"));
+  const unread = (topic: string) => new BowlineError("unavailable", "bus.unread", topic);
+  const taken: string[] = [];
+  const waiting = await relayExternal(database, async ([first, ...rest]) => {
+    if (first?.topic.includes("prices")) throw unread(first.topic);
+    taken.push(...[first, ...rest].map((record) => record?.key ?? ""));
+  });
+  assert.deepEqual([waiting, taken], [[`ext.${VNODE}.prices.receive`], ["2"]]);
   await database.sql.query(
-    "INSERT INTO external_route (channel, topic, active, inactive_response) VALUES ('prices', 'ext.elsewhere', true, 'ERROR'), ('shut', NULL, false, 'ERROR'), ('mute', NULL, false, 'IGNORE')",
+    "INSERT INTO external_outbox (message_id, topic, message) SELECT n, 'ext.' || $1 || '.prices.receive', '' FROM generate_series(2, $2::int) AS n",
+    [VNODE, EXTERNAL_WAITING_MAX],
   );
-  const refused = await commit(send("1", "x"), send("2", "y", "shut"));
+  const refused = await commit(send("3", "x"));
+  assert.equal(refused?.kind === "refused" && refused.code, "external.outboxFull");
+  assert.deepEqual(await commit(send("4", "y", "stock.levels")), { kind: "committed" });
+  assert.equal((await relayed(database)).length, EXTERNAL_WAITING_MAX + 1);
+  assert.deepEqual(await commit(send("5", "x")), { kind: "committed" });
+});
+
+test("a channel that the package does not declare is refused, whatever its code says; routes refuse, drop or lead elsewhere", async (t) => {
+  const { database, commit } = await opened(t, { receiveTopicPattern: "ext.all" });
+  const unknown = await commit(send("1", "x"), send("2", "y", "other"));
+  assert.equal(unknown?.kind === "refused" && unknown.code, "external.channelUnknown");
+  assert.deepEqual(await commit(send("3", "z")), { kind: "committed" });
+  assert.deepEqual(await relayed(database), ["ext.all 3 z"]);
+  const shut = await opened(t, { active: false });
+  const refused = await shut.commit(send("1", "x"));
   assert.equal(refused?.kind === "refused" && refused.code, "external.routeInactive");
-  assert.deepEqual(await commit(send("3", "x", "mute"), send("4", "z")), { kind: "committed" });
-  assert.deepEqual(await relayed(database), ["ext.elsewhere 4 z"]);
+  const mute = await opened(t, { active: false, inactiveResponseType: "IGNORE" });
+  assert.deepEqual(await mute.commit(send("1", "x")), { kind: "committed" });
+  assert.deepEqual([await relayed(shut.database), await relayed(mute.database)], [[], []]);
 });

@@ -428,6 +428,9 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     importCertificate: true,
     certificates: true,
     certificate: true,
+    config: true,
+    changeConfig: true,
+    externalRouteDefaults: true,
   },
   crypto: { generateKey: true, filterMyKeys: true, sign: true, releaseTls: true },
   persistence: {

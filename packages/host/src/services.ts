@@ -3,6 +3,8 @@
 // stamped by the transport, never said by the caller. All values are plain data.
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
+import type { ConfigChange, StoredConfig } from "@bowline/cluster/config";
+import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/cluster/external-routes";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 import type { NotaryAnswer } from "@bowline/ledger/notary";
@@ -156,6 +158,11 @@ export interface VirtualNodeInfo {
   >;
   readonly statuses: Readonly<Record<"flowP2p" | "flowStart" | "flow" | "vaultDb", "ACTIVE" | "INACTIVE">>;
   readonly operationInProgress: string | null;
+  /** Where its channels lead, and led in the versions before. */
+  readonly externalRoutes: {
+    readonly current: readonly ExternalRoute[];
+    readonly previous: readonly PreviousRoutes[];
+  };
 }
 
 /** Owns config and rbac, and is the only role with administrator connections. */
@@ -192,6 +199,11 @@ export interface DbService {
   >;
   /** Those in force (`hash` null) or those of that hash. */
   groupParameters(request: { readonly groupId: string; readonly hash: string | null }): Promise<SignedGroupParameters | null>;
+  /** One section of configuration, with its defaults filled in. Throws `config.sectionUnknown`. */
+  config(request: { readonly section: string }): Promise<StoredConfig & { readonly withDefaults: string }>;
+  /** The version that is then in force. Throws `config.*`. */
+  changeConfig(request: ConfigChange & { readonly actor: string }): Promise<StoredConfig>;
+  externalRouteDefaults(request: null): Promise<RouteDefaults>;
   importCertificate(request: {
     readonly usage: string;
     readonly vnode: ShortHash | null;

@@ -57,18 +57,17 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
     case "vault.resolve":
     case "vault.transaction":
       return "read";
-    // Tables belong to packages, and the platform's flows are of none.
+    // Tables and channels belong to packages, and the platform's flows are of none.
     case "entity.find":
     case "entity.query":
       return trusted ? "forbidden" : "read";
     case "entity.write":
+    case "external.send":
       return trusted ? "forbidden" : "write";
     case "platform":
       return "child";
     case "service":
       return trusted ? (PLATFORM_SERVICES[call.service] ?? "forbidden") : "forbidden";
-    case "external.send":
-      return "write";
     case "vault.write":
       return trusted ? "write" : "forbidden";
     default:

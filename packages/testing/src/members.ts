@@ -154,6 +154,7 @@ const virtualNodeOf = ({ name }: Party, { id, cpiFileFullChecksum }: CpiInfo): V
   connections: { vaultDdl: null, vaultDml: null, cryptoDdl: null, cryptoDml: null, uniquenessDdl: null, uniquenessDml: null },
   statuses: { flowP2p: "ACTIVE", flowStart: "ACTIVE", flow: "ACTIVE", vaultDb: "ACTIVE" },
   operationInProgress: null,
+  externalRoutes: { current: [], previous: [] },
 });
 
 const memberOf = ({ name, publicKey, isNotary }: Party): Member => ({

@@ -50,6 +50,35 @@ test("a flow talks to another member's, and its result is what a test awaits", a
   assert.deepEqual(await alice.start(Ping, { to: network.node("Bob").name, times: 3 }), [0, 2, 4]);
 });
 
+test("what leaves the network is there for the test, once, whatever crashes; a channel that is not declared is refused by the member", async () => {
+  const Announce = flow({
+    name: "Announce",
+    startable: true,
+    input: Type.Object({ channel: Type.String() }),
+    async call(context, { channel }) {
+      await context.externalMessaging.send("prices", "one");
+      await context.sleep(1_000);
+      await context.syscall({ kind: "external.send", channel, id: "mine", message: "two" });
+      await context.checkpoint();
+    },
+  });
+  const cordapps = [cordapp({ flows: [Announce], states: [], contracts: [], channels: [{ name: "prices", type: "SEND" }] })];
+  const network = await createNetwork({ cordapps, members: ["Alice"], faults: { crashes: 0.05 } });
+  const alice = network.node("Alice");
+  await alice.start(Announce, { channel: "prices" });
+  const sent = alice.externalMessages;
+  assert.deepEqual(
+    sent.map(({ channel, message }) => [channel, message]),
+    [
+      ["prices", "one"],
+      ["prices", "two"],
+    ],
+  );
+  assert.equal(sent[1]?.id, "mine");
+  await assert.rejects(alice.start(Announce, { channel: "other" }), { type: "external.channelUnknown" });
+  assert.equal(alice.externalMessages.length, 3);
+});
+
 test("a failure is the author's error", async () => {
   const network = await createNetwork({ cordapps: [app], members: ["Alice"] });
   await assert.rejects(network.node("Alice").start(Failing, null), {

@@ -181,6 +181,11 @@ export class NetworkNode {
     },
   };
 
+  /** What flows here have sent to systems outside, oldest first; each once, though a crash may make a relay repeat it in the world. */
+  get externalMessages(): readonly { readonly channel: string; readonly id: string; readonly message: string }[] {
+    return this.#place.storage.externalMessages.map(({ channel, id, message }) => ({ channel, id, message }));
+  }
+
   /** Every flow that runs or ran here, responders included, oldest first. */
   async flows(): Promise<readonly Pick<FlowRow, "id" | "flowName" | "status" | "outcome">[]> {
     return allFlows(this.#place.storage.flows);

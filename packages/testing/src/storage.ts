@@ -2,7 +2,7 @@
 
 import type { Data, Instant, SecureHash } from "@bowline/base";
 import { createMemoryFlowStore, type FlowRow, type FlowStore } from "@bowline/flow";
-import { isExternalSend } from "@bowline/flow/external";
+import { type ExternalSend, isExternalSend } from "@bowline/flow/external";
 import {
   type EntityDescriptions,
   type EntityRead,
@@ -19,6 +19,8 @@ export interface Storage {
   /** Its commits write the vault in the same transaction. */
   readonly flows: FlowStore;
   readVault(read: VaultRead): Promise<Data>;
+  /** What flows sent to systems outside, oldest first. */
+  readonly externalMessages: readonly ExternalSend[];
   /** Rows of the CorDapps' own tables. */
   readEntities(read: EntityRead): Promise<Data>;
   close(): Promise<void>;
@@ -27,17 +29,25 @@ export interface Storage {
 /** What the packages of a member say of their entities. */
 export type EntitiesOf = (bundle: SecureHash) => EntityDescriptions;
 
-export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () => []): Storage {
+/** Throws `external.channelUnknown` where the package of a message declares no such channel. */
+export type CheckChannel = (send: ExternalSend) => void;
+
+export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () => [], checkChannel: CheckChannel = () => {}): Storage {
+  const externalMessages: ExternalSend[] = [];
   const vault = memoryVault({ macKey: VERDICT_KEY, now });
   const entities = memoryEntities();
   return {
     flows: createMemoryFlowStore({
       applyVaultWrites(flowId, writes) {
+        const sent = writes.filter(isExternalSend);
+        sent.forEach(checkChannel);
         const write = entities.prepare(entityWritesOf(writes.filter(isEntityWrite), entitiesOf));
-        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each) && !isExternalSend(each)) }]); // What leaves the network is nobody's there.
+        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each) && !isExternalSend(each)) }]);
         write();
+        externalMessages.push(...sent);
       },
     }),
+    externalMessages,
     readVault: (read) => vault.read(read),
     readEntities: (read) => entities.read(read),
     close: async () => {},

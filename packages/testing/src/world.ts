@@ -13,6 +13,7 @@ import {
   type ShortHash,
   type X500Name,
 } from "@bowline/base";
+import { topicOf } from "@bowline/cluster/external-routes";
 import {
   clientStart,
   createGroupCommit,
@@ -37,7 +38,7 @@ import type { Faults } from "./faults.ts";
 import { createMembership, GROUP_ID, type MemberPlan, type Membership, type Party } from "./members.ts";
 import { Process, restartAfterMs, type Surroundings } from "./process.ts";
 import { createRoles } from "./roles.ts";
-import { allFlows, type EntitiesOf, isOver, memoryStorage, type Storage } from "./storage.ts";
+import { allFlows, type CheckChannel, type EntitiesOf, isOver, memoryStorage, type Storage } from "./storage.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface WorldOptions {
@@ -115,7 +116,8 @@ export class World {
     const membership = createMembership(options.members, chance, options.startsAt);
     const places = new Map<X500Name, Place>();
     for (const party of membership.parties.values()) {
-      const storage = (await options.storage?.(party, () => time.now)) ?? memoryStorage(() => time.now, entitiesOf(party));
+      const storage =
+        (await options.storage?.(party, () => time.now)) ?? memoryStorage(() => time.now, entitiesOf(party), checkChannel(party));
       const { flows } = storage;
       places.set(party.name, {
         party,
@@ -320,6 +322,15 @@ const entitiesOf =
   (bundle) => {
     const owner = packages.find(({ fileChecksum }) => fileChecksum === bundle);
     return (owner === undefined ? packages : [owner]).flatMap(({ bundle: { manifest } }) => manifest.entities ?? []);
+  };
+
+/** As a real node checks it: by what the package says. */
+const checkChannel =
+  ({ vnode, packages }: Party): CheckChannel =>
+  ({ bundle, channel }) => {
+    const owner = packages.find(({ fileChecksum }) => fileChecksum === bundle);
+    const declared = (owner === undefined ? packages : [owner]).flatMap(({ bundle: { manifest } }) => manifest.channels ?? []);
+    topicOf(vnode, channel, { channels: declared });
   };
 
 function persistenceOf({ party: { vnode }, storage: { flows }, commit }: Place, committed: (commit: StepCommit) => void): FlowPersistence {

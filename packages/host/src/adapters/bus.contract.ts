@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Bus, type BusRecord, fromUtf8, utf8 } from "@bowline/base";
+import { type BusRecord, type DurableBus, fromUtf8, utf8 } from "@bowline/base";
 
 const WAIT_MS = 5_000;
 
-export function busContract(name: string, open: () => Promise<Bus>): void {
+export function busContract(name: string, open: () => Promise<DurableBus>): void {
   describe(`bus contract: ${name}`, () => {
     test("records of one key arrive in order, whatever else is published", async () => {
       await withBus(open, async (bus, topic) => {
@@ -75,6 +75,28 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
       });
     });
 
+    test("what is handed over is taken in order, and refused while nobody reads it", async () => {
+      await withBus(open, async (bus, topic) => {
+        const batch = ["1", "2", "3"].map((value) => record(topic, "a", value));
+        await assert.rejects(bus.handOver(batch), { code: "bus.unread", kind: "unavailable" });
+        const seen = new Map<string, string[]>();
+        let failures = 1;
+        const reader = await bus.subscribe([topic], "readers", {
+          records: async (some) => {
+            if (failures-- > 0) throw new Error("not now");
+            note(seen, some);
+          },
+        });
+        await bus.handOver(batch);
+        await until(() => seen.get("a")?.length === 3);
+        assert.deepEqual(seen.get("a"), ["1", "2", "3"]);
+        await assert.rejects(bus.handOver([record(topic, "a", "4"), record(`${topic} other`, "a", "4")]), { code: "bus.unread" });
+        await reader.close();
+        await assert.rejects(bus.handOver(batch), { code: "bus.unread" });
+        assert.equal(seen.get("a")?.length, 3);
+      });
+    });
+
     test("what a subscriber leaves behind goes to the others of its group", async () => {
       await withBus(open, async (bus, topic) => {
         const seen = new Map<string, string[]>();
@@ -99,7 +121,7 @@ export function busContract(name: string, open: () => Promise<Bus>): void {
   });
 }
 
-async function withBus(open: () => Promise<Bus>, work: (bus: Bus, topic: string) => Promise<void>): Promise<void> {
+async function withBus(open: () => Promise<DurableBus>, work: (bus: DurableBus, topic: string) => Promise<void>): Promise<void> {
   const bus = await open();
   try {
     await work(bus, "contract");

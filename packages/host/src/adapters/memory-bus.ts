@@ -4,17 +4,19 @@
 // that a subscriber rejects comes again, after a back-off, before anything later of its partition. Records are lost only
 // with the process: whoever must not lose one has it in an outbox.
 
-import { type Bus, type BusConsumer, type BusRecord, type Clock, type Subscription, unavailable } from "@bowline/base";
+import { type BusConsumer, type BusRecord, type Clock, type DurableBus, type Subscription, unavailable } from "@bowline/base";
 
 /** Keys are spread over so many queues per group; those of one queue wait for each other. */
 export const PARTITIONS = 16;
 const BATCH_MAX = 256;
 /** Records waiting in one group; past it `publish` refuses, and outboxes send again later. */
 const QUEUED_MAX = 100_000;
+/** How long who hands records over waits for their subscribers. */
+const HAND_OVER_MS = 5_000;
 const BACKOFF_FIRST_MS = 20;
 const BACKOFF_MAX_MS = 5_000;
 
-export function createMemoryBus(clock: Clock): Bus {
+export function createMemoryBus(clock: Clock): DurableBus {
   const groups = new Map<string, Group>();
   let closed = false;
 
@@ -22,6 +24,13 @@ export function createMemoryBus(clock: Clock): Bus {
     async publish(records) {
       if (closed) throw unavailable("bus.closed", "The bus is closed: this worker is stopping.");
       for (const group of groups.values()) group.admit(records);
+    },
+    async handOver(records) {
+      if (closed) throw unavailable("bus.closed", "The bus is closed: this worker is stopping.");
+      const readers = [...groups.values()].filter((group) => records.some(({ topic }) => group.reads(topic)));
+      const unread = records.find(({ topic }) => !readers.some((group) => group.reads(topic)));
+      if (unread !== undefined) throw unavailable("bus.unread", `Nobody reads the topic ${unread.topic} now.`);
+      await Promise.all(readers.map((group) => group.take(records)));
     },
     async subscribe(topics, name, consumer) {
       const group = groups.get(name) ?? new Group(clock);
@@ -49,7 +58,10 @@ class Group {
   #members: BusConsumer[] = [];
   #shared: Promise<void> = Promise.resolve();
 
+  readonly #clock: Clock;
+
   constructor(clock: Clock) {
+    this.#clock = clock;
     this.#partitions = Array.from({ length: PARTITIONS }, () => new Partition(clock));
   }
 
@@ -59,7 +71,28 @@ class Group {
     const queued = this.#partitions.reduce((total, partition) => total + partition.queued, 0);
     if (queued + records.length > QUEUED_MAX)
       throw unavailable("bus.full", `${queued} messages wait on this bus, which is all it holds. Workers must catch up first.`);
-    for (const record of records) this.#partition(record.key).push(record);
+    for (const record of records) this.#partition(record.key).push({ record, isWithdrawn: false });
+  }
+
+  reads(topic: string): boolean {
+    return this.#topics.has(topic) && this.#members.length > 0;
+  }
+
+  /** Resolves when subscribers have taken them; what they have not within a time is theirs no more. */
+  async take(records: readonly BusRecord[]): Promise<void> {
+    const waiting = records
+      .filter(({ topic }) => this.#topics.has(topic))
+      .map((record) => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        return { entry: { record, taken: resolve, isWithdrawn: false }, promise };
+      });
+    for (const { entry } of waiting) this.#partition(entry.record.key).push(entry);
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#clock.after(HAND_OVER_MS, () => {
+      for (const { entry } of waiting) entry.isWithdrawn = true;
+      late.reject(unavailable("bus.slow", "A subscriber has not taken what it was handed."));
+    });
+    await Promise.race([Promise.all(waiting.map(({ promise }) => promise)), late.promise]).finally(cancel);
   }
 
   async join(topics: readonly string[], consumer: BusConsumer): Promise<Subscription> {
@@ -111,9 +144,15 @@ const unique = (owners: readonly (BusConsumer | undefined)[]): readonly BusConsu
   ...new Set(owners.filter((owner) => owner !== undefined)),
 ];
 
+interface Entry {
+  readonly record: BusRecord;
+  readonly taken?: () => void;
+  isWithdrawn: boolean;
+}
+
 class Partition {
   readonly #clock: Clock;
-  #waiting: BusRecord[] = [];
+  #waiting: Entry[] = [];
   #owner: BusConsumer | undefined;
   #running: Promise<void> | undefined;
   #cancelBackoff: (() => void) | undefined;
@@ -130,8 +169,8 @@ class Partition {
     return this.#owner;
   }
 
-  push(record: BusRecord): void {
-    this.#waiting.push(record);
+  push(entry: Entry): void {
+    this.#waiting.push(entry);
     this.#run();
   }
 
@@ -156,9 +195,11 @@ class Partition {
   async #deliver(): Promise<void> {
     for (let backoff = BACKOFF_FIRST_MS; this.#owner !== undefined && this.#waiting.length > 0; ) {
       const batch = this.#waiting.slice(0, BATCH_MAX);
+      const records = batch.filter(({ isWithdrawn }) => !isWithdrawn).map(({ record }) => record);
       try {
-        await this.#owner.records(batch);
+        if (records.length > 0) await this.#owner.records(records);
         this.#waiting.splice(0, batch.length);
+        for (const { taken } of batch) taken?.();
         backoff = BACKOFF_FIRST_MS;
       } catch {
         // The subscriber has said why, in its own log; here the batch only waits.

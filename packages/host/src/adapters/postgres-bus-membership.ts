@@ -11,7 +11,7 @@ export const SESSION_MS = 6_000;
 /** Who has not been heard of for so long, and is not connected any more, is dead too. */
 const SILENCE_MS = 2_500;
 const FORGET_EVERY_MS = 60_000;
-/** A group that nobody used for so long goes, with its records. */
+/** A group that nobody used for so long goes, with its records; one that was handed what nobody else has goes when it has none. */
 const UNUSED_SECONDS = 600;
 /** Records waiting in all groups; past it `publish` refuses, and outboxes send again later. */
 const QUEUED_MAX = 100_000;
@@ -271,4 +271,8 @@ const LEAVE = statement(
 );
 const QUEUED = statement("queued", "SELECT count(*)::int AS queued FROM (SELECT FROM bus_record LIMIT $1) AS waiting");
 const USED = statement("used", "UPDATE bus_group SET used_at = clock_timestamp() WHERE id IN (SELECT group_id FROM bus_member)");
-const FORGET_GROUPS = statement("forget", "DELETE FROM bus_group WHERE used_at < clock_timestamp() - $1::int * interval '1 second'");
+const FORGET_GROUPS = statement(
+  "forget",
+  `DELETE FROM bus_group g WHERE used_at < clock_timestamp() - $1::int * interval '1 second'
+    AND NOT (kept AND EXISTS (SELECT FROM bus_record r WHERE r.group_id = g.id))`,
+);

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type Bus, type BusRecord, type Clock, type Database, fromUtf8, type Log, utf8 } from "@bowline/base";
+import { type BusRecord, type Clock, type Database, type DurableBus, fromUtf8, type Log, utf8 } from "@bowline/base";
 import { busContract } from "./bus.contract.ts";
 import { readMigrations } from "./migrate.ts";
 import { openDatabase } from "./postgres.ts";
@@ -18,7 +18,7 @@ const WAIT_MS = 5_000;
 
 interface Place {
   readonly database: Database;
-  open(clock?: Clock): Bus;
+  open(clock?: Clock): DurableBus;
   remove(): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ async function place(): Promise<Place> {
   const database = openDatabase({ ...connection, connectionsMax: 2 });
   await database.sql.query(`CREATE SCHEMA ${connection.schema}`);
   for (const { text } of await readMigrations([fileURLToPath(new URL("../../sql/bus", import.meta.url))])) await database.sql.query(text);
-  const opened: Bus[] = [];
+  const opened: DurableBus[] = [];
   return {
     database,
     open(clock = systemClock) {
@@ -60,13 +60,13 @@ describe("a bus of several processes", () => {
     const { open, database } = await placeOf(t);
     const [first, second] = [open(), open()];
     const seen: { readonly by: string; readonly key: string; readonly value: number }[] = [];
-    const join = (bus: Bus, by: string) =>
+    const join = (bus: DurableBus, by: string) =>
       bus.subscribe(["t"], "readers", {
         records: async (batch) => void seen.push(...batch.map(({ key, value }) => ({ by, key, value: Number(fromUtf8(value)) }))),
       });
     const one = await join(first, "first");
     let number = 0;
-    const publish = async (bus: Bus): Promise<void> => {
+    const publish = async (bus: DurableBus): Promise<void> => {
       number++;
       await bus.publish(KEYS.map((key) => record(key, number)));
     };
@@ -185,6 +185,26 @@ describe("a bus of several processes", () => {
     assert.equal(await count(database), 0);
     assert.deepEqual(await database.sql.query("SELECT name FROM bus_group"), [{ name: "here" }]);
   });
+});
+
+test("a group that was handed what nobody else has is kept until it has taken it", async (t) => {
+  const { open, database } = await placeOf(t);
+  const bus = open();
+  let isOpen = false;
+  const reader = await bus.subscribe(["t"], "away", {
+    records: async () => {
+      if (!isOpen) throw new Error("not now");
+    },
+  });
+  await bus.handOver([record("a", 1)]);
+  await reader.close();
+  await bus.subscribe(["u"], "here", { records: async () => {} });
+  await database.sql.query("UPDATE bus_group SET used_at = used_at - interval '1 day' WHERE name = 'away'");
+  await database.transaction(forget);
+  assert.equal(await count(database), 1);
+  isOpen = true;
+  await bus.subscribe(["t"], "away", { records: async () => {} });
+  await until(async () => (await count(database)) === 0, "it is taken");
 });
 
 test("a fair share moves as little as can be, and leaves nobody with two more than another", () => {

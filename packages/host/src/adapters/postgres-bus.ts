@@ -8,7 +8,7 @@
 // Publishes that meet are one statement, and none overtakes another of this process. Notifications are hints alone, sent
 // on a connection of their own: the poll is the truth.
 
-import { type Bus, type BusRecord, type Clock, type Log, unavailable } from "@bowline/base";
+import { type BusRecord, type Clock, type DurableBus, type Log, unavailable } from "@bowline/base";
 import type { ConnectionDetails } from "../services.ts";
 import { PARTITIONS, partitionOf } from "./memory-bus.ts";
 import { openDatabase } from "./postgres.ts";
@@ -29,7 +29,7 @@ export interface PostgresBusOptions {
   readonly log: Log;
 }
 
-export function createPostgresBus({ connection, clock, log }: PostgresBusOptions): Bus {
+export function createPostgresBus({ connection, clock, log }: PostgresBusOptions): DurableBus {
   const database = openDatabase({ ...connection, connectionsMax: CONNECTIONS_MAX, settings: SETTINGS, log });
   const hints = new BusHints({
     connection,
@@ -40,16 +40,14 @@ export function createPostgresBus({ connection, clock, log }: PostgresBusOptions
   });
   const membership = new BusMembership({ database, clock, log, announce: () => hints.members(), backend: () => hints.backend });
   const publisher = new Publisher(async (records) => {
-    await database.sql.query(PUBLISH, [
-      records.map(({ topic }) => topic),
-      records.map(({ key }) => partitionOf(key)),
-      records.map(({ key }) => key),
-      records.map(({ value }) => value),
-    ]);
+    await database.sql.query(PUBLISH, valuesOf(records));
+    announce(records);
+  });
+  function announce(records: readonly BusRecord[]): void {
     const touched = new Set(records.map(({ key }) => partitionOf(key)));
     membership.wake(touched);
     hints.records(membership.elsewhere(touched));
-  });
+  }
   let closed = false;
 
   return {
@@ -57,6 +55,19 @@ export function createPostgresBus({ connection, clock, log }: PostgresBusOptions
       if (closed) throw unavailable("bus.closed", "The bus is closed: this worker is stopping.");
       membership.checkRoom();
       if (records.length > 0) await publisher.publish(records);
+    },
+    async handOver(records) {
+      if (closed) throw unavailable("bus.closed", "The bus is closed: this worker is stopping.");
+      if (records.length === 0) return;
+      membership.checkRoom();
+      const topics = [...new Set(records.map(({ topic }) => topic))];
+      await database.transaction(async (sql) => {
+        await sql.query("SET LOCAL synchronous_commit = on"); // Nobody else has them from here on.
+        const [unread] = await sql.query<{ topic: string }>(KEEP, [topics]);
+        if (unread !== undefined) throw unavailable("bus.unread", `Nobody reads the topic ${unread.topic} now.`);
+        await sql.query(PUBLISH, valuesOf(records));
+      });
+      announce(records);
     },
     async subscribe(topics, name, consumer) {
       const [group] = await database.sql.query<{ id: number }>(JOIN, [name, topics, PARTITIONS]);
@@ -72,6 +83,23 @@ export function createPostgresBus({ connection, clock, log }: PostgresBusOptions
     },
   };
 }
+
+const valuesOf = (records: readonly BusRecord[]): readonly unknown[] => [
+  records.map(({ topic }) => topic),
+  records.map(({ key }) => partitionOf(key)),
+  records.map(({ key }) => key),
+  records.map(({ value }) => value),
+];
+
+/** Topics that nobody reads now. Groups of the others are not forgotten while they have records. */
+const KEEP = {
+  name: "bus.keep",
+  text: `WITH asked AS (SELECT topic FROM unnest($1::text[]) AS topic),
+    kept AS (UPDATE bus_group SET kept = true WHERE NOT kept AND id IN (SELECT b.group_id FROM bus_topic b JOIN asked USING (topic)))
+    SELECT topic FROM asked a WHERE NOT EXISTS (SELECT FROM bus_topic b WHERE b.topic = a.topic)
+      OR EXISTS (SELECT FROM bus_topic b WHERE b.topic = a.topic
+        AND NOT EXISTS (SELECT FROM bus_member m WHERE m.group_id = b.group_id AND m.alive_until > clock_timestamp()))`,
+};
 
 const PUBLISH = {
   name: "bus.publish",

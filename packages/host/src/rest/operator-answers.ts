@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { BowlineError, badRequest, parseShortHash, type SecureHash, type ShortHash, shortHash } from "@bowline/base";
+import { CONFIG_SCHEMA_VERSION } from "@bowline/cluster/config";
 import { decodeParameters, flatParameters, selectMembers } from "@bowline/membership";
 import type { CpiInfo, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell, UploadedFile } from "./answers.ts";
@@ -121,7 +122,17 @@ export function virtualNodeAnswers(shell: RestShell): Pick<Answers, VirtualNodeO
   };
 }
 
-function virtualNodeBody({ holdingIdentity, cpi, connections, statuses, operationInProgress }: VirtualNodeInfo) {
+/** Null where no package, of this version or one before, has a channel. */
+function routeConfiguration(
+  { cpiName, cpiVersion, signerSummaryHash }: VirtualNodeInfo["cpi"],
+  { current, previous }: VirtualNodeInfo["externalRoutes"],
+) {
+  if (current.length + previous.length === 0) return null;
+  const currentRoutes = { cpiIdentifier: { cpiName, cpiVersion, signerSummaryHash }, routes: [...current] };
+  return { currentRoutes, previousVersionRoutes: previous.map(({ cpiIdentifier, routes }) => ({ cpiIdentifier, routes: [...routes] })) };
+}
+
+function virtualNodeBody({ holdingIdentity, cpi, connections, statuses, operationInProgress, externalRoutes }: VirtualNodeInfo) {
   const { cpiName, cpiVersion, signerSummaryHash } = cpi;
   return {
     holdingIdentity: { ...holdingIdentity, fullHash: digits(holdingIdentity.fullHash) },
@@ -138,7 +149,21 @@ function virtualNodeBody({ holdingIdentity, cpi, connections, statuses, operatio
     flowOperationalStatus: statuses.flow,
     vaultDbOperationalStatus: statuses.vaultDb,
     operationInProgress,
-    externalMessagingRouteConfiguration: null,
+    externalMessagingRouteConfiguration: routeConfiguration(cpi, externalRoutes),
+  };
+}
+
+export function configAnswers({ services: { db } }: RestShell): Pick<Answers, "getConfig" | "changeConfig"> {
+  return {
+    async getConfig({ params }) {
+      const { section, source, version, withDefaults } = await db.config({ section: params.section });
+      return { body: { section, version, schemaVersion: CONFIG_SCHEMA_VERSION, sourceConfig: source, configWithDefaults: withDefaults } };
+    },
+    async changeConfig({ body: { section, config, schemaVersion, version }, login }) {
+      const source = typeof config === "string" ? config : JSON.stringify(config);
+      const saved = await db.changeConfig({ section, source, schemaVersion, version, actor: login });
+      return { body: { section, version: saved.version, schemaVersion, config: saved.source } };
+    },
   };
 }
 

@@ -21,7 +21,7 @@ import { flowAnswers } from "./flow-answers.ts";
 import { serveFlowEvents } from "./flow-events.ts";
 import { flowOperatorAnswers } from "./flow-operator.ts";
 import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
-import { certificateAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
+import { certificateAnswers, configAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
 import { serveSwagger } from "./swagger.ts";
 import { vaultAnswers } from "./vault-answers.ts";
 
@@ -181,6 +181,7 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
     ...flowOperatorAnswers(shell),
     ...vaultAnswers(shell),
     ...memberAnswers(shell),
+    ...configAnswers(shell),
   };
   const admit = admission(shell, authentication);
   for (const [name, route] of Object.entries(operations))

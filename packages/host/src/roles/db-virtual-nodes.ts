@@ -39,6 +39,9 @@ import {
   type VirtualNodeDatabase,
   virtualNodeDatabase,
 } from "@bowline/cluster";
+import { EXTERNAL_MESSAGING, routeDefaultsOf } from "@bowline/cluster/config";
+import { loadConfig } from "@bowline/cluster/config-store";
+import { type ExternalRoute, externalRoutes } from "@bowline/cluster/external-routes";
 import { DEFAULT_SCHEME, holdingIdentity } from "@bowline/crypto";
 import {
   type KeyUse,
@@ -108,7 +111,18 @@ export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
         throw new BowlineError("notFound", "vnode.requestUnknown", `There is no request ${requestId}.`, { requestId });
       return operationStatus(operation);
     },
-    virtualNodes: async () => (await loadVirtualNodes(config.sql)).map(infoOf),
+    async virtualNodes() {
+      const [nodes, cpis, stored] = await Promise.all([
+        loadVirtualNodes(config.sql),
+        loadCpis(config.sql),
+        loadConfig(config.sql, EXTERNAL_MESSAGING),
+      ]);
+      const defaults = routeDefaultsOf(stored?.source ?? "");
+      const packages = new Map(cpis.map(({ fileChecksum, cpks }) => [fileChecksum, cpks.map(({ manifest }) => manifest)]));
+      return nodes.map((node) =>
+        infoOf(node, externalRoutes(node.identity.shortHash, packages.get(node.cpi.fileChecksum) ?? [], defaults)),
+      );
+    },
   };
   return {
     service,
@@ -122,8 +136,12 @@ export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
   };
 }
 
-function infoOf({ identity, cpi, connections, statuses, operationInProgress }: StoredVirtualNode): VirtualNodeInfo {
-  return { holdingIdentity: identity, cpi, connections, statuses, operationInProgress };
+function infoOf(
+  { identity, cpi, connections, statuses, operationInProgress, previousRoutes }: StoredVirtualNode,
+  current: readonly ExternalRoute[],
+): VirtualNodeInfo {
+  const externalRoutes = { current, previous: previousRoutes };
+  return { holdingIdentity: identity, cpi, connections, statuses, operationInProgress, externalRoutes };
 }
 
 async function findCpi(config: Database, checksum: string): Promise<StoredCpi> {

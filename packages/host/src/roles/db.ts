@@ -16,6 +16,8 @@ import {
   saveCertificate,
   virtualNodeDatabase,
 } from "@bowline/cluster";
+import { checkSection, EXTERNAL_MESSAGING, routeDefaultsOf, withDefaults } from "@bowline/cluster/config";
+import { loadConfig, saveConfig } from "@bowline/cluster/config-store";
 import { deriveRoot, parseChain, pemOf } from "@bowline/crypto";
 import { loadMembers, loadParameters } from "@bowline/membership";
 import { openDatabase } from "../adapters/postgres.ts";
@@ -81,6 +83,7 @@ export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
       ...virtualNodes.service,
       ...createAccess(databases.rbac.sql, now),
       ...certificates(databases),
+      ...configuration(databases, now),
       ...facts(databases),
       connection: async ({ database, sealTo }, caller) => {
         const access = entitlement(caller.role, database.kind);
@@ -157,6 +160,22 @@ function certificates({ config }: ClusterDatabases): Pick<DbService, "importCert
     if ((await loadIdentity(config.sql, vnode))?.exists) return;
     throw new BowlineError("notFound", "vnode.unknown", `There is no virtual node ${vnode}.`, { id: vnode });
   }
+}
+
+function configuration(
+  { config }: ClusterDatabases,
+  now: () => number,
+): Pick<DbService, "config" | "changeConfig" | "externalRouteDefaults"> {
+  const stored = async (section: string) => (await loadConfig(config.sql, section)) ?? { section, source: "", version: 0 };
+  return {
+    async config({ section }) {
+      checkSection(section, "notFound");
+      const found = await stored(section);
+      return { ...found, withDefaults: withDefaults(found.source) };
+    },
+    changeConfig: ({ actor, ...change }) => config.transaction((sql) => saveConfig(sql, change, actor, now())),
+    externalRouteDefaults: async () => routeDefaultsOf((await stored(EXTERNAL_MESSAGING)).source),
+  };
 }
 
 function facts({ config }: ClusterDatabases): Pick<DbService, "cpis" | "bundle" | "members" | "groupParameters"> {

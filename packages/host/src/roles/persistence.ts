@@ -6,7 +6,7 @@
 // - A virtual node is swept for due flows and unsent messages from its first use here on, and all of them at the start and
 //   then every minute, so that what a dead process left is found.
 
-import { type Bus, type Clock, type Data, type Database, encode, type Log, type ShortHash } from "@bowline/base";
+import { type Clock, type Data, type Database, type DurableBus, encode, type Log, type ShortHash } from "@bowline/base";
 import type { BootKey } from "@bowline/crypto";
 import {
   clientStart,
@@ -19,13 +19,14 @@ import {
   startedRow,
   wakeRecord,
 } from "@bowline/flow";
-import { addExternalSends, isExternalSend, relayExternal } from "@bowline/flow/external";
+import { isExternalSend } from "@bowline/flow/external";
 import { isEntityWrite, type VaultStore, vaultStore } from "@bowline/ledger";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
 import type { FlowRequestOutcome, PersistenceService } from "../services.ts";
 import { createEntities, type Entities } from "./entities.ts";
+import { createExternalMessages, type ExternalMessages } from "./external-messages.ts";
 import { createFlowRetention, FLOW_RETENTION_MS } from "./flow-retention.ts";
 
 /** One writer in flight, and readers beside it. */
@@ -47,7 +48,7 @@ interface Vault {
 interface PersistenceRoleOptions {
   readonly db: Granted<"persistence">["db"];
   readonly bootKey: BootKey;
-  readonly bus: Bus;
+  readonly bus: DurableBus;
   readonly clock: Clock;
   readonly random: (length: number) => Uint8Array;
   /** Shared with the verification role: only what it has passed is written as verified. */
@@ -64,24 +65,25 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const entities = createEntities(options.db, databases);
-  const vaults = createVaults(databases, { states, entities }, options);
+  const external = createExternalMessages({ ...options, databaseOf: (vnode) => databases.get({ kind: "vault", vnode }) });
+  const vaults = createVaults(databases, { states, entities, external });
   const changes = new Changes(clock, options.flowsHere ? LOOK_FIRST_MS.here : LOOK_FIRST_MS.anywhere);
   const service: Answering<PersistenceService> = {
     startFlow: createStart(options, vaults, changes),
     load: async ({ vnode, flowIds }) => (await vaults.of(vnode)).flows.load(flowIds),
     async commit({ vnode, commit }) {
-      if (commit.vaultWrites.length > 0) await entities.prepare(commit.vaultWrites);
+      if (commit.vaultWrites.length > 0) await Promise.all([entities.prepare(commit.vaultWrites), external.prepare(commit.vaultWrites)]);
       const outcome = await (await vaults.of(vnode)).commit(commit);
       if (outcome.kind === "committed") changes.committed(commit);
       else if (commit.start !== undefined) changes.failed(commit.flowId);
-      if (outcome.kind === "committed" && commit.vaultWrites.some(isExternalSend)) void vaults.relay(vnode);
+      if (outcome.kind === "committed" && commit.vaultWrites.some(isExternalSend)) void external.relay(vnode);
       return outcome;
     },
     async acknowledge({ vnode, acknowledgements }) {
       await (await vaults.of(vnode)).flows.acknowledge(acknowledgements);
       return null;
     },
-    due: createSweep(options, vaults),
+    due: createSweep(options, vaults, external),
     async dueBefore({ until }) {
       const nodes = (await options.db.virtualNodes(null)).map(({ holdingIdentity }) => holdingIdentity.shortHash);
       const asked = nodes.map(async (vnode) =>
@@ -167,21 +169,18 @@ interface Vaults {
   of(vnode: ShortHash): Promise<Vault>;
   /** Those that were used here. */
   known(): readonly ShortHash[];
-  /** Carries external messages to the bus; what fails stays for the next time. */
-  relay(vnode: ShortHash): Promise<void>;
 }
 
 function createVaults(
   databases: RoleDatabases,
-  { states, entities }: { readonly states: VaultStore; readonly entities: Entities },
-  { bus, log }: PersistenceRoleOptions,
+  { states, entities, external }: { readonly states: VaultStore; readonly entities: Entities; readonly external: ExternalMessages },
 ): Vaults {
   const vaults = new Map<ShortHash, Promise<Vault>>();
   const open = async (vnode: ShortHash): Promise<Vault> => {
     const database = await databases.get({ kind: "vault", vnode });
     const flows = createFlowStore(database, {
       async applyVaultWrites(sql, all) {
-        const members = await addExternalSends(sql, vnode, all);
+        const members = await external.apply(vnode, sql, all);
         const ledger = members.map(({ flowId, writes }) => ({ flowId, writes: writes.filter((write) => !isEntityWrite(write)) }));
         await Promise.all([
           states.applyVaultWrites(sql, ledger),
@@ -204,38 +203,14 @@ function createVaults(
     }
     return vault;
   };
-  return {
-    of,
-    known: () => [...vaults.keys()],
-    relay: oneAfterAnother(async (vnode) => {
-      try {
-        await relayExternal((await of(vnode)).database, (records) => bus.publish(records));
-      } catch (cause) {
-        log.warn("external messages wait for the bus", { vnode, cause: String(cause) });
-      }
-    }),
-  };
+  return { of, known: () => [...vaults.keys()] };
 }
 
-/** Never twice at once for one virtual node; what is asked while it runs is done once more after it. */
-function oneAfterAnother(work: (vnode: ShortHash) => Promise<void>): (vnode: ShortHash) => Promise<void> {
-  const running = new Map<ShortHash, Promise<void>>();
-  const queued = new Map<ShortHash, Promise<void>>();
-  return (vnode) => {
-    const next =
-      queued.get(vnode) ??
-      Promise.resolve(running.get(vnode)).then(() => {
-        queued.delete(vnode);
-        const run = work(vnode);
-        running.set(vnode, run);
-        return run;
-      });
-    queued.set(vnode, next);
-    return next;
-  };
-}
-
-function createSweep({ db, log, retentionMs }: PersistenceRoleOptions, vaults: Vaults): PersistenceService["due"] {
+function createSweep(
+  { db, log, retentionMs }: PersistenceRoleOptions,
+  vaults: Vaults,
+  external: ExternalMessages,
+): PersistenceService["due"] {
   const retain = createFlowRetention({ retentionMs: retentionMs ?? FLOW_RETENTION_MS, log });
   let sweptAll = Number.NEGATIVE_INFINITY;
 
@@ -248,7 +223,7 @@ function createSweep({ db, log, retentionMs }: PersistenceRoleOptions, vaults: V
 
   return async ({ now, leaseUntil, limit }) => {
     if (now - sweptAll >= SWEEP_ALL_MS) {
-      for (const { holdingIdentity } of await db.virtualNodes(null)) void vaults.relay(holdingIdentity.shortHash);
+      for (const { holdingIdentity } of await db.virtualNodes(null)) void external.relay(holdingIdentity.shortHash);
       sweptAll = now;
     }
     const swept = vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit));

@@ -1,0 +1,86 @@
+// Messages to systems outside, in the product: from a packaged CorDapp in its isolate to who reads the bus, and what an
+// operator says of their routes.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { addParties, PARTIES } from "../bench/network.ts";
+import { type DurableBus, fromUtf8 } from "../packages/base/src/index.ts";
+import { connectTo } from "../packages/cli/src/connection.ts";
+import { createLog } from "../packages/host/src/adapters/system.ts";
+import { compose, ROLES_HERE } from "../packages/host/src/compose.ts";
+import { temporaryHome } from "./product.ts";
+
+const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
+const TIMEOUT_MS = 180_000;
+const WAIT_MS = 60_000;
+const SECTION = "corda.externalMessaging";
+
+test("what a packaged CorDapp sends reaches who reads its topic, once somebody does", { timeout: TIMEOUT_MS }, async (t) => {
+  const home = await temporaryHome(t);
+  let bus: DurableBus | undefined;
+  const worker = await compose({
+    roles: ROLES_HERE,
+    home,
+    listen: { host: "127.0.0.1" },
+    environment: { ...process.env, BOWLINE_CALLS: "bytes" },
+    log: createLog({ level: "error" }),
+    progress: () => {},
+    onUnstoppable: () => assert.fail("an isolate cannot be stopped"),
+    onDatabaseLost: () => assert.fail("the database has ended"),
+    through: { bus: (made) => (bus = made) },
+  });
+  t.after(() => worker.stop());
+  const password = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();
+  const connection = connectTo({ url: worker.url, user: worker.user, password, ca: await readFile(worker.caFile, "utf8") });
+  t.after(() => connection.close());
+  await addParties(connection, home, CORDAPP);
+  const vnode = (await connection.virtualNodes()).find(({ x500Name }) => x500Name === PARTIES[0])?.shortHash ?? assert.fail();
+  const announce = async (channel: string, text: string) => {
+    const params = { holdingidentityshorthash: vnode };
+    const clientRequestId = randomUUID();
+    await connection.call("startFlow", {
+      params,
+      body: { clientRequestId, flowClassName: "e2e.Announce", requestBody: { channel, text } },
+    });
+    const query = { waitMs: WAIT_MS };
+    const { flowStatus, flowError } = await connection.call("getFlowResult", {
+      params: { ...params, clientrequestid: clientRequestId },
+      query,
+    });
+    return flowError === null ? flowStatus : `${flowStatus} ${flowError.type}`;
+  };
+  const routes = async () => {
+    const node = await connection.call("getVirtualNode", { params: { holdingidentityshorthash: vnode } });
+    return node.externalMessagingRouteConfiguration?.currentRoutes.routes;
+  };
+  const topic = `ext.${vnode}.prices.receive`;
+  const route = { channelName: "prices", externalReceiveTopicName: topic, active: true, inactiveResponseType: "ERROR" };
+  assert.deepEqual(await routes(), [route]);
+
+  assert.equal(await announce("prices", "early"), "COMPLETED");
+  const heard: string[] = [];
+  await bus?.subscribe([topic], "a system outside", {
+    records: async (batch) => void heard.push(...batch.map(({ value }) => fromUtf8(value))),
+  });
+  assert.equal(await announce("prices", "late"), "COMPLETED");
+  for (const until = Date.now() + WAIT_MS; heard.length < 2 && Date.now() < until; ) await sleep(20);
+  assert.deepEqual(heard, ["early", "late"]);
+
+  // The code asks the host without the sdk's own check.
+  assert.equal(await announce("secrets", "x"), "FAILED external.channelUnknown");
+
+  const { version } = await connection.call("getConfig", { params: { section: SECTION } });
+  const change = { section: SECTION, schemaVersion: { major: 1, minor: 0 }, config: { routeDefaults: { active: false } } };
+  const changed = await connection.call("changeConfig", { body: { ...change, version } });
+  assert.equal(changed.version, version + 1);
+  await assert.rejects(connection.call("changeConfig", { body: { ...change, version } }), { code: "config.versionConflict" });
+  await sleep(1_100); // Roles may know the configuration of a second ago.
+  assert.deepEqual(await routes(), [{ ...route, active: false }]);
+  assert.equal(await announce("prices", "shut"), "FAILED external.routeInactive");
+  assert.deepEqual(heard, ["early", "late"]);
+});
