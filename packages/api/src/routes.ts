@@ -22,6 +22,7 @@ export const operations = {
   listVirtualNodeCertificates: certificates.listVirtualNodeCertificates,
   getVirtualNodeCertificate: certificates.getVirtualNodeCertificate,
   createVirtualNode: virtualNodes.createVirtualNode,
+  upgradeVirtualNode: virtualNodes.upgradeVirtualNode,
   virtualNodeStatus: virtualNodes.virtualNodeStatus,
   listVirtualNodes: virtualNodes.listVirtualNodes,
   getVirtualNode: virtualNodes.getVirtualNode,

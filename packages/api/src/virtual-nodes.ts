@@ -64,6 +64,11 @@ export const VirtualNode = named(
   }),
 );
 
+const AsyncResponse = named(
+  "AsyncResponse",
+  Type.Object({ requestId: Type.String({ description: "Of a creation, the short hash of the holding identity." }) }),
+);
+
 export const createVirtualNode = defineRoute({
   method: "POST",
   path: "/virtualnode",
@@ -73,10 +78,29 @@ export const createVirtualNode = defineRoute({
   query: noParams,
   body: { kind: "json", schema: CreateVirtualNode, wrapper: "request" },
   statuses: [202],
-  reply: named("AsyncResponse", Type.Object({ requestId: Type.String({ description: "The short hash of the holding identity." }) })),
+  reply: AsyncResponse,
   errors: {
     400: "A bad name or checksum, no such CPI, or a name that the CPI's group policy does not list.",
     409: "The virtual node exists, or is just being created.",
+  },
+});
+
+export const upgradeVirtualNode = defineRoute({
+  method: "PUT",
+  path: "/virtualnode/{virtualnodeshortid}/cpi/{targetcpifilechecksum}",
+  tag,
+  summary: "Upgrades a virtual node to another version of its CPI. Flows that have begun stay in the code in which they began.",
+  params: Type.Object({ virtualnodeshortid: Type.String(), targetcpifilechecksum: Type.String() }),
+  query: Type.Object({
+    forceupgrade: Type.Optional(Type.Boolean({ description: "Without effect: an upgrade that was interrupted goes on by itself." })),
+  }),
+  body: undefined,
+  statuses: [202],
+  reply: AsyncResponse,
+  errors: {
+    400: "The CPI is of another name, signer or group, or its group policy does not list the member.",
+    404: "There is no such virtual node, or no such CPI.",
+    409: "The virtual node runs that CPI already, or is in the middle of another operation.",
   },
 });
 
@@ -84,7 +108,7 @@ export const virtualNodeStatus = defineRoute({
   method: "GET",
   path: "/virtualnode/status/{requestid}",
   tag,
-  summary: "How far the creation of a virtual node is.",
+  summary: "How far the creation or the upgrade of a virtual node is.",
   params: Type.Object({ requestid: Type.String() }),
   query: noParams,
   body: undefined,

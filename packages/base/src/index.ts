@@ -22,4 +22,4 @@ export { BowlineError, badRequest, type ErrorKind, unavailable } from "./errors.
 export type { HoldingIdentity } from "./identity.ts";
 export { InvariantBroken, invariant, unreachable } from "./invariant.ts";
 export { type NameAttributes, nameAttributes, parseName, type X500Name } from "./name.ts";
-export type { Bus, BusConsumer, BusRecord, Clock, Database, DurableBus, Env, Instant, Log, Sql, Statement, Subscription } from "./ports.ts";
+export type { Bus, BusConsumer, BusRecord, Clock, Database, Env, Instant, Log, Sql, Statement, Subscription } from "./ports.ts";

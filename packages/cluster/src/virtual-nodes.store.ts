@@ -98,7 +98,8 @@ export async function setOperationState(
 
 interface OperationRow {
   readonly request_id: string;
-  readonly data: CreationRequest;
+  readonly operation_type: Operation["type"];
+  readonly data: Operation["data"];
   readonly state: OperationState;
   readonly errors: string | null;
   readonly latest_update_timestamp: Date;
@@ -120,14 +121,15 @@ export async function loadUnfinishedOperations(sql: Sql): Promise<readonly Opera
   return rows.map(operationOf);
 }
 
-const operationOf = (row: OperationRow): Operation => ({
-  requestId: row.request_id,
-  type: "CREATE_VIRTUAL_NODE",
-  data: row.data,
-  state: row.state,
-  errors: row.errors,
-  updatedAt: row.latest_update_timestamp.getTime(),
-});
+const operationOf = (row: OperationRow): Operation =>
+  ({
+    requestId: row.request_id,
+    type: row.operation_type,
+    data: row.data, // Written by us, with the type beside it.
+    state: row.state,
+    errors: row.errors,
+    updatedAt: row.latest_update_timestamp.getTime(),
+  }) as Operation;
 
 export async function saveVirtualNode(
   sql: Sql,

@@ -1,10 +1,10 @@
-// The creation of a virtual node, as states of a durable operation.
+// The creation and the upgrade of a virtual node, as states of a durable operation.
 //
 // ACCEPTED -taken up-> IN_PROGRESS -all steps done-> COMPLETED.  IN_PROGRESS -a step cannot be done-> VALIDATION_FAILED |
 // MIGRATIONS_FAILED | UNEXPECTED_FAILURE.  Whoever starts after a crash takes up what is unfinished: every step finds what
 // it has already done.
 
-import { BowlineError, type HoldingIdentity, type Instant, type SecureHash, type X500Name } from "@bowline/base";
+import { BowlineError, type HoldingIdentity, type Instant, type SecureHash, type ShortHash, type X500Name } from "@bowline/base";
 
 export type OperationState =
   | "ACCEPTED"
@@ -17,13 +17,21 @@ export type OperationState =
 
 export type PublicStatus = "ACCEPTED" | "IN_PROGRESS" | "SUCCEEDED" | "FAILED" | "ABORTED";
 
-export interface Operation {
+export type Operation = {
   readonly requestId: string;
-  readonly type: "CREATE_VIRTUAL_NODE";
-  readonly data: CreationRequest;
   readonly state: OperationState;
   readonly errors: string | null;
   readonly updatedAt: Instant;
+} & (
+  | { readonly type: "CREATE_VIRTUAL_NODE"; readonly data: CreationRequest }
+  | { readonly type: "UPGRADE_VIRTUAL_NODE"; readonly data: UpgradeRequest }
+);
+
+/** From one version of its CPI to another, by their files. */
+export interface UpgradeRequest {
+  readonly vnode: ShortHash;
+  readonly from: SecureHash;
+  readonly to: SecureHash;
 }
 
 /** All that the creation needs, so that it can be taken up by another process. */
@@ -65,9 +73,11 @@ export function operationStatus(operation: Operation): OperationStatus {
     lastUpdatedTimestamp: operation.updatedAt,
     processingStage: STAGE[operation.state] ?? null,
     errorReason: status === "FAILED" ? operation.errors : null,
-    resourceId: status === "SUCCEEDED" ? operation.requestId : null,
+    resourceId: status === "SUCCEEDED" ? nodeOf(operation) : null,
   };
 }
+
+const nodeOf = (operation: Operation): string => (operation.type === "CREATE_VIRTUAL_NODE" ? operation.requestId : operation.data.vnode);
 
 export const isUnfinished = (state: OperationState): boolean => state === "ACCEPTED" || state === "IN_PROGRESS";
 

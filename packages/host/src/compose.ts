@@ -2,9 +2,10 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
-import type { DurableBus, Log } from "@bowline/base";
+import type { Log } from "@bowline/base";
 import { generateBootKey } from "@bowline/crypto";
 import { administratorConnection } from "./adapters/administrator.ts";
+import type { DurableBus } from "./adapters/durable-bus.ts";
 import { createMemoryBus } from "./adapters/memory-bus.ts";
 import { systemClock, systemRandom } from "./adapters/system.ts";
 import { LocalCalls } from "./calls.ts";

@@ -15,6 +15,7 @@ export const GRANTS = {
       "cpiStatus",
       "cpis",
       "createVirtualNode",
+      "upgradeVirtualNode",
       "virtualNodeStatus",
       "virtualNodes",
       "members",

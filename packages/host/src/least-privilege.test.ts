@@ -421,6 +421,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     cpis: true,
     bundle: true,
     createVirtualNode: true,
+    upgradeVirtualNode: true,
     virtualNodeStatus: true,
     virtualNodes: true,
     members: true,

@@ -179,6 +179,8 @@ export interface DbService {
   /** The bundle script of a CPK. */
   bundle(request: { readonly fileChecksum: SecureHash }): Promise<{ readonly script: string; readonly manifest: CordappManifest }>;
   createVirtualNode(request: { readonly cpiFileChecksum: string; readonly x500Name: string }): Promise<{ readonly requestId: string }>;
+  /** To another version of its CPI: flows that have begun stay in their own code. Throws `vnode.*` or `cpi.unknown`. */
+  upgradeVirtualNode(request: { readonly vnode: ShortHash; readonly cpiFileChecksum: string }): Promise<{ readonly requestId: string }>;
   virtualNodeStatus(request: { readonly requestId: string }): Promise<{
     readonly requestId: string;
     readonly operation: string;

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BusRecord, type DurableBus, fromUtf8, utf8 } from "@bowline/base";
+import { type BusRecord, fromUtf8, utf8 } from "@bowline/base";
+import type { DurableBus } from "./durable-bus.ts";
 
 const WAIT_MS = 5_000;
 

@@ -4,7 +4,8 @@
 // that a subscriber rejects comes again, after a back-off, before anything later of its partition. Records are lost only
 // with the process: whoever must not lose one has it in an outbox.
 
-import { type BusConsumer, type BusRecord, type Clock, type DurableBus, type Subscription, unavailable } from "@bowline/base";
+import { type BusConsumer, type BusRecord, type Clock, type Subscription, unavailable } from "@bowline/base";
+import type { DurableBus } from "./durable-bus.ts";
 
 /** Keys are spread over so many queues per group; those of one queue wait for each other. */
 export const PARTITIONS = 16;

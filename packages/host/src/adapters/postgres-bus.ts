@@ -8,8 +8,9 @@
 // Publishes that meet are one statement, and none overtakes another of this process. Notifications are hints alone, sent
 // on a connection of their own: the poll is the truth.
 
-import { type BusRecord, type Clock, type DurableBus, type Log, unavailable } from "@bowline/base";
+import { type BusRecord, type Clock, type Log, unavailable } from "@bowline/base";
 import type { ConnectionDetails } from "../services.ts";
+import type { DurableBus } from "./durable-bus.ts";
 import { PARTITIONS, partitionOf } from "./memory-bus.ts";
 import { openDatabase } from "./postgres.ts";
 import { BusHints } from "./postgres-bus-hints.ts";

@@ -96,7 +96,7 @@ const CONNECTIONS = [
   "uniquenessDmlConnection",
 ] as const;
 
-type VirtualNodeOperations = "createVirtualNode" | "virtualNodeStatus" | "listVirtualNodes" | "getVirtualNode";
+type VirtualNodeOperations = "createVirtualNode" | "upgradeVirtualNode" | "virtualNodeStatus" | "listVirtualNodes" | "getVirtualNode";
 
 export function virtualNodeAnswers(shell: RestShell): Pick<Answers, VirtualNodeOperations> {
   const { db } = shell.services;
@@ -112,6 +112,10 @@ export function virtualNodeAnswers(shell: RestShell): Pick<Answers, VirtualNodeO
           },
         );
       return { body: await db.createVirtualNode({ cpiFileChecksum: body.cpiFileChecksum, x500Name: body.x500Name }) };
+    },
+    async upgradeVirtualNode({ params }) {
+      const { holdingIdentity } = await requireVirtualNode(shell, params.virtualnodeshortid);
+      return { body: await db.upgradeVirtualNode({ vnode: holdingIdentity.shortHash, cpiFileChecksum: params.targetcpifilechecksum }) };
     },
     async virtualNodeStatus({ params }) {
       const status = await db.virtualNodeStatus({ requestId: params.requestid });

@@ -7,8 +7,8 @@
 import { type Database, type SecureHash, type ShortHash, utf8 } from "@bowline/base";
 import { loadCpiMigrations, virtualNodeDatabase } from "@bowline/cluster";
 import { secureHashOf } from "@bowline/crypto";
-import type { VirtualNodesOptions } from "./db-virtual-nodes.ts";
 import { provisionSchema } from "./provision.ts";
+import type { VirtualNodesOptions } from "./virtual-node-parts.ts";
 
 /** Throws `migration.failed` where the database refuses one, as for rows that break a new constraint, and `migration.changed`. */
 export async function provisionEntities(

@@ -1,4 +1,4 @@
-// Virtual nodes: the durable operation that makes one, and the list of those there are.
+// Virtual nodes: the durable operations that make one and upgrade one, and the list of those there are.
 //
 // Guarantees: for one identity there is at most one virtual node and one operation; an operation that was interrupted
 // anywhere is taken up at the next start, and finds what it had done; a virtual node is listed when it is complete.
@@ -11,7 +11,6 @@ import {
   type Database,
   type HoldingIdentity,
   invariant,
-  type Log,
   parseName,
   type SecureHash,
   type ShortHash,
@@ -42,42 +41,22 @@ import {
 import { EXTERNAL_MESSAGING, routeDefaultsOf } from "@bowline/cluster/config";
 import { loadConfig } from "@bowline/cluster/config-store";
 import { type ExternalRoute, externalRoutes } from "@bowline/cluster/external-routes";
+import { endUpgrade } from "@bowline/cluster/upgrades-store";
 import { DEFAULT_SCHEME, holdingIdentity } from "@bowline/crypto";
-import {
-  type KeyUse,
-  parseGroupPolicy,
-  planKeys,
-  registerStatic,
-  type StaticMember,
-  type StaticNetworkPolicy,
-  saveMember,
-  staticMemberOf,
-} from "@bowline/membership";
+import { type KeyUse, planKeys, registerStatic, type StaticMember, type StaticNetworkPolicy, saveMember } from "@bowline/membership";
 import type { PublicKeyText } from "@bowline/sdk";
 import { migrationLevel } from "../adapters/migrate.ts";
-import type { CryptoService, DbService, VirtualNodeInfo } from "../services.ts";
-import type { ConnectionBook } from "./db-connections.ts";
+import type { DbService, VirtualNodeInfo } from "../services.ts";
 import { provisionEntities } from "./db-entities.ts";
 import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
+import { beginUpgrade, performUpgrade } from "./db-upgrades.ts";
 import type { MigrationSets } from "./migrations.ts";
-import { migrateSchema, type OpenDatabase, provisionSchema } from "./provision.ts";
-import type { Queue } from "./queue.ts";
+import { migrateSchema, provisionSchema } from "./provision.ts";
 import { ifFree, inTurn } from "./turns.ts";
-
-export interface VirtualNodesOptions {
-  readonly config: Database;
-  readonly book: ConnectionBook;
-  readonly migrations: MigrationSets;
-  readonly crypto: Pick<CryptoService, "generateKey" | "sign">;
-  readonly queue: Queue;
-  readonly open: OpenDatabase;
-  readonly now: () => number;
-  readonly random: (length: number) => Uint8Array;
-  readonly log: Log;
-}
+import { membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
 
 export interface VirtualNodes {
-  readonly service: Pick<DbService, "createVirtualNode" | "virtualNodeStatus" | "virtualNodes">;
+  readonly service: Pick<DbService, "createVirtualNode" | "upgradeVirtualNode" | "virtualNodeStatus" | "virtualNodes">;
   /** Brings the schemas of an older program up to date, and takes up what was interrupted. */
   resume(): Promise<void>;
   /** Those that nobody is at. */
@@ -102,6 +81,11 @@ export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
         checkCreation(identity, await loadIdentity(sql, requestId));
         await saveOperation(sql, identity, { x500Name: name, groupId: policy.groupId, cpiFileChecksum: cpi.fileChecksum }, now());
       });
+      queue.add(() => perform(options, requestId));
+      return { requestId };
+    },
+    async upgradeVirtualNode(request) {
+      const requestId = await beginUpgrade(options, request);
       queue.add(() => perform(options, requestId));
       return { requestId };
     },
@@ -155,23 +139,6 @@ async function findCpi(config: Database, checksum: string): Promise<StoredCpi> {
   return cpi;
 }
 
-function membershipOf(cpi: StoredCpi, name: string): { readonly policy: StaticNetworkPolicy; readonly member: StaticMember } {
-  const policy = parseGroupPolicy(cpi.groupPolicy);
-  if (policy.kind !== "static")
-    throw new BowlineError(
-      "badRequest",
-      "vnode.networkUnsupported",
-      `The CPI ${cpi.name} belongs to a network with a manager; virtual nodes are made of static networks only.`,
-      { cpi: cpi.name },
-    );
-  const member = staticMemberOf(policy, parseName(name));
-  if (member === undefined)
-    throw new BowlineError("badRequest", "vnode.nameNotListed", `The group policy of CPI ${cpi.name} lists no member ${name}.`, {
-      x500Name: name,
-    });
-  return { policy, member };
-}
-
 /** Where another process is at it, or has been, there is nothing to do. */
 const perform = (options: VirtualNodesOptions, requestId: string): Promise<void> =>
   ifFree(options.config, `virtual node ${requestId}`, () => performAlone(options, requestId));
@@ -184,28 +151,37 @@ async function performAlone(options: VirtualNodesOptions, requestId: string): Pr
     if (operation.state !== "ACCEPTED" && operation.state !== "IN_PROGRESS") return;
     try {
       await setOperationState(config.sql, requestId, "IN_PROGRESS", null, now());
-      await create(options, operation);
-      log.info("a virtual node was made", { id: requestId, name: operation.data.x500Name });
+      if (operation.type === "CREATE_VIRTUAL_NODE") await create(options, operation);
+      else await performUpgrade(options, operation);
+      log.info("an operation on a virtual node is complete", { id: requestId, type: operation.type });
       return;
     } catch (error) {
       const away = error instanceof BowlineError && error.kind === "unavailable" && !error.code.startsWith("migration.");
-      if (!away || attempt >= ATTEMPTS_MAX) return fail(options, requestId, error);
+      if (!away || attempt >= ATTEMPTS_MAX) return fail(options, operation, error);
       await sleep(BACKOFF_MS * 2 ** (attempt - 1));
     }
   }
 }
 
-async function fail({ config, now, log }: VirtualNodesOptions, requestId: string, error: unknown): Promise<void> {
+async function fail({ config, now, log }: VirtualNodesOptions, operation: Operation, error: unknown): Promise<void> {
+  const { requestId, type, data } = operation;
   const known = error instanceof BowlineError;
-  log.error("a virtual node could not be made", {
+  log.error("an operation on a virtual node has failed", {
     id: requestId,
+    type,
     cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });
-  const reason = known ? error.message : "The creation failed by a fault of the server; its log says more.";
-  await setOperationState(config.sql, requestId, failureState(error), reason, now());
+  const reason = known ? error.message : "It failed by a fault of the server; its log says more.";
+  await config.transaction(async (sql) => {
+    await setOperationState(sql, requestId, failureState(error), reason, now());
+    if ("vnode" in data) await endUpgrade(sql, data.vnode);
+  });
 }
 
-async function create(options: VirtualNodesOptions, { requestId, data }: Operation): Promise<void> {
+async function create(
+  options: VirtualNodesOptions,
+  { requestId, data }: Extract<Operation, { type: "CREATE_VIRTUAL_NODE" }>,
+): Promise<void> {
   const { config, crypto, now } = options;
   const cpi = await loadCpi(config, data.cpiFileChecksum);
   const { policy, member } = membershipOf(cpi, data.x500Name);
@@ -293,12 +269,6 @@ function planOf(kind: VirtualNodeDatabase, { shortHash: vnode, groupId }: Holdin
     ...virtualNodeDatabase(kind, holdingIdentity(serviceName, groupId).shortHash),
     description: `The memory of notary ${serviceName}`,
   };
-}
-
-async function usersOf({ config, book, now }: VirtualNodesOptions, plan: DatabasePlan) {
-  const ddl = await book.ensure(config.sql, plan, "DDL", "ddl", now());
-  const dml = await book.ensure(config.sql, plan, "DML", "dml", now());
-  return { users: { schema: plan.schema, ddl: ddl.details, dml: dml.details }, ddlId: ddl.id, dmlId: dml.id };
 }
 
 async function makeKeys(

@@ -1,10 +1,11 @@
 // External messages, as the persistence role carries them: checked against what the package declares, written by the step
 // commit, handed to whoever reads their topic. What a bundle's own code says of its channels is not asked.
 
-import type { Clock, Data, Database, DurableBus, Log, SecureHash, ShortHash, Sql } from "@bowline/base";
+import type { Clock, Data, Database, Log, SecureHash, ShortHash, Sql } from "@bowline/base";
 import { type RouteDefaults, topicOf } from "@bowline/cluster/external-routes";
 import { addExternalSends, isExternalSend, relayExternal } from "@bowline/flow/external";
 import type { CordappManifest } from "@bowline/sdk";
+import type { DurableBus } from "../adapters/durable-bus.ts";
 import type { DbService } from "../services.ts";
 import { oneAfterAnother } from "./one-after-another.ts";
 

@@ -6,7 +6,7 @@
 // - A virtual node is swept for due flows and unsent messages from its first use here on, and all of them at the start and
 //   then every minute, so that what a dead process left is found.
 
-import { type Clock, type Data, type Database, type DurableBus, encode, type Log, type ShortHash } from "@bowline/base";
+import { type Clock, type Data, type Database, encode, type Log, type ShortHash } from "@bowline/base";
 import type { BootKey } from "@bowline/crypto";
 import {
   clientStart,
@@ -21,6 +21,7 @@ import {
 } from "@bowline/flow";
 import { isExternalSend } from "@bowline/flow/external";
 import { isEntityWrite, type VaultStore, vaultStore } from "@bowline/ledger";
+import type { DurableBus } from "../adapters/durable-bus.ts";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases, type RoleDatabases } from "../role-databases.ts";
@@ -65,8 +66,9 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
   const entities = createEntities(options.db, databases);
-  const external = createExternalMessages({ ...options, databaseOf: (vnode) => databases.get({ kind: "vault", vnode }) });
-  const vaults = createVaults(databases, { states, entities, external });
+  // What waits to leave a virtual node is a use of it: from then on it is swept.
+  const external = createExternalMessages({ ...options, databaseOf: async (vnode) => (await vaults.of(vnode)).database });
+  const vaults: Vaults = createVaults(databases, { states, entities, external });
   const changes = new Changes(clock, options.flowsHere ? LOOK_FIRST_MS.here : LOOK_FIRST_MS.anywhere);
   const service: Answering<PersistenceService> = {
     startFlow: createStart(options, vaults, changes),
