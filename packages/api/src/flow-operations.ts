@@ -138,6 +138,9 @@ export const FlowStepReply = named(
   }),
 );
 
+/** A place in a journal; later ones there cannot be. */
+const JOURNAL_PLACE_MAX = 2 ** 51 - 1;
+
 export const readJournal = defineRoute({
   ...shared,
   method: "GET",
@@ -148,7 +151,7 @@ export const readJournal = defineRoute({
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: STEPS_SHOWN_MAX, default: STEPS_SHOWN, description: "At most so many steps." }),
     ),
-    after: Type.Optional(Type.Integer({ minimum: 0, description: "Where the page before ended: its `next`." })),
+    after: Type.Optional(Type.Integer({ minimum: 0, maximum: JOURNAL_PLACE_MAX, description: "Where the page before ended: its `next`." })),
     payloadLimit: Type.Optional(
       Type.Integer({ minimum: 0, maximum: PAYLOAD_SHOWN_MAX, default: PAYLOAD_SHOWN, description: "Characters of JSON of each payload." }),
     ),

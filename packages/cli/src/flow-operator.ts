@@ -143,7 +143,9 @@ function registerJournal(group: Command, shell: Shell): void {
   const { terminal } = shell;
   oneFlow(group, "journal", "Shows every step of a flow, past or running: what it asked, what it got, when, how long, and with whom.")
     .addOption(new Option("--limit <n>", "at most so many steps").default(STEPS).argParser(whole(1, STEPS_MAX)))
-    .addOption(new Option("--after <n>", "go on after so many steps").default(0).argParser(whole(0, Number.MAX_SAFE_INTEGER)))
+    .addOption(
+      new Option("--after <n>", "go on where the page before ended: its next").default(0).argParser(whole(0, Number.MAX_SAFE_INTEGER)),
+    )
     .addOption(
       new Option("--payload <n>", `characters of each payload (default: ${PAYLOAD_SHOWN}; ${PAYLOAD_TOLD} with --json)`).argParser(
         whole(0, PAYLOAD_MAX),

@@ -14,6 +14,7 @@ import type {
   FlowStart,
   FlowStore,
   InboxKey,
+  JournalPage,
   JournalRow,
   SessionMessage,
   SessionRow,
@@ -81,7 +82,7 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
     byId: async (flowId) => flows.get(flowId),
     purge: async (request) => purge(tables, request),
     list: async (filter) => listFlows(tables, filter),
-    inspect: async (flowId) => inspectFlow(tables, flowId),
+    inspect: async (flowId, page) => inspectFlow(tables, flowId, page),
   };
 }
 
@@ -155,11 +156,17 @@ function listFlows({ flows }: Tables, filter: FlowFilter): FlowPage {
 type Started = Pick<FlowRow, "createdAt" | "id">;
 const byStart = (a: Started, b: Started): number => a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
-function inspectFlow(tables: Tables, flowId: string): FlowInspection | undefined {
+const bySettling = (a: JournalPage["from"], b: JournalPage["from"]): number => a.activation - b.activation || a.ordinal - b.ordinal;
+
+function inspectFlow(tables: Tables, flowId: string, page?: JournalPage): FlowInspection | undefined {
   const snapshot = snapshotOf(tables, flowId);
   if (snapshot === undefined) return undefined;
   const { row, sessions, inbox } = snapshot;
-  const journal = [...(tables.journal.get(flowId)?.values() ?? [])].sort((a, b) => a.activation - b.activation || a.ordinal - b.ordinal);
+  const from = page?.from ?? { activation: 0, ordinal: 0 };
+  const journal = [...(tables.journal.get(flowId)?.values() ?? [])]
+    .filter((step) => bySettling(step, from) >= 0)
+    .sort(bySettling)
+    .slice(0, page?.limit);
   const mine = new Set(sessions.map(({ id, side }) => `${side} ${id}`));
   const outbox = [...tables.outbox.values()].filter(({ message }) => mine.has(`${message.from} ${message.session}`)).length;
   return { row, journal, sessions, inbox: inbox.length, outbox, ...troubleOf(row) };

@@ -96,7 +96,7 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
     },
 
     list: (filter) => listFlows(database, filter),
-    inspect: (flowId) => inspectFlow(database, flowId),
+    inspect: (flowId, page) => inspectFlow(database, flowId, page),
   };
 }
 

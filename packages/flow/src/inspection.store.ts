@@ -2,7 +2,7 @@
 
 import type { Database } from "@bowline/base";
 import { pageOf, pageStart, troubleOf } from "./inspection.ts";
-import type { FlowFilter, FlowInspection, FlowPage } from "./ports.ts";
+import type { FlowFilter, FlowInspection, FlowPage, JournalPage } from "./ports.ts";
 import { type FlowColumns, flowOf, type SessionColumns, SQL, type StepColumns, sessionOf, stepOf } from "./statements.ts";
 
 export async function listFlows(database: Database, filter: FlowFilter): Promise<FlowPage> {
@@ -20,11 +20,16 @@ export async function listFlows(database: Database, filter: FlowFilter): Promise
   return pageOf(rows.map(flowOf), limit);
 }
 
-export async function inspectFlow(database: Database, flowId: string): Promise<FlowInspection | undefined> {
+export async function inspectFlow(database: Database, flowId: string, page?: JournalPage): Promise<FlowInspection | undefined> {
   const [flows, steps, sessions, counts] = await database.transaction((sql) =>
     Promise.all([
       sql.query<FlowColumns>(SQL.loadFlows, [[flowId]]),
-      sql.query<StepColumns & { readonly request: Uint8Array | null }>(SQL.readSteps, [flowId]),
+      sql.query<StepColumns & { readonly request: Uint8Array | null }>(SQL.readSteps, [
+        flowId,
+        page?.from.activation ?? 0,
+        page?.from.ordinal ?? 0,
+        page?.limit ?? null,
+      ]),
       sql.query<SessionColumns>(SQL.loadSessions, [[flowId]]),
       sql.query<{ readonly inbox: number; readonly outbox: number }>(SQL.countMessages, [flowId]),
     ]),

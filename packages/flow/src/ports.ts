@@ -179,7 +179,7 @@ export interface FlowSnapshot {
 /** All of a flow that an operator may want to see, running or over. */
 export interface FlowInspection {
   readonly row: FlowRow;
-  /** In the order in which its steps were settled. */
+  /** In the order in which its steps were settled; a page of them where one was asked for. */
   readonly journal: readonly JournalRow[];
   readonly sessions: readonly SessionRow[];
   /** Messages that arrived and are not consumed, and messages that are not acknowledged. */
@@ -189,6 +189,12 @@ export interface FlowInspection {
   readonly lastError: FlowTrouble | null;
   /** How often what fails now was tried. */
   readonly attempts: number;
+}
+
+/** So many steps from this place on; those of one activation are numbered by their ordinal. */
+export interface JournalPage {
+  readonly from: Pick<RecordedStep, "activation" | "ordinal">;
+  readonly limit: number;
 }
 
 export interface FlowTrouble {
@@ -318,7 +324,8 @@ export interface FlowStore {
   purge(request: { readonly overBefore: Instant; readonly expiredBefore: Instant; readonly limit: number }): Promise<number>;
   /** Throws `flow.filterInvalid`. */
   list(filter: FlowFilter): Promise<FlowPage>;
-  inspect(flowId: string): Promise<FlowInspection | undefined>;
+  /** With all of its journal, or a page of it. */
+  inspect(flowId: string, page?: JournalPage): Promise<FlowInspection | undefined>;
 }
 
 /** The persistence role as the engine sees it: the stores of all virtual nodes. Throws `unavailable` where a retry may help. */

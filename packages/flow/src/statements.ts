@@ -208,7 +208,7 @@ export const SQL = named({
     DELETE FROM flow WHERE id IN (SELECT id FROM gone) RETURNING id`,
   readSteps: `
     SELECT flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at FROM flow_step
-    WHERE flow_id = $1 ORDER BY activation, ordinal`,
+    WHERE flow_id = $1 AND (activation, ordinal) >= ($2::int, $3::int) ORDER BY activation, ordinal LIMIT $4`,
   countMessages: `
     SELECT (SELECT count(*) FROM flow_inbox WHERE flow_id = $1)::int AS inbox,
       (SELECT count(*) FROM flow_outbox o JOIN flow_session s ON o.session = s.id AND o.sender = s.side WHERE s.flow_id = $1)::int AS outbox`,

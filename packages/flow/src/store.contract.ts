@@ -469,6 +469,11 @@ function operators(open: OpenFlowStore): void {
       lastError: null,
       attempts: 0,
     });
+    const [first, ...rest] = commit.journal;
+    assert.ok(first !== undefined && rest.length > 0);
+    const page = async (activation: number, ordinal: number) => store.inspect("1", { from: { activation, ordinal }, limit: 1 });
+    assert.deepEqual((await page(0, 0))?.journal, [first]);
+    assert.deepEqual((await page(first.activation, first.ordinal + 1))?.journal, rest.slice(0, 1));
     const failure = { type: "flow.nonDeterminism", message: "Why." };
     await store.commit([
       step("1", { at: NOW + 9, expectedVersion: 1, commitId: "parks", status: "PARKED", outcome: { error: failure }, wakeAt: null }),

@@ -5,7 +5,7 @@
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { ConfigChange, StoredConfig } from "@bowline/cluster/config";
 import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/cluster/external-routes";
-import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow } from "@bowline/flow";
+import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 import type { NotaryAnswer } from "@bowline/ledger/notary";
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
@@ -56,6 +56,9 @@ export interface StartFlowRequest {
   readonly input: Data;
 }
 
+/** Of a journal, the steps from a place on. */
+export type JournalPage = NonNullable<Parameters<FlowStore["inspect"]>[1]>;
+
 /** One flow of a virtual node. */
 export type FlowName = { readonly clientRequestId: string } | { readonly flowId: string };
 
@@ -81,7 +84,7 @@ export interface PersistenceService extends FlowPersistence {
   ): Promise<FlowRow | null>;
   flowStatuses(request: { readonly vnode: ShortHash } & FlowFilter): Promise<FlowPage>;
   /** Null where there is no such flow. */
-  flowInspect(request: { readonly vnode: ShortHash } & FlowName): Promise<FlowInspection | null>;
+  flowInspect(request: { readonly vnode: ShortHash; readonly page?: JournalPage } & FlowName): Promise<FlowInspection | null>;
   /** Ends the flow, and its sessions with an error, at once: whatever it waits for, and parked too. Not done to one that is over. */
   flowKill(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
   /** A parked flow runs again from its last commit; with `bundle` (a CPK's file checksum) any unfinished one does, in that code. */

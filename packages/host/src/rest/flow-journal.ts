@@ -3,6 +3,7 @@
 
 import { type Data, decode, encode, type Instant, writeJson } from "@bowline/base";
 import type { FlowInspection, FlowRow } from "@bowline/flow";
+import type { JournalPage } from "../services.ts";
 
 type Step = FlowInspection["journal"][number];
 type SessionRow = FlowInspection["sessions"][number];
@@ -12,12 +13,23 @@ const DEPTH_MAX = 8;
 
 export const momentText = (at: Instant): string => new Date(at).toISOString();
 
+/** More than the steps of one activation. */
+const ORDINALS = 2 ** 20;
+
+/** What `next` of the page before means; one step more than is shown tells whether there are more. */
+export const journalFrom = (after: number, limit: number): JournalPage => ({
+  from: { activation: Math.floor(after / ORDINALS), ordinal: after % ORDINALS },
+  limit: limit + 1,
+});
+
+/** Of steps that were read by `journalFrom`. */
 export function journalPage(
   { row, journal, sessions }: FlowInspection,
-  { limit, after, payloadLimit }: { readonly limit: number; readonly after: number; readonly payloadLimit: number },
+  { limit, payloadLimit }: { readonly limit: number; readonly payloadLimit: number },
 ) {
-  const page = journal.slice(after, after + limit);
-  const isLast = after + page.length >= journal.length;
+  const page = journal.slice(0, limit);
+  const last = page.at(-1);
+  const isLast = journal.length <= limit || last === undefined;
   const { origin } = row;
   return {
     input: origin.kind === "client" ? payloadBody(origin.input, payloadLimit) : null,
@@ -25,7 +37,7 @@ export function journalPage(
     counterparty: origin.kind === "session" ? origin.counterparty : null,
     steps: page.map((step) => stepBody(step, sessions, payloadLimit)),
     waiting: isLast ? waitingBody(row.waiting) : [],
-    next: isLast ? null : after + page.length,
+    next: isLast ? null : last.activation * ORDINALS + last.ordinal + 1,
   };
 }
 

@@ -6,10 +6,10 @@ import { JOURNAL_DEFAULTS, type operations, type ReplyOf, TERMINAL_STATUSES } fr
 import { BowlineError } from "@bowline/base";
 import type { FlowInspection, FlowRow } from "@bowline/flow";
 import { recordingOf } from "@bowline/flow/recording";
-import type { VirtualNodeInfo } from "../services.ts";
+import type { JournalPage, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
 import { requireFlow, statusBody } from "./flow-answers.ts";
-import { journalPage, momentText, sessionBody, waitingBody } from "./flow-journal.ts";
+import { journalFrom, journalPage, momentText, sessionBody, waitingBody } from "./flow-journal.ts";
 import { requireVirtualNode } from "./input.ts";
 
 type OperatorOperations = "inspectFlow" | "readJournal" | "recordFlow" | "killFlow" | "retryFlow";
@@ -33,14 +33,14 @@ export function flowOperatorAnswers(shell: RestShell): Pick<Answers, OperatorOpe
     return { node, inspection };
   }
 
-  async function read(params: OneFlow, login: string) {
+  async function read(params: OneFlow, login: string, page?: JournalPage) {
     const { node, row, vnode } = await find(params);
     const permission = `ReadJournal:${row.flowName}`;
     if (!(await shell.services.db.authorise({ login, permission })))
       throw new BowlineError("forbidden", "flow.journalForbidden", `User ${login} may not read journals: ${permission} is not allowed.`, {
         permission,
       });
-    const inspection = await persistence.flowInspect({ vnode, flowId: row.id });
+    const inspection = await persistence.flowInspect({ vnode, flowId: row.id, ...(page === undefined ? {} : { page }) });
     if (inspection === null) throw gone(row);
     return { node, inspection };
   }
@@ -51,9 +51,9 @@ export function flowOperatorAnswers(shell: RestShell): Pick<Answers, OperatorOpe
       return { body: inspectionBody(inspection, node) };
     },
     async readJournal({ params, query, login }) {
-      const { node, inspection } = await read(params, login);
       const { limit = JOURNAL_DEFAULTS.steps, after = 0, payloadLimit = JOURNAL_DEFAULTS.payload } = query;
-      return { body: { status: statusBody(inspection.row, node), ...journalPage(inspection, { limit, after, payloadLimit }) } };
+      const { node, inspection } = await read(params, login, journalFrom(after, limit));
+      return { body: { status: statusBody(inspection.row, node), ...journalPage(inspection, { limit, payloadLimit }) } };
     },
     async recordFlow({ params, login }) {
       const { inspection } = await read(params, login);

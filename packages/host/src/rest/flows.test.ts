@@ -318,13 +318,14 @@ describe("flows over REST", () => {
     assert.deepEqual(body.waiting, [{ path: "4", kind: "session.exchange", until: null }]);
 
     const page = (await client.call(operations.readJournal, { params: paramsOf("j-1"), query: { limit: 2 } })).body;
-    assert.deepEqual([page.steps.length, page.next, page.waiting], [2, 2, []]);
+    assert.deepEqual([page.steps.length, page.waiting], [2, []]);
+    const after = page.next ?? assert.fail("there is a third step");
     assert.match(JSON.stringify(page.steps[1]?.asked?.json), /"key":"AQI="/);
-    const rest = (await client.call(operations.readJournal, { params: paramsOf("j-1"), query: { limit: 2, after: 2 } })).body;
+    const rest = (await client.call(operations.readJournal, { params: paramsOf("j-1"), query: { limit: 2, after } })).body;
     assert.deepEqual([rest.steps.map(({ path }) => path), rest.next], [["3"], null]);
     const recorded = readRecording((await client.call(operations.recordFlow, { params: paramsOf("j-1") })).body);
     assert.deepEqual([recorded.row.id, recorded.journal.map(({ path }) => path)], [flowId, ["1", "2", "3"]]);
-    for (const query of ["limit=0", "after=-1", "payloadLimit=65537"])
+    for (const query of ["limit=0", "after=-1", "after=9007199254740991", "payloadLimit=65537"])
       assert.equal((await http("GET", `/api/v5_3/flow/${vnode}/j-1/journal?${query}`)).status, 400, query);
   });
 

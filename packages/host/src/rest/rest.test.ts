@@ -5,6 +5,7 @@ import { Agent, request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { runInNewContext } from "node:vm";
 import { type Client, createClient, operations } from "@bowline/api";
 import { BowlineError, type Data, encode, type Log } from "@bowline/base";
 import { hashPassword } from "@bowline/cluster";
@@ -88,6 +89,9 @@ describe("REST", () => {
     assert.equal((await http("GET", "/api/v5_2/hello/getprotocolversion", open)).text, "50200");
     assert.equal((await http("GET", "/api/v5_3/hello/getprotocolversion", open)).status, 404);
     assert.equal((await http("GET", "/api/v5_2/swagger.json", open)).json().openapi, "3.0.1");
+    const { asked, shown } = await signedIn((await http("GET", "/api/v5_1/swagger/start.js", open)).text);
+    assert.deepEqual(asked, ["Basic w6RkbWluOnNlY3JldA==", undefined]);
+    assert.deepEqual(shown, ["the document", "the document"]);
     for (const path of ["", "/start.js", "/swagger-ui.css", "/swagger-ui-bundle.js"])
       assert.equal((await http("GET", `/api/v5_1/swagger${path}`, open)).status, 200, path);
   });
@@ -474,4 +478,29 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
       };
     },
   };
+}
+
+/** The page's script with a user who signs in, and out again: with which credentials it asks for its document, and what it shows. */
+async function signedIn(script: string): Promise<{ readonly asked: readonly unknown[]; readonly shown: readonly string[] }> {
+  const asked: unknown[] = [];
+  const shown: string[] = [];
+  type Action = (given: unknown) => unknown;
+  type Wrap = (original: Action, system: object) => Action;
+  let actions: { readonly authorize: Wrap; readonly logout: Wrap } | undefined;
+  const page = {
+    ...{ TextEncoder, btoa },
+    fetch: async (_url: string, { headers }: { readonly headers: { readonly authorization?: string } }) => {
+      asked.push(headers.authorization);
+      return { ok: true, text: async () => "the document" };
+    },
+    SwaggerUIBundle: ({ plugins }: { plugins: readonly (() => { statePlugins: { auth: { wrapActions: typeof actions } } })[] }) => {
+      actions = plugins[0]?.().statePlugins.auth.wrapActions;
+    },
+  };
+  runInNewContext(script, page);
+  const system = { specActions: { updateSpec: (text: string) => shown.push(text) } };
+  actions?.authorize(() => null, system)({ basicAuth: { value: { username: "ädmin", password: "secret" } } });
+  actions?.logout(() => null, system)(["basicAuth"]);
+  await new Promise((turned) => setImmediate(turned));
+  return { asked, shown };
 }

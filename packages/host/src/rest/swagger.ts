@@ -30,7 +30,33 @@ const PAGE = `<!doctype html>
   </body>
 </html>
 `;
-const START = `SwaggerUIBundle({ url: "swagger.json", dom_id: "#page", deepLinking: true, validatorUrl: null });\n`;
+/** Runs in the browser: who signs in on the page is shown the document that is his, and anonymous again who signs out. */
+const START = `const show = (system, headers) =>
+  fetch("swagger.json", { headers }).then((answer) => (answer.ok ? answer.text().then((text) => system.specActions.updateSpec(text)) : undefined));
+const basic = ({ username, password }) => {
+  const bytes = new TextEncoder().encode(username + ":" + password);
+  return { authorization: "Basic " + btoa(String.fromCharCode(...bytes)) };
+};
+const Flows = () => ({
+  statePlugins: {
+    auth: {
+      wrapActions: {
+        authorize: (original, system) => (given) => {
+          const result = original(given);
+          for (const { value } of Object.values(given)) if (value && value.username) show(system, basic(value));
+          return result;
+        },
+        logout: (original, system) => (names) => {
+          const result = original(names);
+          show(system, {});
+          return result;
+        },
+      },
+    },
+  },
+});
+SwaggerUIBundle({ url: "swagger.json", dom_id: "#page", deepLinking: true, validatorUrl: null, plugins: [Flows] });
+`;
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 export interface SwaggerOptions {

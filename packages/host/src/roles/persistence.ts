@@ -99,10 +99,10 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
     },
-    async flowInspect({ vnode, ...name }) {
+    async flowInspect({ vnode, page, ...name }) {
       const { flows } = await vaults.of(vnode);
       const flowId = "flowId" in name ? name.flowId : (await flows.byClientRequest(name.clientRequestId))?.id;
-      return (flowId === undefined ? undefined : await flows.inspect(flowId)) ?? null;
+      return (flowId === undefined ? undefined : await flows.inspect(flowId, page)) ?? null;
     },
     flowKill: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestKill(flowId, clock.now())),
     flowRetry: ({ vnode, flowId, bundle }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now(), bundle)),
