@@ -91,8 +91,10 @@ export class Witness {
     const consumed = new Map<string, string>();
     const final = new Map<string, string>();
     return {
-      notarise: async (batch) => {
-        const verdicts = await store.notarise(batch);
+      log: (after, limit) => store.log(after, limit),
+      notarise: async (batch, seal) => {
+        const decided = await store.notarise(batch, seal);
+        const { verdicts } = decided;
         batch.forEach(({ transactionId, inputs, references }, index) => {
           const verdict = verdicts[index];
           if (verdict === undefined || verdict.kind === "retry") return;
@@ -105,7 +107,7 @@ export class Witness {
             if (consumed.has(ref)) this.say(`State ${ref} was consumed by ${consumed.get(ref)}, and taken again by ${transactionId}.`);
           for (const ref of inputs) consumed.set(ref, transactionId);
         });
-        return verdicts;
+        return decided;
       },
     };
   }

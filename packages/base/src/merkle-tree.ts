@@ -38,6 +38,8 @@ export interface MerkleTrees {
   root(leafHashes: readonly Uint8Array[]): Uint8Array;
   /** A proof of the leaves at `indexes` (any order, no repeats). */
   prove(leafHashes: readonly Uint8Array[], indexes: readonly number[]): MerkleProof;
+  /** The root, and of every leaf the hashes of the proof that shows it alone: all from one tree, where `prove` makes one each. */
+  proveEach(leafHashes: readonly Uint8Array[]): { readonly root: Uint8Array; readonly hashes: readonly (readonly Uint8Array[])[] };
   /** The root that a proof leads to; undefined where the proof is malformed, lacks a hash or has one too many. */
   rootOfProof<Leaf extends { readonly index: number }>(
     proof: MerkleProof<Leaf>,
@@ -60,6 +62,15 @@ export interface MerkleTrees {
 export const merkleTrees = (nodeHash: NodeHash): MerkleTrees => ({
   root: (leafHashes) => levelsOf(nodeHash, leafHashes).at(-1)?.[0] ?? EMPTY_ROOT,
   prove: (leafHashes, indexes) => proveLeaves(nodeHash, leafHashes, indexes),
+  proveEach(leafHashes) {
+    const levels = levelsOf(nodeHash, leafHashes);
+    const beside = (index: number): Uint8Array[] =>
+      levels.slice(0, -1).flatMap((level, height) => {
+        const sibling = (index >> height) ^ 1;
+        return sibling < level.length ? [level[sibling] as Uint8Array] : [];
+      });
+    return { root: levels.at(-1)?.[0] ?? EMPTY_ROOT, hashes: leafHashes.map((_, index) => beside(index)) };
+  },
   rootOfProof(proof, hashOf) {
     const nodes = nodesOf(nodeHash, proof, hashOf);
     return nodes === undefined ? undefined : proof.count === 0 ? EMPTY_ROOT : nodes.get(position(heightOf(proof.count), 0));

@@ -16,6 +16,7 @@ const byte = (value: number): Uint8Array => Uint8Array.of(value);
 export const {
   root: merkleRoot,
   prove: proveLeaves,
+  proveEach,
   rootOfProof,
   subset: subsetProof,
   merge: mergeProofs,

@@ -15,6 +15,7 @@ import { createRestRole } from "./rest/server.ts";
 import { createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
+import { readNotarySettings } from "./roles/notary-settings.ts";
 import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
 import { createUniquenessRole } from "./roles/uniqueness.ts";
 import { createVerificationRole } from "./roles/verification.ts";
@@ -128,7 +129,8 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     calls.answer("verification", verification.service);
   }
   if (runs("uniqueness")) {
-    const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log });
+    const settings = readNotarySettings(environment);
+    const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log, settings });
     stopping.push(() => uniqueness.close());
     calls.answer("uniqueness", uniqueness.service);
   }

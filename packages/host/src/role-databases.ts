@@ -16,12 +16,24 @@ export function createRoleDatabases(options: {
   readonly db: Pick<DbService, "connection">;
   readonly bootKey: BootKey;
   readonly connectionsMax: number;
+  /** Of PostgreSQL, for these connections. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Looks at a database before anybody uses it; what it throws is what `get` throws. */
+  readonly opened?: (database: Database) => Promise<void>;
   readonly log: Log;
 }): RoleDatabases {
   const opened = new Map<string, Promise<Database>>();
   const open = async (database: LogicalDatabase): Promise<Database> => {
     const { sealed } = await options.db.connection({ database, sealTo: options.bootKey.publicKey });
-    return openDatabase({ ...openConnection(options.bootKey, sealed), connectionsMax: options.connectionsMax, log: options.log });
+    const { bootKey, connectionsMax, settings = {}, log } = options;
+    const opened = openDatabase({ ...openConnection(bootKey, sealed), connectionsMax, settings, log });
+    try {
+      await options.opened?.(opened);
+    } catch (cause) {
+      await opened.close();
+      throw cause;
+    }
+    return opened;
   };
   return {
     get(database) {

@@ -119,11 +119,21 @@ const readPublicKey = decoder(PublicKey, "public key leaf");
 const readStateRef = decoder(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}:(0|[1-9][0-9]{0,8})$" }), "state reference");
 
 export function metadataOf(leaf: Uint8Array): TransactionMetadata {
+  const key = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("latin1");
+  const known = knownMetadata.get(key);
+  if (known !== undefined) return known;
   const metadata = readMetadata(decode(leaf));
   if (JSON.stringify(metadata.componentGroups) !== JSON.stringify(COMPONENT_GROUPS))
     throw badRequest("ledger.metadataUnknown", `Metadata describes component groups that ledger version ${LEDGER_VERSION} does not have.`);
+  const [oldest] = knownMetadata.keys();
+  if (knownMetadata.size >= METADATA_KNOWN_MAX && oldest !== undefined) knownMetadata.delete(oldest);
+  knownMetadata.set(key, metadata);
   return metadata;
 }
+
+// What metadata say is a function of their bytes, and all transactions of one application under one set of parameters have the same.
+const knownMetadata = new Map<string, TransactionMetadata>();
+const METADATA_KNOWN_MAX = 64;
 
 /** Simple or composite. Throws `crypto.keyMalformed` or `crypto.compositeInvalid` on text that is no key. */
 export function publicKeyOf(leaf: Uint8Array): PublicKeyText {

@@ -16,7 +16,7 @@ import {
   type Syscall,
 } from "@bowline/sdk";
 import { ledgerFlows } from "./finality.flow.ts";
-import { examine, pendingAnswers, spendsOf } from "./notary.ts";
+import { notarise } from "./notary.store.ts";
 import type { LedgerServices, UniquenessStore, VaultRead } from "./ports.ts";
 import { CPI, GROUP_ID, MAC_KEY, NOW, PACKAGE, PLATFORM_VERSION, type Sample, signatureOf, verifyWith } from "./sample.memory.ts";
 import { encodeSignature } from "./signatures.ts";
@@ -328,11 +328,12 @@ export class MemoryNetwork {
 
   async #notarise(request: LedgerServices["uniqueness.notarise"]["request"]) {
     const { self, notaryKeys } = this.sample;
-    const examined = [examine(request, self)];
-    const verdicts = await this.uniqueness.notarise(spendsOf(examined));
-    const metadata = { timestamp: this.now, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION } as const;
-    const { preimage, answers } = pendingAnswers(examined, verdicts, self, metadata);
-    return answers(preimage && signSync(notaryKeys.privateKey, preimage))[0];
+    const [answer] = await notarise([request], self, {
+      store: this.uniqueness,
+      metadata: { timestamp: this.now, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION },
+      sign: async (preimage) => signSync(notaryKeys.privateKey, preimage),
+    });
+    return answer;
   }
 }
 

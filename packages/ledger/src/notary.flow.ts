@@ -2,7 +2,7 @@
 
 import { type Data, invariant } from "@bowline/base";
 import { type FlowContext, FlowError, type NotaryInfo, type Protocol, responder } from "@bowline/sdk";
-import Type from "typebox";
+import Type, { type Static } from "typebox";
 import { ask } from "./asking.ts";
 import { filterForNotary } from "./filter.ts";
 import { Bytes } from "./leaves.ts";
@@ -20,6 +20,7 @@ const Answer = Type.Object(
     signature: Bytes,
     code: Type.String({ maxLength: 128 }),
     message: Type.String({ maxLength: 2_048 }),
+    retryAfterMs: Type.Optional(Type.Integer({ minimum: 0, maximum: NOTARY_RETRY_MAX_MS })),
   },
   STRICT,
 );
@@ -51,32 +52,37 @@ export async function askNotary(
   let reads = 0;
   for (let attempt = 0, asking = mode; ; attempt++) {
     const answer = await askOnce(context, notary, attempt, { filtered, mode: asking });
-    if (answer !== undefined) return answer;
+    if ("word" in answer) return answer.word;
     const now = await context.now();
     const isPast = now >= transaction.timeWindow.until;
     if (isPast && ++reads > NOTARY_READS_MAX) return undefined;
     if (isPast) asking = "read";
-    const backOff = Math.min(NOTARY_RETRY_MIN_MS * 2 ** attempt, NOTARY_RETRY_MAX_MS);
+    const backOff = Math.max(Math.min(NOTARY_RETRY_MIN_MS * 2 ** attempt, NOTARY_RETRY_MAX_MS), answer.retryAfterMs);
     // Past the bound the answer is final at once: no use in sleeping much beyond it.
     await context.sleep(isPast ? backOff : Math.min(backOff, transaction.timeWindow.until - now));
   }
 }
 
-/** Undefined where it may help to ask again. */
-async function askOnce(context: FlowContext, notary: NotaryInfo, attempt: number, request: Data): Promise<Uint8Array | undefined> {
+/** A word, or when it may help to ask again. */
+async function askOnce(
+  context: FlowContext,
+  notary: NotaryInfo,
+  attempt: number,
+  request: Data,
+): Promise<{ readonly word: Uint8Array } | { readonly retryAfterMs: number }> {
   const member = notary.members[attempt % notary.members.length];
   invariant(member !== undefined, "a notary that is asked has members");
-  let answer: { readonly kind: string; readonly signature: Uint8Array; readonly code: string; readonly message: string };
+  let answer: Static<typeof Answer>;
   try {
     const session = await context.initiate(member, { protocol: NON_VALIDATING_PROTOCOL, timeoutMs: NOTARY_SESSION_TIMEOUT_MS });
     answer = await session.sendAndReceive(request, Answer);
   } catch (thrown) {
     if (!(thrown instanceof FlowError)) throw thrown;
     context.log.warn("the notary did not answer", { notary: notary.name, reason: thrown.message });
-    return undefined;
+    return { retryAfterMs: 0 };
   }
   if (answer.kind === "malformed") throw new FlowError(answer.code, `Notary ${notary.name}: ${answer.message}`);
-  if (answer.kind !== "retry") return answer.signature;
+  if (answer.kind !== "retry") return { word: answer.signature };
   context.log.info("the notary has not decided", { notary: notary.name, code: answer.code });
-  return undefined;
+  return { retryAfterMs: answer.retryAfterMs ?? 0 };
 }

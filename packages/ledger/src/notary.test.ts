@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { parseName } from "@bowline/base";
 import { signSync } from "@bowline/crypto";
 import { encodeFiltered, filterForNotary, filterTransaction } from "./filter.ts";
-import { examine, type NotariseRequest, pendingAnswers, spendsOf } from "./notary.ts";
+import { decodeDecisions } from "./history.ts";
+import { notarise } from "./notary.store.ts";
+import type { NotariseRequest } from "./notary.ts";
 import { firstOutput, NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
 import { checkNotaryWord } from "./signatures.ts";
 import type { Transaction } from "./transaction.ts";
@@ -20,17 +22,22 @@ const request = (transaction: Transaction, mode: "write" | "read" = "write"): No
   mode,
 });
 
-async function notarise(store: ReturnType<typeof memoryUniqueness>, requests: readonly NotariseRequest[], self = network.self) {
-  const examined = requests.map((one) => examine(one, self));
-  const verdicts = await store.notarise(spendsOf(examined));
-  const metadata = { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION } as const;
-  const { preimage, answers } = pendingAnswers(examined, verdicts, self, metadata);
-  return { answers: answers(preimage && signSync(network.notaryKeys.privateKey, preimage)), preimage };
+async function decide(store: ReturnType<typeof memoryUniqueness>, requests: readonly NotariseRequest[], self = network.self) {
+  const signed: Uint8Array[] = [];
+  const answers = await notarise(requests, self, {
+    store,
+    metadata: { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION },
+    sign: async (preimage) => {
+      signed.push(preimage);
+      return signSync(network.notaryKeys.privateKey, preimage);
+    },
+  });
+  return { answers, signed };
 }
 
 test("one batch, one signature, a proven word for each", async () => {
   const [first, second] = [spend("1"), spend("2")];
-  const { answers } = await notarise(
+  const { answers } = await decide(
     memoryUniqueness(() => NOW),
     [issue, first, second].map((transaction) => request(transaction)),
   );
@@ -45,19 +52,36 @@ test("one batch, one signature, a proven word for each", async () => {
 });
 
 test("the same request twice in a batch gets the same word", async () => {
-  const { answers } = await notarise(
+  const { answers } = await decide(
     memoryUniqueness(() => NOW),
     [request(issue), request(issue)],
   );
   assert.deepEqual(answers[0], answers[1]);
 });
 
+test("what was decided before is said again, under another signature and in no entry of the log", async () => {
+  const store = memoryUniqueness(() => NOW);
+  const first = await decide(store, [request(issue)]);
+  const again = await decide(store, [request(issue), request(spend("1"))]);
+  assert.deepEqual([first.signed.length, again.signed.length], [1, 2]);
+  assert.deepEqual(
+    checkNotaryWord(issue, again.answers[0]?.signature as Uint8Array),
+    checkNotaryWord(issue, first.answers[0]?.signature as Uint8Array),
+  );
+  const { entries, last } = await store.log(0, 10);
+  assert.equal(last, 2);
+  assert.deepEqual(
+    entries.map(({ decisions }) => decodeDecisions(decisions).decisions.map(({ spend: { transactionId } }) => transactionId)),
+    [[issue.id], [spend("1").id]],
+  );
+});
+
 test("what is not final is not signed", async () => {
-  const { answers, preimage } = await notarise(
+  const { answers, signed } = await decide(
     memoryUniqueness(() => NOW),
     [request(spend("1")), request(issue, "read")],
   );
-  assert.equal(preimage, undefined);
+  assert.deepEqual(signed, []);
   assert.deepEqual(
     answers.map(({ kind, code, signature }) => [kind, code, signature.length]),
     [
@@ -70,14 +94,14 @@ test("what is not final is not signed", async () => {
 test("what is sent wrongly is refused without a word, and the transaction can still be accepted", async () => {
   const store = memoryUniqueness(() => NOW);
   const hiding = encodeFiltered(filterTransaction(spend("1"), { notary: "all", inputs: [], references: "all", outputs: "count" }));
-  const { answers, preimage } = await notarise(store, [
+  const { answers, signed } = await decide(store, [
     { ...request(issue), filtered: hiding },
     { ...request(issue), filtered: new Uint8Array([1, 2]) },
   ]);
-  assert.equal(preimage, undefined);
+  assert.deepEqual(signed, []);
   for (const { kind, code, signature } of answers)
     assert.deepEqual([kind, code, signature.length], ["malformed", "notary.malformedRequest", 0]);
-  const later = await notarise(store, [request(issue), request(spend("1"))]);
+  const later = await decide(store, [request(issue), request(spend("1"))]);
   assert.deepEqual(
     later.answers.map(({ kind }) => kind),
     ["accepted", "accepted"],
@@ -92,7 +116,7 @@ test("a notary speaks only under its own name, key and group", async () => {
     { ...self, groupId: self.groupId.replace("5", "6") },
   ];
   for (const other of others) {
-    const { answers } = await notarise(
+    const { answers } = await decide(
       memoryUniqueness(() => NOW),
       [request(issue)],
       other,

@@ -1,21 +1,14 @@
-// What a non-validating notary does with a batch of requests, on values. The uniqueness role runs it:
+// Who a notary is, and what it reads of a request.
 //
-//   const examined = requests.map((request) => examine(request, self));
-//   const verdicts = await store.notarise(spendsOf(examined));           // one transaction
-//   const pending = pendingAnswers(examined, verdicts, self, { timestamp, spec, platformVersion });
-//   return pending.answers(pending.preimage && (await sign(pending.preimage)));  // one signature, after the commit
-//
-// Guarantees: the notary decides only on complete, proven lists, under its own name and key. It signs its final words, good and
-// bad, and only those: what a client sent wrongly is no word on the transaction, since another may send it rightly. Nothing is
-// signed that is not committed.
+// Guarantees: the notary decides only on complete, proven lists, under its own name and key. What a client sent wrongly is no
+// word on the transaction, since another may send it rightly.
 
 import { BowlineError, type X500Name } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
 import type { NotaryInfo, PublicKeyText } from "@bowline/sdk";
 import { type NotaryRequest, readForNotary } from "./filter.ts";
 import { notaryKeysOf } from "./group-parameters.ts";
-import type { NotaryAnswer, NotaryMode, Spend, Verdict } from "./ports.ts";
-import { batchOf, encodeSignature, type NotaryWord, type SignatureMetadata } from "./signatures.ts";
+import type { NotaryAnswer, NotaryMode, Spend } from "./ports.ts";
 
 /** Who this notary is. */
 export interface NotarySelf {
@@ -57,53 +50,6 @@ export function examine({ originator, filtered, mode }: NotariseRequest, self: N
   if (notary !== self.service) return malformed(`It names notary ${notary}; this is ${self.service}.`);
   if (!self.serviceKeys.includes(notaryKey)) return malformed(`It names a key of ${self.service} that this notary does not sign for.`);
   return { kind: "spend", spend: { transactionId: id, originator, inputs, references, outputCount, ...timeWindow, mode } };
-}
-
-export const spendsOf = (examined: readonly Examined[]): readonly Spend[] =>
-  examined.flatMap((one) => (one.kind === "spend" ? [one.spend] : []));
-
-export interface PendingAnswers {
-  /** What to sign; undefined where no verdict is final. */
-  readonly preimage: Uint8Array | undefined;
-  /** In the order of the requests. */
-  readonly answers: (signature: Uint8Array | undefined) => readonly NotaryAnswer[];
-}
-
-/** `verdicts` in the order of `spendsOf(examined)`. */
-export function pendingAnswers(
-  examined: readonly Examined[],
-  verdicts: readonly Verdict[],
-  self: NotarySelf,
-  metadata: SignatureMetadata,
-): PendingAnswers {
-  const spends = spendsOf(examined);
-  const words = new Map<string, NotaryWord>();
-  spends.forEach(({ transactionId }, i) => {
-    const verdict = verdicts[i] as Verdict;
-    // Of one transaction there is one word, however often the batch asks for it.
-    if (verdict.kind !== "retry") words.set(transactionId, { ...verdict, transactionId });
-  });
-  const batch = words.size === 0 ? undefined : batchOf([...words.values()], self.key, metadata);
-  return {
-    preimage: batch?.preimage,
-    answers: (signature) => {
-      const sealed = batch === undefined || signature === undefined ? [] : batch.sealed(signature).map(encodeSignature);
-      const signatures = new Map([...words.keys()].map((id, i) => [id, sealed[i]]));
-      let next = 0;
-      return examined.map((one) => {
-        if (one.kind === "malformed") return one.answer;
-        const verdict = verdicts[next++] as Verdict;
-        const signed = signatures.get(one.spend.transactionId);
-        return answerOf(verdict, signed);
-      });
-    },
-  };
-}
-
-function answerOf(verdict: Verdict, signature: Uint8Array | undefined): NotaryAnswer {
-  const said = verdict.kind === "accepted" ? { code: "", message: "" } : { code: verdict.code, message: verdict.message };
-  if (verdict.kind === "retry" || signature === undefined) return { kind: "retry", signature: new Uint8Array(), ...said };
-  return { kind: verdict.kind, signature, ...said };
 }
 
 const malformed = (message: string): Examined => ({

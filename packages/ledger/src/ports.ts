@@ -3,6 +3,7 @@
 import type { Data, Instant, SecureHash, Sql, X500Name } from "@bowline/base";
 import type { StateDescription, StateRef, VaultQuery } from "@bowline/sdk";
 import type { InstalledPackage } from "./builder.ts";
+import type { Decisions, LogEntry } from "./history.ts";
 import type { CpkIdentity } from "./leaves.ts";
 import type { ResolvedState } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
@@ -142,6 +143,8 @@ export interface NotaryAnswer {
   readonly signature: Uint8Array;
   readonly code: string;
   readonly message: string;
+  /** Of a retry: asking sooner is in vain. */
+  readonly retryAfterMs?: number;
 }
 
 /** What the uniqueness checker decides on: complete, verified lists. */
@@ -154,14 +157,26 @@ export interface Spend {
   readonly from?: Instant;
   readonly until: Instant;
   readonly mode: NotaryMode;
+  /** What a notary that verifies found wrong with the content: it is refused for that, unless it was decided on before. */
+  readonly refusal?: Refusal;
+}
+
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
 }
 
 export type Verdict =
   | { readonly kind: "accepted"; readonly at: Instant }
   /** Final: stored, or a function of the transaction's content alone. */
-  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | ({ readonly kind: "refused" } & Refusal)
   /** Not decided and not stored: early, unknown, or only asked. */
-  | { readonly kind: "retry"; readonly code: string; readonly message: string };
+  | ({ readonly kind: "retry" } & Refusal);
+
+/** The notary's signature over what one commit decides: `record` is kept in the log. */
+export interface Seal {
+  readonly record: Uint8Array;
+}
 
 /**
  * The notary's memory: `testUniqueness` is its contract.
@@ -169,8 +184,15 @@ export type Verdict =
  * - No two accepted transactions have an input in common; none has a reference that was consumed when it was accepted.
  * - One transaction id has one final verdict for ever, whichever worker is asked, and however often.
  * - Time is the store's own, read after everything that the decision rests on is locked.
+ * - What is decided is in the log (`history.ts`), sealed, in the same commit. What was not committed was sealed for nothing, and
+ *   its seal must not leave the process.
  */
 export interface UniquenessStore {
-  /** Verdicts in the order of the batch. */
-  notarise(batch: readonly Spend[]): Promise<readonly Verdict[]>;
+  /** Verdicts in the order of the batch, and the seal of what this call decided: undefined where that was nothing. */
+  notarise<S extends Seal>(
+    batch: readonly Spend[],
+    seal: (decisions: Decisions, encoded: Uint8Array) => Promise<S>,
+  ): Promise<{ readonly verdicts: readonly Verdict[]; readonly seal: S | undefined }>;
+  /** Entries after `after`, in order, and how many there are. */
+  log(after: number, limit: number): Promise<{ readonly entries: readonly LogEntry[]; readonly last: number }>;
 }

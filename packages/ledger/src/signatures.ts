@@ -13,18 +13,18 @@ import {
   isFulfilledBy,
   keyIdOf,
   leafKeys,
-  merkleRoot,
-  proveLeaves,
   rootOfProof,
   SCHEMES,
   type SignatureSpec,
   type SignedBytes,
   verifySync,
 } from "@bowline/crypto";
+import { proveEach } from "@bowline/crypto/merkle";
 import type { PublicKeyText } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { Bytes } from "./leaves.ts";
 import { REFUSAL_CHARACTERS_MAX } from "./limits.ts";
+import type { Refusal } from "./ports.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Signed with the id, so that neither time nor specification can be changed afterwards. The time is informative. */
@@ -54,7 +54,7 @@ export interface BatchProof {
 /** What a notary decided. It never says another thing of the same transaction. */
 export type NotaryWord =
   | { readonly kind: "accepted"; readonly transactionId: SecureHash; readonly at: Instant }
-  | { readonly kind: "refused"; readonly transactionId: SecureHash; readonly code: string; readonly message: string };
+  | ({ readonly kind: "refused"; readonly transactionId: SecureHash } & Refusal);
 
 /** All of a transaction that its signatures depend on. */
 export type ToBeSigned = Pick<Transaction, "id" | "signatories" | "notaryKey">;
@@ -128,23 +128,29 @@ export const transactionPreimage = (id: SecureHash, metadata: SignatureMetadata)
 export const notaryPreimage = (top: Uint8Array, metadata: SignatureMetadata): Uint8Array =>
   preimage("notary", encode({ batch: top, metadata: { ...metadata } }));
 
-/** A batch of words before it is signed: the bytes to sign, and the signature records once they are. */
+/**
+ * A batch of words before it is signed: the bytes to sign, and the signature records once they are. `lastLeaf` makes one leaf
+ * more, after the words, which is nobody's word.
+ */
 export function batchOf(
   words: readonly NotaryWord[],
   by: PublicKeyText,
   metadata: SignatureMetadata,
+  lastLeaf?: (index: number) => Uint8Array,
 ): { readonly preimage: Uint8Array; readonly sealed: (signature: Uint8Array) => readonly TransactionSignature[] } {
   const encoded = words.map(encodeWord);
   const leaves = encoded.map((word, index) => batchLeaf(index, word));
+  if (lastLeaf !== undefined) leaves.push(lastLeaf(leaves.length));
+  const { root, hashes } = proveEach(leaves);
   const keyId = keyIdOf(by);
   return {
-    preimage: notaryPreimage(batchTop(leaves.length, merkleRoot(leaves)), metadata),
+    preimage: notaryPreimage(batchTop(leaves.length, root), metadata),
     sealed: (signature) =>
       encoded.map((word, index) => ({
         by: keyId,
         signature,
         metadata,
-        batch: { word, index, count: leaves.length, hashes: proveLeaves(leaves, [index]).hashes },
+        batch: { word, index, count: leaves.length, hashes: hashes[index] ?? [] },
       })),
   };
 }

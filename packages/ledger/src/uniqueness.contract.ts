@@ -26,22 +26,26 @@ export function spendOf(name: string, change: Partial<Spend> = {}): Spend {
 }
 
 const ref = (name: string, index = 0) => stateRef(idOf(name), index);
+/** Verdicts; what is decided is sealed with nothing. */
+export const decide = async (store: UniquenessStore, batch: readonly Spend[]): Promise<readonly Verdict[]> =>
+  (await store.notarise(batch, async () => ({ record: new Uint8Array([7]) }))).verdicts;
+
 const codeOf = (verdict: Verdict | undefined) => (verdict === undefined || verdict.kind === "accepted" ? verdict?.kind : verdict.code);
 
 /** `open` gives stores over one and the same empty memory: as many workers as asked. */
 export function testUniqueness(name: string, open: (test: TestContext, workers: number) => Promise<readonly UniquenessStore[]>): void {
   const one = async (t: TestContext) => (await open(t, 1))[0] as UniquenessStore;
-  const codes = async (store: UniquenessStore, ...batch: readonly Spend[]) => (await store.notarise(batch)).map(codeOf);
+  const codes = async (store: UniquenessStore, ...batch: readonly Spend[]) => (await decide(store, batch)).map(codeOf);
 
   describe(`a uniqueness store (${name})`, () => {
     test("accepts the first spender of a state and refuses the second, for ever", async (t) => {
       const store = await one(t);
-      await store.notarise([spendOf("issue")]);
-      const [won] = await store.notarise([spendOf("won", { inputs: [ref("issue")] })]);
-      const [lost] = await store.notarise([spendOf("lost", { inputs: [ref("issue")] })]);
+      await decide(store, [spendOf("issue")]);
+      const [won] = await decide(store, [spendOf("won", { inputs: [ref("issue")] })]);
+      const [lost] = await decide(store, [spendOf("lost", { inputs: [ref("issue")] })]);
       assert.equal(won?.kind, "accepted");
       assert.equal(codeOf(lost), "notary.inputStateConflict");
-      assert.deepEqual(await store.notarise([spendOf("lost", { inputs: [ref("issue")] }), spendOf("won", { inputs: [ref("issue")] })]), [
+      assert.deepEqual(await decide(store, [spendOf("lost", { inputs: [ref("issue")] }), spendOf("won", { inputs: [ref("issue")] })]), [
         lost,
         won,
       ]);
@@ -74,7 +78,7 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
         await codes(store, spendOf("later", { inputs: [ref("sooner")] }), spendOf("looks", { references: [ref("sooner")] })),
         ["notary.inputStateUnknown", "notary.referenceStateUnknown"],
       );
-      await store.notarise([spendOf("sooner")]);
+      await decide(store, [spendOf("sooner")]);
       assert.deepEqual(
         await codes(store, spendOf("looks", { references: [ref("sooner")] }), spendOf("later", { inputs: [ref("sooner")] })),
         ["accepted", "accepted"],
@@ -100,7 +104,7 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
 
     test("a state that stands twice in one transaction is no request", async (t) => {
       const store = await one(t);
-      await store.notarise([spendOf("a")]);
+      await decide(store, [spendOf("a")]);
       assert.deepEqual(
         await codes(
           store,
@@ -115,17 +119,20 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
     test("a long list of conflicts is told in short", async (t) => {
       const store = await one(t);
       const inputs = Array.from({ length: 100 }, (_, index) => ref("many", index));
-      await store.notarise([spendOf("many", { outputCount: 100 }), spendOf("first", { inputs })]);
-      const [verdict] = await store.notarise([spendOf("second", { inputs })]);
+      await decide(store, [spendOf("many", { outputCount: 100 }), spendOf("first", { inputs })]);
+      const [verdict] = await decide(store, [spendOf("second", { inputs })]);
       assert.ok(verdict?.kind === "refused" && verdict.message.length <= 1_024 && /and \d+ more\.$/.test(verdict.message));
-      assert.deepEqual(await store.notarise([spendOf("second", { inputs })]), [verdict]);
+      assert.deepEqual(await decide(store, [spendOf("second", { inputs })]), [verdict]);
     });
 
     test("of many workers that spend one state at once, exactly one wins, and all agree for ever", async (t) => {
       const stores = await open(t, 4);
       const first = stores[0] as UniquenessStore;
       const rounds = 8;
-      await first.notarise(Array.from({ length: rounds }, (_, round) => spendOf(`race-${round}`)));
+      await decide(
+        first,
+        Array.from({ length: rounds }, (_, round) => spendOf(`race-${round}`)),
+      );
       for (let round = 0; round < rounds; round++) {
         const rivals = Array.from({ length: 8 }, (_, i) =>
           spendOf(`rival-${round}-${i}`, { inputs: [ref(`race-${round}`)], outputCount: 1 }),
@@ -134,7 +141,7 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
         const answers = await Promise.all(
           stores.map(async (store, worker) => {
             const batch = [...rivals.slice(worker * 2), ...rivals.slice(0, worker * 2)];
-            const verdicts = await store.notarise(batch);
+            const verdicts = await decide(store, batch);
             return new Map(batch.map(({ transactionId }, i) => [transactionId, verdicts[i]]));
           }),
         );
@@ -147,7 +154,7 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
     test("one issue that many workers are asked for at once is accepted once, at one time", async (t) => {
       const stores = await open(t, 4);
       for (let round = 0; round < 16; round++) {
-        const answers = await Promise.all(stores.map((store) => store.notarise([spendOf(`issue-${round}`)])));
+        const answers = await Promise.all(stores.map((store) => decide(store, [spendOf(`issue-${round}`)])));
         for (const answer of answers) assert.deepEqual(answer, answers[0]);
         assert.equal(answers[0]?.[0]?.kind, "accepted");
       }
@@ -157,10 +164,10 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
       const stores = await open(t, 2);
       const [spender, looker] = stores as [UniquenessStore, UniquenessStore];
       for (let round = 0; round < 16; round++) {
-        await spender.notarise([spendOf(`state-${round}`)]);
+        await decide(spender, [spendOf(`state-${round}`)]);
         const [[spent], [looked]] = await Promise.all([
-          spender.notarise([spendOf(`spend-${round}`, { inputs: [ref(`state-${round}`)] })]),
-          looker.notarise([spendOf(`look-${round}`, { references: [ref(`state-${round}`)] })]),
+          decide(spender, [spendOf(`spend-${round}`, { inputs: [ref(`state-${round}`)] })]),
+          decide(looker, [spendOf(`look-${round}`, { references: [ref(`state-${round}`)] })]),
         ]);
         assert.equal(spent?.kind, "accepted");
         if (looked?.kind === "accepted" && spent?.kind === "accepted")

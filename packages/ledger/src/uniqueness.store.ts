@@ -3,7 +3,8 @@
 // Guard, whatever else goes wrong: primary keys on transactions and states, and the update that consumes a state only where
 // it is unconsumed. If a row that was to be written is taken, the batch rolls back, reads again and is judged again.
 // References are locked FOR SHARE, inputs FOR UPDATE, each in order of their key; the database's clock is read after that,
-// in the same transaction, so that nothing which changed before `now` is missed.
+// in the same transaction, so that nothing which changed before `now` is missed. The head of the log is locked last, by its
+// update: entries are numbered in the order in which they are committed, and whatever an entry rests on stands before it.
 
 import {
   BowlineError,
@@ -16,19 +17,21 @@ import {
   secureHash,
   unavailable,
 } from "@bowline/base";
+import { sha256 } from "@bowline/crypto";
 import type { StateRef } from "@bowline/sdk";
+import { type Decisions, encodeDecisions } from "./history.ts";
 import { parseStateRef, stateRef } from "./leaves.ts";
 import { UNIQUENESS_ATTEMPTS_MAX, UNIQUENESS_BATCH_MAX } from "./limits.ts";
-import type { Spend, UniquenessStore, Verdict } from "./ports.ts";
+import type { Seal, Spend, UniquenessStore, Verdict } from "./ports.ts";
 import { type Judgement, judge } from "./uniqueness.ts";
 
 export function uniquenessStore(database: Database): UniquenessStore {
   return {
-    async notarise(batch) {
+    async notarise(batch, seal) {
       invariant(batch.length <= UNIQUENESS_BATCH_MAX, `a batch has at most ${UNIQUENESS_BATCH_MAX} requests`);
       for (let attempt = 1; ; attempt++) {
         try {
-          return await database.transaction((sql) => notarise(sql, batch));
+          return await database.transaction((sql) => notarise(sql, batch, seal));
         } catch (error) {
           const again = error instanceof Overtaken || (error instanceof BowlineError && error.code === "database.contended");
           if (!again) throw error;
@@ -40,13 +43,24 @@ export function uniquenessStore(database: Database): UniquenessStore {
         }
       }
     },
+    async log(after, limit) {
+      const [entries, [head]] = await Promise.all([
+        database.sql.query<LogRow>(LOG, [after, limit]),
+        database.sql.query<{ seq: number }>(LOG_LAST),
+      ]);
+      return { entries: entries.map(({ seq, ...entry }) => ({ seq: Number(seq), ...entry })), last: Number(head?.seq ?? 0) };
+    },
   };
 }
 
 /** Another worker wrote a row that this batch was going to write. */
 class Overtaken extends Error {}
 
-async function notarise(sql: Sql, batch: readonly Spend[]): Promise<readonly Verdict[]> {
+async function notarise<S extends Seal>(
+  sql: Sql,
+  batch: readonly Spend[],
+  seal: (decisions: Decisions, encoded: Uint8Array) => Promise<S>,
+): Promise<{ readonly verdicts: readonly Verdict[]; readonly seal: S | undefined }> {
   const ids = [...new Set(batch.map(({ transactionId }) => transactionId))];
   const inputs = keysOf(batch.flatMap((spend) => spend.inputs));
   const references = keysOf(batch.flatMap((spend) => spend.references));
@@ -63,15 +77,21 @@ async function notarise(sql: Sql, batch: readonly Spend[]): Promise<readonly Ver
     states: new Map([...referred, ...consumable].map((row) => [refOf(row), row.consuming_tx_id && secureHash(row.consuming_tx_id)])),
   };
   const judgement = judge(batch, past, now);
-  await remember(sql, judgement, now);
-  return judgement.verdicts;
+  if (judgement.decided.length === 0) return { verdicts: judgement.verdicts, seal: undefined };
+  const decisions = { at: now, decisions: judgement.decided };
+  const encoded = encodeDecisions(decisions);
+  const sealed = await seal(decisions, encoded);
+  await remember(sql, judgement, now, { encoded, record: sealed.record });
+  return { verdicts: judgement.verdicts, seal: sealed };
 }
 
-async function remember(sql: Sql, { decided, issued, consumed }: Judgement, now: Instant): Promise<void> {
-  if (decided.length === 0) return;
-  const rejected = decided.flatMap(({ spend, verdict }) =>
-    verdict.kind === "refused" ? [{ id: digestOf(spend.transactionId), ...verdict }] : [],
-  );
+async function remember(
+  sql: Sql,
+  { decided, issued, consumed }: Judgement,
+  now: Instant,
+  entry: { readonly encoded: Uint8Array; readonly record: Uint8Array },
+): Promise<void> {
+  const rejected = decided.flatMap(({ spend, refusal }) => (refusal === null ? [] : [{ id: digestOf(spend.transactionId), ...refusal }]));
   const issuedKeys = keysOf(issued);
   // A chain within the batch consumes what the batch issues: those rows are inserted first.
   const consumedRefs = [...consumed.keys()];
@@ -81,7 +101,7 @@ async function remember(sql: Sql, { decided, issued, consumed }: Judgement, now:
       decided.map(({ spend }) => digestOf(spend.transactionId)),
       decided.map(({ spend }) => spend.originator),
       decided.map(({ spend }) => spend.until),
-      decided.map(({ verdict }) => (verdict.kind === "accepted" ? "A" : "R")),
+      decided.map(({ refusal }) => (refusal === null ? "A" : "R")),
       now,
     ]),
   ];
@@ -102,6 +122,8 @@ async function remember(sql: Sql, { decided, issued, consumed }: Judgement, now:
         consumedRefs.map((ref) => digestOf(consumed.get(ref) as SecureHash)),
       ]),
     );
+  // Last, so that others wait for this batch's commit and for nothing else of it.
+  writes.push(wrote(1, sql, ADD_ENTRY, [sha256(entry.encoded), entry.encoded, entry.record]));
   if ((await Promise.all(writes)).includes(false)) throw new Overtaken("another worker decided on the same transaction or state");
 }
 
@@ -114,6 +136,13 @@ interface StateRow {
   readonly issue_tx_id: Uint8Array;
   readonly issue_tx_output_idx: number;
   readonly consuming_tx_id: Uint8Array | null;
+}
+
+interface LogRow {
+  readonly seq: number | string;
+  readonly head: Uint8Array;
+  readonly decisions: Uint8Array;
+  readonly seal: Uint8Array;
 }
 
 interface VerdictRow {
@@ -148,6 +177,13 @@ const DECIDED = {
   FROM uniqueness_tx_details t LEFT JOIN uniqueness_rejected_txs r USING (tx_id_algo, tx_id)
   WHERE t.tx_id_algo = 'SHA-256' AND t.tx_id = ANY ($1::bytea[])`,
 };
+const ADD_ENTRY = {
+  name: "uniqueness-add-entry",
+  text: `WITH h AS (UPDATE uniqueness_log_head SET seq = seq + 1, head = sha256(head || $1::bytea) RETURNING seq, head)
+  INSERT INTO uniqueness_log (seq, head, decisions, seal) SELECT h.seq, h.head, $2::bytea, $3::bytea FROM h RETURNING 1`,
+};
+const LOG = { name: "uniqueness-log", text: "SELECT seq, head, decisions, seal FROM uniqueness_log WHERE seq > $1 ORDER BY seq LIMIT $2" };
+const LOG_LAST = { name: "uniqueness-log-last", text: "SELECT seq FROM uniqueness_log_head" };
 const ADD_DECIDED = {
   name: "uniqueness-add-decided",
   text: `INSERT INTO uniqueness_tx_details (tx_id_algo, tx_id, originator_x500_name, expiry_datetime, commit_timestamp, result)

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { stateRef } from "./leaves.ts";
 import type { Spend, Verdict } from "./ports.ts";
 import { NOW } from "./sample.memory.ts";
-import { idOf, spendOf, testUniqueness } from "./uniqueness.contract.ts";
+import { decide, idOf, spendOf, testUniqueness } from "./uniqueness.contract.ts";
 import { memoryUniqueness } from "./uniqueness.memory.ts";
 
 testUniqueness("in memory", async (_, workers) => {
@@ -37,7 +37,7 @@ test("whatever arrives, in whatever batches: no state has two spenders, and no f
       const consumers = new Map<string, SecureHash>();
       for (const batch of batches) {
         const asked = batch.map((i) => spends[i] as Spend);
-        const verdicts = await store.notarise(asked);
+        const verdicts = await decide(store, asked);
         for (const [i, spend] of asked.entries()) {
           const verdict = verdicts[i] as Verdict;
           const before = final.get(spend.transactionId);

@@ -6,6 +6,7 @@
 
 import type { Instant, SecureHash } from "@bowline/base";
 import type { StateRef } from "@bowline/sdk";
+import type { Decision } from "./history.ts";
 import { stateRef } from "./leaves.ts";
 import { REFUSAL_CHARACTERS_MAX } from "./limits.ts";
 import type { Spend, Verdict } from "./ports.ts";
@@ -21,7 +22,7 @@ export interface Judgement {
   /** In the order of the batch. */
   readonly verdicts: readonly Verdict[];
   /** What there is to remember: each transaction once. */
-  readonly decided: readonly { readonly spend: Spend; readonly verdict: Exclude<Verdict, { kind: "retry" }> }[];
+  readonly decided: readonly Decision[];
   readonly issued: readonly StateRef[];
   readonly consumed: ReadonlyMap<StateRef, SecureHash>;
 }
@@ -30,16 +31,21 @@ export interface Judgement {
 export function judge(batch: readonly Spend[], past: Past, now: Instant): Judgement {
   const known = new Map(past.verdicts);
   const states = new Map(past.states);
-  const decided: Judgement["decided"][number][] = [];
+  const decided: Decision[] = [];
   const issued: StateRef[] = [];
   const consumed = new Map<StateRef, SecureHash>();
   const verdicts = batch.map((spend) => {
     const old = known.get(spend.transactionId);
     if (old !== undefined) return old;
-    const verdict = spend.mode === "write" ? verdictOn(spend, states, now) : verdictOfRead(spend, now);
+    const verdict =
+      spend.refusal !== undefined
+        ? refused(spend.refusal.code, spend.refusal.message)
+        : spend.mode === "write"
+          ? verdictOn(spend, states, now)
+          : verdictOfRead(spend, now);
     if (verdict.kind === "retry") return verdict;
     known.set(spend.transactionId, verdict);
-    decided.push({ spend, verdict });
+    decided.push({ spend, refusal: verdict.kind === "accepted" ? null : verdict });
     if (verdict.kind === "accepted") {
       for (const ref of spend.inputs) {
         states.set(ref, spend.transactionId);

@@ -16,7 +16,7 @@ import {
   signedBytesOf,
   type VaultRead,
 } from "@bowline/ledger";
-import { examine, type NotaryAnswer, notarySelf, pendingAnswers, spendsOf, type UniquenessStore } from "@bowline/ledger/notary";
+import { notarise as decideOn, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
 import { FlowError } from "@bowline/sdk";
 import { GROUP_ID, type Membership, type Party } from "./members.ts";
 
@@ -97,9 +97,11 @@ async function notarise(
 ): Promise<NotaryAnswer> {
   const self = party?.isNotary === true ? notarySelf(GROUP_ID, membership.notary, party.publicKey) : undefined;
   invariant(self !== undefined && party !== undefined, `${party?.name} runs no notary service`);
-  const examined = [examine(request, self)];
-  const verdicts = await uniqueness.notarise(spendsOf(examined));
   const spec = SCHEMES[schemeOf(self.key)].defaultSpec;
-  const { preimage, answers } = pendingAnswers(examined, verdicts, self, { timestamp: now(), spec, platformVersion: PLATFORM_VERSION });
-  return answers(preimage && signSync(party.privateKey, preimage))[0] as NotaryAnswer;
+  const [answer] = await decideOn([request], self, {
+    store: uniqueness,
+    metadata: { timestamp: now(), spec, platformVersion: PLATFORM_VERSION },
+    sign: async (preimage) => signSync(party.privateKey, preimage),
+  });
+  return answer as NotaryAnswer;
 }

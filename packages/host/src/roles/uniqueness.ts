@@ -1,101 +1,101 @@
 // The uniqueness role: the notary's memory, and its word. It holds the credentials of notaries' uniqueness databases and no key.
 //
-// Requests of one notary that arrive while a batch is in flight are the next batch: one transaction, one signature by the
-// crypto role, as many answers as requests. Nothing is signed before it is committed; an answer that was lost is given
-// again when it is asked for again.
+// Requests of one notary that arrive while its batches are in flight are the next batch: one transaction, one signature by the
+// crypto role, as many answers as requests. An answer that was lost is given again when it is asked for again.
+// Each originator has a quota, and the queue an end: who is past either hears when to come again, and nothing was done for it.
 
 import { PLATFORM_VERSION } from "@bowline/api";
 import { type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
 import { type BootKey, SCHEMES, schemeOf } from "@bowline/crypto";
-import {
-  examine,
-  type NotariseRequest,
-  type NotaryAnswer,
-  type NotarySelf,
-  notarySelf,
-  pendingAnswers,
-  spendsOf,
-  uniquenessStore,
-} from "@bowline/ledger/notary";
+import { type NotariseRequest, type NotaryAnswer, type NotarySelf, notarise, notarySelf, uniquenessStore } from "@bowline/ledger/notary";
 import { notaryKeyOfMember } from "@bowline/membership/notaries";
 import type { Answering } from "../calls.ts";
 import { createDirectory, type Directory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases } from "../role-databases.ts";
 import type { UniquenessService } from "../services.ts";
+import { type BatchLimits, createNotaryQueue, type NotaryQueue } from "./notary-queue.ts";
+import type { NotarySettings } from "./notary-settings.ts";
+import { createQuota, type Quota } from "./quota.ts";
+import { requireDurable } from "./uniqueness-database.ts";
 
-const CONNECTIONS_PER_NOTARY_MAX = 2;
-/** Requests of one batch: one transaction of the database, and the depth of its Merkle proof. */
-const BATCH_MAX = 256;
+/** Of one notary in one worker. */
+const BATCHES: BatchLimits = { batchMax: 256, flightsMax: 2, waitingMax: 8_192 };
+/** Of an originator's quota a request takes one unit, and one more for each so many bytes. */
+const BYTES_PER_UNIT = 4_096;
+/** One for each batch in flight, and one for whoever reads the history. */
+const CONNECTIONS_PER_NOTARY_MAX = BATCHES.flightsMax + 1;
 
-type Settle = { readonly request: NotariseRequest; answer(answer: NotaryAnswer): void; fail(cause: unknown): void };
-
-export function createUniquenessRole(options: {
+export interface UniquenessOptions {
   readonly calls: Granted<"uniqueness">;
   readonly bootKey: BootKey;
   readonly clock: Clock;
   readonly log: Log;
-}): { readonly service: Answering<UniquenessService>; close(): Promise<void> } {
-  const { calls, clock } = options;
+  readonly settings: NotarySettings;
+  readonly batches?: BatchLimits;
+}
+
+interface Notary {
+  readonly queue: NotaryQueue<NotariseRequest, NotaryAnswer>;
+  readonly quota: Quota;
+}
+
+export function createUniquenessRole(options: UniquenessOptions): {
+  readonly service: Answering<UniquenessService>;
+  close(): Promise<void>;
+} {
+  const { calls, clock, log, settings, batches = BATCHES } = options;
   const directory = createDirectory({ ...calls.db, cpis: async () => [] }, clock);
   const databases = createRoleDatabases({
     db: calls.db,
     bootKey: options.bootKey,
     connectionsMax: CONNECTIONS_PER_NOTARY_MAX,
-    log: options.log,
+    // Whatever the server's owner prefers: a commit that was told is on disk, and on the standbys that it waits for.
+    settings: { synchronous_commit: "on" },
+    opened: (database) => requireDurable(database, settings.allowForgetful, log),
+    log,
   });
-  const queues = new Map<ShortHash, { waiting: Settle[]; running: boolean }>();
+  const storeOf = async (vnode: ShortHash) => uniquenessStore(await databases.get({ kind: "uniqueness", vnode }));
+  const notaries = new Map<ShortHash, Notary>();
 
-  async function decide(vnode: ShortHash, requests: readonly NotariseRequest[]): Promise<readonly NotaryAnswer[]> {
-    const self = await selfOf(directory, vnode);
-    const store = uniquenessStore(await databases.get({ kind: "uniqueness", vnode }));
-    const examined = requests.map((request) => examine(request, self));
-    const verdicts = await store.notarise(spendsOf(examined));
-    const pending = pendingAnswers(examined, verdicts, self, {
-      timestamp: clock.now(),
-      spec: SCHEMES[schemeOf(self.key)].defaultSpec,
-      platformVersion: PLATFORM_VERSION,
-    });
-    if (pending.preimage === undefined) return pending.answers(undefined);
-    const signed = await calls.crypto.sign({
-      tenant: vnode,
-      publicKey: self.key,
-      purpose: "notary",
-      parts: { preimage: pending.preimage },
-    });
-    return pending.answers(signed.signature);
-  }
-
-  async function drain(vnode: ShortHash, queue: { waiting: Settle[]; running: boolean }): Promise<void> {
-    queue.running = true;
-    while (queue.waiting.length > 0) {
-      const batch = queue.waiting.splice(0, BATCH_MAX);
-      try {
-        const answers = await decide(
-          vnode,
-          batch.map(({ request }) => request),
-        );
-        for (const [i, { answer }] of batch.entries()) answer(answers[i] as NotaryAnswer);
-      } catch (cause) {
-        for (const { fail } of batch) fail(cause);
-      }
-    }
-    queue.running = false;
+  function notaryOf(vnode: ShortHash): Notary {
+    const known = notaries.get(vnode);
+    if (known !== undefined) return known;
+    const decide = async (requests: readonly NotariseRequest[]) => {
+      const self = await selfOf(directory, vnode);
+      const metadata = { timestamp: clock.now(), spec: SCHEMES[schemeOf(self.key)].defaultSpec, platformVersion: PLATFORM_VERSION };
+      const sign = async (preimage: Uint8Array) =>
+        (await calls.crypto.sign({ tenant: vnode, publicKey: self.key, purpose: "notary", parts: { preimage } })).signature;
+      return notarise(requests, self, { store: await storeOf(vnode), metadata, sign });
+    };
+    const notary = { queue: createNotaryQueue(batches, () => clock.now(), decide), quota: createQuota(settings.quota) };
+    notaries.set(vnode, notary);
+    return notary;
   }
 
   return {
     service: {
-      notarise: ({ vnode, ...request }) =>
-        new Promise((answer, fail) => {
-          const queue = queues.get(vnode) ?? { waiting: [], running: false };
-          queues.set(vnode, queue);
-          queue.waiting.push({ request, answer, fail });
-          if (!queue.running) void drain(vnode, queue);
-        }),
+      async notarise({ vnode, ...request }) {
+        const { queue, quota } = notaryOf(vnode);
+        const { originator, filtered } = request;
+        const waitMs = quota.take(originator, 1 + Math.floor(filtered.length / BYTES_PER_UNIT), clock.now());
+        if (waitMs > 0) return later("notary.quotaExceeded", `${originator} has asked for more than its share.`, waitMs);
+        return (
+          (await queue.ask(request)) ?? later("notary.overloaded", "More requests are waiting than this notary takes.", queue.retryAfterMs)
+        );
+      },
     },
     close: () => databases.close(),
   };
 }
+
+const later = (code: string, message: string, retryAfterMs: number): NotaryAnswer => ({
+  kind: "retry",
+  signature: new Uint8Array(),
+  code,
+  message,
+  retryAfterMs,
+});
 
 /** Who a virtual node is as a notary. */
 async function selfOf(directory: Directory, vnode: ShortHash): Promise<NotarySelf> {
