@@ -12,7 +12,7 @@ import { type Result, round } from "./result.ts";
 
 const IN_FLIGHT = [1, 16, 64] as const;
 const PING_PONG_IN_FLIGHT = 32;
-const FULL = { rounds: 5, durationMs: 2_500 } as const;
+const FULL = { rounds: 3, durationMs: 2_500 } as const;
 const QUICK = { rounds: 1, durationMs: 1_500 } as const;
 const SUBJECTS = ["ours", "ours.rest", "dbos", "restate"] as const;
 
