@@ -11,6 +11,7 @@ import type { Delivery, Failure, FiberReport, FiberStart } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
 import { ACTIVATION_FLOWS_MAX, BESIDE_COMMITS_MIN, GROUP_COMMITS_MAX } from "./limits.ts";
 import type { CommitOutcome, Fibers, FlowStart, FlowStore, StartOutcome, StepCommit } from "./ports.ts";
+import { isLarge } from "./rows.ts";
 
 // --- Activations ---
 
@@ -147,7 +148,8 @@ export const isPlain = (commit: StepCommit): boolean =>
     commit.inboxAdded.length +
     commit.outboxAdded.length +
     commit.outboxAcknowledged.length ===
-    0;
+    0 &&
+  !commit.journal.some(isLarge);
 
 export const createGroupStart = (store: Pick<FlowStore, "start">): ((start: FlowStart) => Promise<StartOutcome>) =>
   joined(

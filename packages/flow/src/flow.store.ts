@@ -1,5 +1,5 @@
 // The engine's tables in PostgreSQL (sql/vault/0001-flow.sql). Every statement takes many rows; those of one transaction
-// are sent without waiting for each other.
+// are sent without waiting for each other. What is large lies apart, once by its hash.
 //
 // Guarantees: a commit is applied once, to the version it names, in one transaction with its vault writes. In a group
 // all that is written joins on the flows that passed the fence, so that a fenced member writes nothing. When a group
@@ -21,7 +21,7 @@ import type {
   StepCommit,
 } from "./ports.ts";
 import { resendAt } from "./resend.ts";
-import { encodeOutcome, startedRow } from "./rows.ts";
+import { encodeOutcome, isLarge, startedRow } from "./rows.ts";
 import {
   columns,
   type FlowColumns,
@@ -241,7 +241,7 @@ function sendSteps(sql: Sql, commits: readonly StepCommit[]): Promise<Ids> {
     ...commitColumns(beginning),
     ...columns(known, ["flowId", "expectedVersion"]),
     ...commitColumns(known),
-    ...stepColumns(ordered.flatMap(({ flowId, journal }) => journal.map((row) => ({ ...row, flowId })))),
+    ...stepColumns(ordered.flatMap(({ flowId, journal }) => journal.flatMap((row) => (isLarge(row) ? [] : [{ ...row, flowId }])))),
   ]);
 }
 
@@ -262,6 +262,8 @@ function sendRows(sql: Sql, commits: readonly StepCommit[]): void {
 
   const collapsed = of((commit) => commit.collapsed.map((path) => ({ path })));
   if (collapsed.length > 0) void sql.query(SQL.collapse, columns(collapsed, ["flowId", "commitId", "path"]));
+  const large = of((commit) => commit.journal.filter(isLarge));
+  if (large.length > 0) void sql.query(SQL.insertLargeSteps, [...columns(large, ["commitId"]), ...stepColumns(large)]);
   const sessions = of(sessionsOf);
   if (sessions.length > 0) void sql.query(SQL.saveSessions, [...sessionColumns(sessions), sessions.map(({ commitId }) => commitId)]);
   const consumed = of((commit) => commit.inboxConsumed);

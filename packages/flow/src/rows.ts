@@ -6,7 +6,7 @@
 import { BowlineError, concat, type Data, decode, encode, type Instant, u32, utf8 } from "@bowline/base";
 import { type FlowIdentity, type FlowProperties, NO_PROPERTIES, type Outcome, type StepPath, type Syscall } from "@bowline/sdk";
 import type { Bundle } from "./flow-state.ts";
-import { LEASE_MS, LEASE_STEP_MS } from "./limits.ts";
+import { INLINE_BYTES_MAX, LEASE_MS, LEASE_STEP_MS } from "./limits.ts";
 import type { Digest } from "./messages.ts";
 import type { FlowOrigin, FlowRow, FlowStart, RecordedStep, Responder, SessionMessage, SessionRow } from "./ports.ts";
 import { openedSession } from "./sessions.ts";
@@ -137,6 +137,9 @@ export function encodeOutcome(outcome: Outcome): Uint8Array {
   }
   return bytes;
 }
+
+/** Whether its answer lies apart from its row. */
+export const isLarge = ({ outcome }: RecordedStep): boolean => encodeOutcome(outcome).length > INLINE_BYTES_MAX;
 
 /** Rows that were settled together, oldest first, each group in its order. */
 export function replayGroups(rows: readonly RecordedStep[]): RecordedStep[][] {

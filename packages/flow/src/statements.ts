@@ -20,6 +20,10 @@ import { encodeOutcome } from "./rows.ts";
 const FLOW =
   "id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, wake_at, waiting, outcome, properties, created_at, updated_at";
 
+/** Where it is large it lies apart. */
+const STEP_OUTCOME =
+  "CASE WHEN s.chunk IS NULL THEN s.outcome ELSE (SELECT c.bytes FROM flow_chunk c WHERE c.hash = s.chunk) END AS outcome";
+
 const named = <K extends string>(texts: Readonly<Record<K, string>>): Readonly<Record<K, Statement>> => {
   const entries = (Object.entries(texts) as [K, string][]).map(([name, text]) => [name, { name: `flow.${name}`, text }] as const);
   return Object.fromEntries(entries) as Readonly<Record<K, Statement>>;
@@ -45,7 +49,7 @@ export const SQL = named({
 
   loadFlows: `SELECT ${FLOW} FROM flow WHERE id = ANY($1::text[])`,
   loadSteps: `
-    SELECT flow_id, path, kind, request_hash, outcome, activation, ordinal, asked_at, at FROM flow_step
+    SELECT flow_id, path, kind, request_hash, ${STEP_OUTCOME}, activation, ordinal, asked_at, at FROM flow_step s
     WHERE flow_id = ANY($1::text[]) ORDER BY flow_id, activation, ordinal`,
   loadSessions: `
     SELECT id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at FROM flow_session
@@ -89,9 +93,27 @@ export const SQL = named({
 
   // '.' is followed by '/' in the order of bytes: all paths below one lie between the two.
   collapse: `
-    DELETE FROM flow_step s USING unnest($1::text[], $2::text[], $3::text[]) AS c(flow_id, commit_id, path), flow f
-    WHERE f.id = c.flow_id AND f.commit_id = c.commit_id AND s.flow_id = c.flow_id
-      AND s.path > c.path || '.' COLLATE "C" AND s.path < c.path || '/' COLLATE "C"`,
+    WITH below AS (
+      DELETE FROM flow_step s USING unnest($1::text[], $2::text[], $3::text[]) AS c(flow_id, commit_id, path), flow f
+      WHERE f.id = c.flow_id AND f.commit_id = c.commit_id AND s.flow_id = c.flow_id
+        AND s.path > c.path || '.' COLLATE "C" AND s.path < c.path || '/' COLLATE "C"
+      RETURNING s.chunk
+    )
+    UPDATE flow_chunk SET touched_at = 0 WHERE hash IN (SELECT chunk FROM below)`,
+
+  insertLargeSteps: `
+    WITH n AS (
+      SELECT n.*, sha256(n.outcome) AS chunk
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::int[], $9::int[], $10::bigint[], $11::bigint[])
+        AS n(commit_id, flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at)
+      JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ), chunks AS (
+      INSERT INTO flow_chunk (hash, bytes, touched_at) SELECT DISTINCT ON (chunk) chunk, outcome, 9223372036854775807 FROM n
+      ON CONFLICT (hash) DO UPDATE SET touched_at = excluded.touched_at
+    )
+    INSERT INTO flow_step (flow_id, path, kind, request_hash, request, outcome, chunk, activation, ordinal, asked_at, at)
+    SELECT flow_id, path, kind, request_hash, request, '', chunk, activation, ordinal, asked_at, at FROM n
+    ON CONFLICT DO NOTHING`,
 
   saveSessions: `
     INSERT INTO flow_session AS s (id, side, flow_id, counterparty, protocol, version, status, failure, sent, consumed, timeout_ms, expires_at, properties, opened_at)
@@ -150,7 +172,8 @@ export const SQL = named({
 
   forgetChunks: `
     DELETE FROM flow_chunk c WHERE c.touched_at < $1
-      AND NOT EXISTS (SELECT FROM flow_inbox i WHERE i.chunk = c.hash) AND NOT EXISTS (SELECT FROM flow_outbox o WHERE o.chunk = c.hash)`,
+      AND NOT EXISTS (SELECT FROM flow_inbox i WHERE i.chunk = c.hash) AND NOT EXISTS (SELECT FROM flow_outbox o WHERE o.chunk = c.hash)
+      AND NOT EXISTS (SELECT FROM flow_step s WHERE s.chunk = c.hash)`,
 
   acknowledge: `
     DELETE FROM flow_outbox o USING unnest($1::text[], $2::text[], $3::int[]) AS a(session, sender, sequence)
@@ -197,7 +220,9 @@ export const SQL = named({
         AND NOT EXISTS (SELECT FROM flow_session s WHERE s.flow_id = f.id AND s.expires_at >= $2)
       ORDER BY f.created_at, f.id LIMIT $3 FOR UPDATE SKIP LOCKED
     ), steps AS (
-      DELETE FROM flow_step WHERE flow_id IN (SELECT id FROM gone)
+      DELETE FROM flow_step WHERE flow_id IN (SELECT id FROM gone) RETURNING chunk
+    ), chunks AS (
+      UPDATE flow_chunk SET touched_at = 0 WHERE hash IN (SELECT chunk FROM steps)
     ), arrived AS (
       DELETE FROM flow_inbox WHERE flow_id IN (SELECT id FROM gone)
     ), sent AS (
@@ -207,7 +232,7 @@ export const SQL = named({
     )
     DELETE FROM flow WHERE id IN (SELECT id FROM gone) RETURNING id`,
   readSteps: `
-    SELECT flow_id, path, kind, request_hash, request, outcome, activation, ordinal, asked_at, at FROM flow_step
+    SELECT flow_id, path, kind, request_hash, request, ${STEP_OUTCOME}, activation, ordinal, asked_at, at FROM flow_step s
     WHERE flow_id = $1 AND (activation, ordinal) >= ($2::int, $3::int) ORDER BY activation, ordinal LIMIT $4`,
   countMessages: `
     SELECT (SELECT count(*) FROM flow_inbox WHERE flow_id = $1)::int AS inbox,

@@ -312,6 +312,22 @@ function timers(open: OpenFlowStore): void {
     assert.equal(await highest(NOW + RESEND_FIRST_MS + 2), WINDOW_MESSAGES_MAX + 3);
   });
 
+  test("large answers of steps come back with all their bytes, however many steps have the same", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2")]);
+    await store.commit([largeStep("1", 0, { paths: ["1", "2.1", "2.2"] }), largeStep("2", 0, { paths: ["1"] })]);
+    const fenced = largeStep("1", 0, { paths: ["7"], commitId: "late" });
+    assert.deepEqual(await store.commit([fenced]), [{ kind: "fenced" }]);
+    const answers = async (flowId: string) => (await only(store, flowId)).journal.map(({ path, outcome }) => [path, outcome]);
+    const small = ["9", journalRow("9", 9).outcome];
+    assert.deepEqual(await answers("1"), [["1", LARGE], ["2.1", LARGE], ["2.2", LARGE], small]);
+    assert.deepEqual((await store.inspect("1"))?.journal[2]?.outcome, LARGE);
+    await store.commit([step("1", { expectedVersion: 1, commitId: "next", collapsed: ["2"], status: "COMPLETED", outcome: LARGE })]);
+    assert.equal(await store.purge({ overBefore: NOW + 2, expiredBefore: NOW, limit: 9 }), 1);
+    await store.unacknowledged(NOW + 2 * CHUNK_KEPT_MS, 10);
+    assert.deepEqual(await answers("2"), [["1", LARGE], small], "what a step still refers to stays");
+  });
+
   test("parts of payloads come back with all their bytes, from inbox and outbox, however many messages carry the same", async (t) => {
     const { store } = await open(t);
     await store.start([client("1"), client("2")]);
@@ -332,6 +348,27 @@ function timers(open: OpenFlowStore): void {
     assert.deepEqual((await only(store, "2")).inbox, again, "what a message still refers to stays");
   });
 }
+
+/** What two flows answer, and their messages carry. */
+export const LARGE = { ok: Uint8Array.from({ length: 300_000 }, (_, index) => (index * 7) & 255) };
+
+/** A commit of a flow's steps, some of them with large answers. */
+export const largeStep = (
+  flowId: string,
+  version: number,
+  changes: Partial<StepCommit> & { readonly paths: readonly string[] },
+): StepCommit => {
+  const { paths, ...others } = changes;
+  const journal = paths.map((path, ordinal) => ({ ...journalRow(path, ordinal), outcome: LARGE }));
+  return step(flowId, {
+    expectedVersion: version,
+    commitId: `${flowId} over ${version}`,
+    journal: [...journal, journalRow("9", 9)],
+    ...others,
+  });
+};
+
+export const startOf = (flowId: string): FlowStart => client(flowId);
 
 function operators(open: OpenFlowStore): void {
   test("a flow that is to be killed takes no commit but the one that ends it", async (t) => {
