@@ -4,6 +4,12 @@
 // Guarantees: a commit is applied once, to the version it names, in one transaction with its vault writes. In a group
 // all that is written joins on the flows that passed the fence, so that a fenced member writes nothing. When a group
 // fails its members are committed one by one, and only what fails alone is refused.
+//
+// Two invariants of the engine stand on these tables. For one client request at most one flow ever runs: the request's id is
+// unique, and a start that meets it is known or a conflict. A committed step never changes: its row is inserted behind the
+// fence, and only ever deleted, with the step above it or with its flow. What tries to break them: store.contract.ts on this
+// store and on the one in memory, worker.property.test.ts and parcels.property.test.ts with workers that die, and the
+// simulator's witness, which compares every journal with all that was committed to it (sim/day.test.ts takes the fence away).
 
 import { BowlineError, compareBytes, type Data, type Database, encode, type Sql } from "@bowline/base";
 import { isPlain } from "./batches.ts";

@@ -24,9 +24,11 @@ import {
   end,
   expiry,
   infoOf,
+  isFailureNext,
   isInWindow,
   isLive,
   loadedSession,
+  meetFailure,
   openedSession,
   overOf,
   type SessionState,
@@ -98,6 +100,7 @@ export const reservedKey = (platform: Readonly<Record<string, string>>, user: Re
 
 /** Sends at once. What was sent by a committed exchange that still waited is not sent again. */
 export function exchange(rules: Rules, state: FlowState, asked: Asked, call: Call<"session.exchange">, now: Instant): Outcome | undefined {
+  meetFailures(state, [...call.sends.map(({ session }) => session), ...call.receives], now);
   const sentBefore = wasTakenUp(state, asked);
   const refusal = checkExchange(state, call, sentBefore) ?? (sentBefore ? undefined : sendAll(rules, state, asked, call, now));
   if (refusal !== undefined) return refusal;
@@ -165,6 +168,7 @@ function checkExchange(state: FlowState, { sends, receives }: Call<"session.exch
  * messages of the others stay to be received.
  */
 function receive({ digest }: Rules, state: FlowState, receives: readonly SessionId[], now: Instant): Outcome | undefined {
+  meetFailures(state, receives, now);
   const sessions = receives.flatMap((id) => state.sessions.get(id) ?? []);
   let failure: Failure | undefined;
   for (const session of sessions) {
@@ -202,6 +206,7 @@ export function askInfo(state: FlowState, asked: Asked, call: Call<"session.info
 }
 
 function informed(state: FlowState, id: SessionId, now: Instant): Outcome | undefined {
+  meetFailures(state, [id], now);
   const session = state.sessions.get(id);
   if (session === undefined) return sessionUnknown(id);
   const info = infoOf(session);
@@ -221,7 +226,8 @@ export function closeSessions(state: FlowState, call: Call<"session.close">, now
     if (session === undefined || awaitsClose(session)) continue;
     const awaited = call.awaited === true && call.failure === undefined && session.row.side === "initiator";
     if (awaited && session.row.status === "open" && wasHeardOf(session)) {
-      sayClose(state, session, true, now);
+      // Who has failed hears nothing any more: how it failed is for this step to tell.
+      if (!isFailureNext(session)) sayClose(state, session, true, now);
       close(session);
     } else endSession(state, session, call.failure, now);
   }
@@ -230,6 +236,7 @@ export function closeSessions(state: FlowState, call: Call<"session.close">, now
 
 /** Looks at all before it ends any, so that what one of them failed with is still there when the last one is over. */
 function closed(state: FlowState, call: Call<"session.close">, now: Instant): Outcome | undefined {
+  meetFailures(state, call.sessions, now);
   const closing = call.sessions.flatMap((id) => state.sessions.get(id) ?? []).filter(awaitsClose);
   const answered = ({ row, inbox }: SessionState) => row.failure !== null || inbox.has(row.consumed + 1) || now >= row.expiresAt;
   if (!closing.every(answered)) return undefined;
@@ -286,6 +293,14 @@ function post(state: FlowState, session: SessionState, body: SessionMessage["bod
 export const answerHello = (state: FlowState, session: SessionState, now: Instant): void => {
   if (session.row.side === "responder" && session.row.status === "open") post(state, session, { kind: "hello" }, now);
 };
+
+/** Where all that came before is read. */
+function meetFailures(state: FlowState, ids: readonly SessionId[], now: Instant): void {
+  for (const id of ids) {
+    const session = state.sessions.get(id);
+    if (session !== undefined && isFailureNext(session)) discard(state, session, meetFailure(session, now));
+  }
+}
 
 /** Inbox rows that nobody will read leave with the next commit. */
 export function discard(state: FlowState, session: SessionState, sequences: readonly number[]): void {

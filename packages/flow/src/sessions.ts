@@ -4,6 +4,12 @@
 // Where the initiator waits for the responder's close: open -initiator's close, at both-> closing -responder's close-> closed.
 // Guarantees: payloads reach the flow in the order of their sequence, without gap, each once, and before the close or the failure
 // that comes after them; what is acknowledged is consumed or stored in the commit that the acknowledgement follows.
+//
+// So the invariant holds that user code sees of a session a prefix of what the peer sent, without gap or repetition. What tries
+// to break it: sessions.test.ts and parcels.property.test.ts, which lose, repeat and reorder messages and kill workers between
+// commits, and the simulator's flows, which compare all that they hear (sim/day.test.ts takes the inbox away).
+// No more than a window of messages lies unread at the receiver, whoever sends. A sender keeps as much in its outbox; one that
+// was just taken over does not know how far it was read, and may keep one window more until it hears.
 
 import type { Data, Instant, X500Name } from "@bowline/base";
 import type { CounterpartyInfo, Failure, FlowIdentity, Protocol, SessionId } from "@bowline/sdk";
@@ -165,7 +171,7 @@ export function consume(session: SessionState, now: Instant): readonly number[] 
   for (let sequence = row.consumed + 1; sequence <= consumed; sequence++) discarded.push(...take(session, sequence));
   session.assembled = undefined;
   change(session, { consumed, expiresAt: now + row.timeoutMs, ...(ends ? { status: awaited ? "closing" : "closed" } : {}) });
-  return [...discarded, ...skipHellos(session), ...meetFailure(session, now)];
+  return [...discarded, ...skipHellos(session)];
 }
 
 function take(session: SessionState, sequence: number): readonly number[] {
@@ -212,13 +218,16 @@ export function arrive(session: SessionState, message: SessionMessage, now: Inst
   // Its sender is to hear how far we have read: what is beyond stays in its outbox.
   if (message.sequence > readOf(session) + WINDOW_MESSAGES_MAX) return REPEATED;
   session.inbox.set(message.sequence, message);
-  return { ...NEWS, discarded: [...skipHellos(session), ...meetFailure(session, now)] };
+  return { ...NEWS, discarded: skipHellos(session) };
 }
 
-/** What the counterparty said before it failed is read first: then the session has failed. */
-function meetFailure(session: SessionState, now: Instant): readonly number[] {
+/** Nothing is left to be read of what the counterparty said before it failed. */
+export const isFailureNext = ({ row, inbox }: SessionState): boolean => inbox.get(row.consumed + 1)?.body.kind === "failure";
+
+/** What the counterparty failed with is met by the next operation on the session, which fails with it. */
+export function meetFailure(session: SessionState, now: Instant): readonly number[] {
   const next = session.inbox.get(session.row.consumed + 1);
-  return next?.body.kind === "failure" ? fail(session, next, now) : [];
+  return next !== undefined && isFailureNext(session) && isLive(session) ? fail(session, next, now) : [];
 }
 
 function fail(session: SessionState, message: SessionMessage, now: Instant): readonly number[] {
