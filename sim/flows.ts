@@ -26,6 +26,19 @@ export const Walk = flow({
 /** The same without a protocol of its own: its sessions outlive it. */
 const Stroll = flow({ name: "sim.Stroll", startable: false, input: Input, call: (context, input) => walkAndEnd(context, input) });
 
+const HANDED = "sim.handed";
+
+const Take = flow({
+  name: "sim.Take",
+  startable: false,
+  input: Type.Null(),
+  async call(context) {
+    const told = context.properties.get(HANDED) ?? "";
+    context.properties.set(HANDED, "from below");
+    return told;
+  },
+});
+
 async function walkAndEnd(context: FlowContext, { program, fails }: Type.Static<typeof Input>): Promise<Data> {
   const notes = await walk(context, program);
   if (fails) throw new FlowError("sim.onPurpose", "It was to fail.");
@@ -92,6 +105,12 @@ async function simple(context: FlowContext, op: Simple): Promise<void> {
       await context.keys.sign(Uint8Array.of(1), key as string);
       return;
     }
+    case "patched":
+      // Whoever runs it again decides as the one before did: nothing was ever run in other code.
+      requireOrder((await context.patched("sim.fix")) && (await context.patched("sim.fix")), "a fix was passed by");
+      return;
+    case "properties":
+      return hand(context);
     case "nobody":
       return refused(async () => (await context.initiate("O=Nobody, L=London, C=GB")).sendAndReceive(0, Type.Unknown()));
     case "noProtocol": {
@@ -99,6 +118,17 @@ async function simple(context: FlowContext, op: Simple): Promise<void> {
       return refused(async () => (await context.initiate(context.me, { protocol })).sendAndReceive(0, Type.Unknown()));
     }
   }
+}
+
+/** Properties travel down, to sub-flows and to whoever answers, and never up. */
+async function hand(context: FlowContext): Promise<void> {
+  const before = context.properties.get(HANDED);
+  const value = await context.uuid();
+  context.properties.set(HANDED, value);
+  requireOrder((await context.subFlow(Take, null)) === value, "a sub-flow was told something else");
+  requireOrder(context.properties.get(HANDED) === value, "a sub-flow told its caller something");
+  requireOrder((await context.initiate(context.me)).properties[HANDED] === value, "a session was told something else");
+  if (before !== undefined) context.properties.set(HANDED, before);
 }
 
 /** Of a session that cannot be: it fails, and the flow goes on. */
@@ -199,6 +229,10 @@ async function doAct(to: Talk, act: Act): Promise<Data[]> {
       const bytes = new Uint8Array(act.bytes).fill(7);
       return [to.check(await session.sendAndReceive(to.numbered({ is: "parcel", bytes }), Answer))];
     }
+    case "who": {
+      const { protocol, version } = await session.counterpartyInfo();
+      return [`${protocol} ${version}`];
+    }
     case "rest":
       await session.send(to.numbered({ is: "rest", ms: act.ms }));
       return [];
@@ -265,4 +299,4 @@ function requireOrder(holds: boolean, disorder: string): void {
   if (!holds) throw new FlowError("sim.disorder", disorder);
 }
 
-export const simulated = cordapp({ flows: [Walk, Stroll, Listen, ...coinFlows], states: [coinState], contracts: [coinContract] });
+export const simulated = cordapp({ flows: [Walk, Stroll, Take, Listen, ...coinFlows], states: [coinState], contracts: [coinContract] });

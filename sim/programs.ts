@@ -13,13 +13,15 @@ export type Act =
   | { readonly act: "flood"; readonly count: number }
   /** Sends more than one row or message holds; the other side says how much it was. */
   | { readonly act: "parcel"; readonly bytes: number }
+  /** Asks who answers, and in which version. */
+  | { readonly act: "who" }
   /** The other side sleeps. */
   | { readonly act: "rest"; readonly ms: number }
   /** The other side runs a program, and tells what it came to. */
   | { readonly act: "visit"; readonly program: Program };
 
 export type Op =
-  | { readonly op: "now" | "uuid" | "random" | "checkpoint" | "lookup" | "sign" | "nobody" | "noProtocol" }
+  | { readonly op: "now" | "uuid" | "random" | "checkpoint" | "lookup" | "sign" | "patched" | "properties" | "nobody" | "noProtocol" }
   | { readonly op: "sleep"; readonly ms: number }
   | { readonly op: "talk"; readonly peer: string; readonly acts: readonly Act[]; readonly ending: Ending }
   | { readonly op: "all"; readonly peers: readonly string[]; readonly rounds: number }
@@ -65,19 +67,34 @@ function drawOp(chance: Chance, peers: readonly string[], depth: number): Op {
   }
 }
 
-const PLAIN = ["now", "uuid", "random", "checkpoint", "lookup", "sign", "nobody", "noProtocol", "sleep", "sleep"] as const;
+const PLAIN = [
+  "now",
+  "uuid",
+  "random",
+  "checkpoint",
+  "lookup",
+  "sign",
+  "patched",
+  "properties",
+  "nobody",
+  "noProtocol",
+  "sleep",
+  "sleep",
+] as const;
 const TALKS = ["talk", "talk", "talk", "all", "all", "expire"] as const;
 const NESTS = ["sub", "sub", "together", "together"] as const;
 
 function drawActs(chance: Chance, inside: () => Program, nests: boolean): readonly Act[] {
   return Array.from({ length: 1 + integerBelow(chance, 4) }, (): Act => {
-    switch (pick(chance, ["tell", "tell", "ask", "ask", "flood", "rest", "parcel", nests ? "visit" : "ask"] as const)) {
+    switch (pick(chance, ["tell", "tell", "ask", "ask", "flood", "rest", "parcel", "who", nests ? "visit" : "ask"] as const)) {
       case "tell":
         return { act: "tell", count: 1 + integerBelow(chance, 4) };
       case "flood":
         return { act: "flood", count: 1 + integerBelow(chance, 4) };
       case "parcel":
         return { act: "parcel", bytes: pick(chance, [1, 70_000, 200_000]) };
+      case "who":
+        return { act: "who" };
       case "rest":
         return { act: "rest", ms: pick(chance, [1, 500, 20_000]) };
       case "visit":
@@ -113,6 +130,7 @@ function heardIn(acts: readonly Act[]): Data[] {
     if (act.act === "ask") return [triangle(told)];
     if (act.act === "flood") return Array.from({ length: act.count }, () => triangle(told));
     if (act.act === "parcel") return [act.bytes];
+    if (act.act === "who") return ["sim.talk 2"];
     return act.act === "visit" ? [expectedNotes(act.program)] : [];
   });
 }

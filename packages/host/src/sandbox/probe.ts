@@ -1,6 +1,6 @@
 // For tests: a bundle written by hand, without the sdk, whose contract is any code at all.
 
-import type { Data, Log } from "@bowline/base";
+import { BowlineError, type Data, type Log } from "@bowline/base";
 import { BundleIsolate, type BundleSource } from "./isolate.ts";
 
 export const silent: Log = { error() {}, warn() {}, info() {}, debug() {} };
@@ -22,6 +22,21 @@ export const probeSource = (verify: string): BundleSource => ({
 
 export const isolateOf = (source: BundleSource): Promise<BundleIsolate> =>
   BundleIsolate.create(source, { name: "probe", log: silent, onUnstoppable: () => {} });
+
+/**
+ * The code of what stops `run`, which must break a limit. Where a busy machine gives it too little of the processor to be blamed
+ * nobody is, and it runs again, as in the product.
+ */
+export async function stopOf(run: () => Promise<unknown>): Promise<string> {
+  for (;;) {
+    const thrown: unknown = await run().then(
+      () => new Error("nothing stopped it"),
+      (cause: unknown) => cause,
+    );
+    if (!(thrown instanceof BowlineError)) throw thrown;
+    if (thrown.code !== "sandbox.starvedLimit") return thrown.code;
+  }
+}
 
 /** What the code answers, or how it threw; rejects where it was stopped. */
 export async function probe(verify: string, transaction: Data = null): Promise<unknown> {
