@@ -92,6 +92,7 @@ test("where no instance can be had the flows wait", async () => {
 
 const NOTHING = {
   vaultWrites: [],
+  journal: [],
   collapsed: [],
   sessions: [],
   inboxConsumed: [],
