@@ -20,6 +20,7 @@ export async function liveOnPostgres(plan: Plan): Promise<DayReport> {
       flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
       readVault: (read) => vault.readVault(database.sql, read),
       externalMessages: [],
+      dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
       readEntities: () => Promise.reject(new Error("The simulator's flows keep no tables of their own.")),
       close: async () => {},
     };

@@ -31,7 +31,7 @@ export const GRANTS = {
   },
   flow: {
     persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities"],
-    verification: ["verify"],
+    verification: ["verify", "signatures"],
     uniqueness: ["notarise"],
     crypto: ["filterMyKeys", "sign"],
     db: ["bundle", "cpis", "virtualNodes", "members", "groupParameters"],

@@ -449,7 +449,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     flowKill: true,
     flowRetry: true,
   },
-  verification: { verify: true },
+  verification: { verify: true, signatures: true },
   uniqueness: { notarise: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>

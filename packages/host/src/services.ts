@@ -96,6 +96,8 @@ export interface VerificationService {
   verify(
     request: { readonly vnode: ShortHash } & LedgerServices["verification.verify"]["request"],
   ): Promise<LedgerServices["verification.verify"]["reply"]>;
+  /** Signatures alone, whatever the content. */
+  signatures(request: LedgerServices["verification.signatures"]["request"]): Promise<LedgerServices["verification.signatures"]["reply"]>;
 }
 
 export interface UniquenessService {

@@ -6,6 +6,7 @@ import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreach
 import { composeKeys, leafKeys, SCHEMES, schemeOf, secureHashOf } from "@bowline/crypto";
 import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
 import type { LedgerServices, VaultRead } from "@bowline/ledger";
+import type { VerifiableTransaction } from "@bowline/ledger/upkeep";
 import { selectMembers } from "@bowline/membership";
 import type { AuthorSyscall, NotaryInfo, Outcome, Syscall } from "@bowline/sdk";
 import { type Directory, type Member, parametersOf } from "./directory.ts";
@@ -23,11 +24,16 @@ const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "crypto.filterMyKeys": "pure",
   "crypto.signTransaction": "pure",
   "verification.verify": "pure",
+  "verification.signatures": "pure",
+  "verification.verifyHere": "read",
   "uniqueness.notarise": "mark",
   "membership.groupParameters": "pure",
   "cluster.packages": "pure",
   "vault.sources": "read",
   "vault.transactions": "read",
+  "vault.unresolved": "read",
+  "vault.ancestors": "read",
+  "vault.history": "read",
 };
 
 export function createFlowServices(calls: Calls, directory: Directory): FlowServices {
@@ -181,6 +187,10 @@ async function platformService(
     }
     case "verification.verify":
       return dataOf(await calls.verification.verify({ vnode, ...asked(name) }));
+    case "verification.signatures":
+      return dataOf(await calls.verification.signatures(asked(name)));
+    case "verification.verifyHere":
+      return dataOf(await verifyHere(calls, directory, { vnode, groupId: context.identity.groupId, ...asked(name) }));
     case "uniqueness.notarise":
       return dataOf(await calls.uniqueness.notarise({ vnode, ...asked(name) }));
     case "membership.groupParameters": {
@@ -194,9 +204,33 @@ async function platformService(
       return calls.persistence.read({ vnode, read: { kind: "sources", ...asked(name) } });
     case "vault.transactions":
       return calls.persistence.read({ vnode, read: { kind: "transactions", ...asked(name) } });
+    case "vault.unresolved":
+      return calls.persistence.read({ vnode, read: { kind: "unresolved", ...asked(name) } });
+    case "vault.ancestors":
+      return calls.persistence.read({ vnode, read: { kind: "ancestors", ...asked(name) } });
+    case "vault.history":
+      return calls.persistence.read({ vnode, read: { kind: "history", ...asked(name) } });
     default:
       return unreachable(name);
   }
+}
+
+/** Rows go from one role to the other, and what comes back is their verdicts alone. */
+async function verifyHere(
+  calls: Calls,
+  directory: Directory,
+  { vnode, groupId, ids }: { readonly vnode: ShortHash; readonly groupId: string; readonly ids: readonly string[] },
+): Promise<LedgerServices["verification.verifyHere"]["reply"]> {
+  const rows = (await calls.persistence.read({ vnode, read: { kind: "verifiable", ids } })) as unknown as readonly VerifiableTransaction[];
+  return Promise.all(
+    rows.map(async ({ bytes, groupParametersHash: hash, inputs, references }) => {
+      const parameters = await directory.groupParameters(groupId, hash);
+      if (parameters === undefined) throw badRequest("membership.parametersUnknown", `This group never had the parameters ${hash}.`);
+      const request = { transaction: bytes, inputs, references, groupParameters: parameters.bytes, verified: null };
+      const { valid, violations, complete, outputs, verdict, mac } = await calls.verification.verify({ vnode, ...request });
+      return { valid, violations, complete, outputs, verdict, mac };
+    }),
+  );
 }
 
 /** Replies are plain data by the contract of `services.ts`. */

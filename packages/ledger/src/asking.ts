@@ -1,7 +1,7 @@
 // How the ledger's flows ask: other roles by typed service calls, peers by raw sessions (they are the author's, by id), and
 // failures of the pure modules as failures of the flow.
 
-import { BowlineError, type Data, type Decoder, decode, decoder, encode } from "@bowline/base";
+import { BowlineError, type Data, type Decoder, decode, decoder, encode, type X500Name } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
 import {
   type FlowContext,
@@ -20,7 +20,10 @@ import { decodeSigned, encodeSigned, type SignedTransaction } from "./transactio
 import { Description, type VerificationReply } from "./verification.ts";
 
 /** A session of the author's flow. */
-export const Party = Type.Object({ id: Type.String(), counterparty: Type.String() }, { additionalProperties: false });
+export const Party = Type.Object(
+  { id: Type.String(), counterparty: Type.Unsafe<X500Name>(Type.String()) },
+  { additionalProperties: false },
+);
 export type Party = Static<typeof Party>;
 
 export async function ask<Name extends keyof LedgerServices>(

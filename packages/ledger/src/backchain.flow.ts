@@ -1,161 +1,200 @@
-// How a party comes to trust the inputs of a transaction that it is shown: it asks the proposer for the transactions that they
-// come from, and those for theirs, until it reaches what it has verified itself; then verifies all, the oldest first.
+// How a party comes to trust the inputs of a transaction that it is shown: it asks the peer for the transactions that they come
+// from, and those for theirs, until it reaches what it has verified itself; then verifies all, the oldest first.
 //
-// Who serves answers only ancestors of the transaction that was proposed, found by walking down from it. Who fetches is bound
-// by count and bytes, accepts only what it asked for, and checks each transaction in full: signatures, notary, contracts.
+//   receiver                                     sender
+//   need (ids, and how many ancestors) -------->
+//   need, several at a time -------------------> reads a page: these, then their ancestors
+//                              <---------------- chain
+//   look up what it leads to; ask on; meanwhile check signatures and notaries, and keep what is new as unverified
+//   …
+//   batch by batch: contracts, beside each other; then verified, in one commit
+//
+// What is kept is signed by all and accepted by a notary of the group, so a liar leaves nothing behind. Unverified rows are the
+// queue: whatever dies, whoever comes next goes on from them, with this peer or with another.
 
-import { decoder } from "@bowline/base";
-import { type FlowContext, FlowError, type SessionId, type StateRef } from "@bowline/sdk";
+import { type Data, decoder, type SecureHash } from "@bowline/base";
+import { type FlowContext, FlowError, type GroupParameters, type SessionId, type StateRef } from "@bowline/sdk";
 import Type from "typebox";
-import { ask, exchange, ownedOutputs, writeVault } from "./asking.ts";
+import { ask, exchange, ownedOutputs, platformFlow, writeVault } from "./asking.ts";
+import { Gathered, type HistoryRequest, invalid, type Shown } from "./backchain.ts";
+import { decodeGroupParameters, notaryKeysOf, notaryOf } from "./group-parameters.ts";
 import { Bytes, parseStateRef } from "./leaves.ts";
-import { BACKCHAIN_ANSWER_BYTES_MAX, BACKCHAIN_BYTES_MAX, BACKCHAIN_REQUEST_MAX, BACKCHAIN_TRANSACTIONS_MAX } from "./limits.ts";
-import type { VaultWrite } from "./ports.ts";
-import {
-  decodeSigned,
-  dependenciesOf,
-  encodeSigned,
-  type ResolvedState,
-  resolvedOutput,
-  type SignedTransaction,
-  type Transaction,
-} from "./transaction.ts";
-import type { VerificationReply } from "./verification.ts";
+import { HISTORY_AHEAD_MAX, HISTORY_ANSWER_BYTES_MAX, HISTORY_REQUEST_MAX, HISTORY_TRANSACTIONS_MAX } from "./limits.ts";
+import { decodeSigned, dependenciesOf, encodeSigned, type ResolvedState, type SignedTransaction, type Transaction } from "./transaction.ts";
 
+const STRICT = { additionalProperties: false } as const;
+const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
+/** What a receiver asks: part of what a sender reads in whatever exchange needs a history. */
+export const Need = Type.Object(
+  {
+    kind: Type.Literal("need"),
+    ids: Type.Array(Hash, { minItems: 1, maxItems: HISTORY_REQUEST_MAX }),
+    ahead: Type.Integer({ minimum: 0, maximum: HISTORY_AHEAD_MAX }),
+  },
+  STRICT,
+);
 const readChain = decoder(
-  Type.Object(
-    { kind: Type.Literal("chain"), transactions: Type.Array(Bytes, { minItems: 1, maxItems: BACKCHAIN_REQUEST_MAX }) },
-    { additionalProperties: false },
-  ),
-  "backchain answer",
+  Type.Union([
+    Type.Object(
+      {
+        kind: Type.Literal("chain"),
+        transactions: Type.Array(Bytes, { minItems: 1, maxItems: HISTORY_REQUEST_MAX + HISTORY_AHEAD_MAX }),
+      },
+      STRICT,
+    ),
+    Type.Object(
+      { kind: Type.Literal("abandoned"), type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) },
+      STRICT,
+    ),
+  ]),
+  "answer to a request for a history",
 );
 
-/** Inputs and references of a transaction, from verified rows of this vault; what is missing is fetched from the proposer first. */
-export async function resolveFromProposer(
-  context: FlowContext,
-  session: SessionId,
-  transaction: Transaction,
-): Promise<{ readonly inputs: readonly ResolvedState[]; readonly references: readonly ResolvedState[] }> {
+interface Resolved {
+  readonly inputs: readonly ResolvedState[];
+  readonly references: readonly ResolvedState[];
+}
+
+/** Inputs and references of a transaction, from verified rows of this vault; what is missing is fetched from the peer first. */
+export async function resolveFromPeer(context: FlowContext, session: SessionId, transaction: Transaction): Promise<Resolved> {
   const refs = refsOf(transaction);
-  let states = await sourcesOf(context, refs);
-  const missing = missingSources(refs, states);
-  if (missing.length > 0) {
-    await fetchChain(context, session, missing);
-    states = await sourcesOf(context, refs);
-  }
-  const resolved = requireAll(refs, states, transaction.id);
-  return { inputs: resolved.slice(0, transaction.inputs.length), references: resolved.slice(transaction.inputs.length) };
+  const states = await sourcesOf(context, refs);
+  const roots = missingSources(refs, states);
+  if (roots.length === 0) return split(transaction, states);
+  // A flow of its own: what it heard and asked goes from the journal when it is over.
+  await context.syscall({ kind: "platform", flow: "ledger.resolve", input: { session, roots } });
+  return resolveHere(context, transaction);
 }
 
-/** What a proposer answers to a request for ancestors. `allowed` grows with what is served. */
-export async function serveChain(context: FlowContext, allowed: Set<string>, ids: readonly string[]) {
-  const stranger = ids.find((id) => !allowed.has(id));
-  if (stranger !== undefined)
-    throw new FlowError("ledger.backchainRefused", `A peer asked for ${stranger}, which is no ancestor of what was proposed.`);
-  const rows = await ask(context, "vault.transactions", { ids });
-  const transactions: Uint8Array[] = [];
-  let bytes = 0;
-  for (const [i, row] of rows.entries()) {
-    if (row?.status !== "V") throw new FlowError("ledger.backchainUnknown", `Transaction ${ids[i]} is not verified in this vault.`);
-    if (bytes > BACKCHAIN_ANSWER_BYTES_MAX) break;
-    transactions.push(row.bytes);
-    bytes += row.bytes.length;
-    for (const ancestor of dependenciesOf(decodeSigned(row.bytes).transaction)) allowed.add(ancestor);
+export const resolveHere = async (context: FlowContext, transaction: Transaction): Promise<Resolved> =>
+  split(transaction, await sourcesOf(context, refsOf(transaction)));
+
+export const resolveHistory = platformFlow({
+  name: "ledger.resolve",
+  input: Type.Object({ session: Type.String(), roots: Type.Array(Hash) }, STRICT),
+  call: async (context, { session, roots }) => {
+    const gathered = new Gathered(roots);
+    await fetchHistory(context, session, gathered, roots);
+    for (const batch of gathered.batches()) await recordBatch(context, batch);
+    return null;
+  },
+});
+
+/** What a peer that proposed something answers to a request for its history. */
+export async function serveHistory(context: FlowContext, shown: Shown, request: HistoryRequest): Promise<Data> {
+  const strangers = shown.strangers(request);
+  if (strangers.length > 0) {
+    const search = { of: shown.dependencies, among: strangers, limit: HISTORY_TRANSACTIONS_MAX };
+    shown.admit(strangers, await ask(context, "vault.ancestors", search));
   }
-  return { kind: "chain", transactions };
+  const { ids, ahead } = request;
+  const rows = await ask(context, "vault.history", { ids, ahead, bytesMax: HISTORY_ANSWER_BYTES_MAX });
+  return { kind: "chain", transactions: shown.page(request, rows) };
 }
 
-/** Fetches, verifies and records these transactions and all their ancestors that this vault has not verified. */
-async function fetchChain(context: FlowContext, session: SessionId, roots: readonly string[]): Promise<void> {
-  const fetched = new Map<string, SignedTransaction>();
-  const known = new Map<StateRef, ResolvedState>();
-  let wanted = [...roots];
-  let bytes = 0;
-  while (wanted.length > 0) {
-    const batch = wanted.slice(0, BACKCHAIN_REQUEST_MAX);
-    const [answer] = await exchange(context, [{ session, payload: { kind: "need", ids: batch } }], [session], readChain);
-    const arrived = (answer?.transactions ?? []).map(decodeSigned);
-    for (const signed of arrived) {
-      const { id } = signed.transaction;
-      if (!batch.includes(id) || fetched.has(id)) throw invalid(id, "it was not asked for");
-      fetched.set(id, signed);
-      bytes += signed.transaction.bytes.length;
-    }
-    if (fetched.size > BACKCHAIN_TRANSACTIONS_MAX || bytes > BACKCHAIN_BYTES_MAX)
-      throw invalid(
-        roots[0] as string,
-        `its history is longer than ${BACKCHAIN_TRANSACTIONS_MAX} transactions or ${BACKCHAIN_BYTES_MAX} bytes`,
+async function fetchHistory(context: FlowContext, session: SessionId, gathered: Gathered, roots: readonly SecureHash[]): Promise<void> {
+  const lookUp = async (ids: readonly SecureHash[]) => {
+    if (ids.length > 0) gathered.learn(await ask(context, "vault.unresolved", { ids, limit: HISTORY_TRANSACTIONS_MAX + 1 }));
+  };
+  const keys = new NotaryKeys(context);
+  let arrived: readonly SignedTransaction[] = [];
+  await lookUp(roots);
+  while (!gathered.isComplete || gathered.isWaiting || arrived.length > 0) {
+    const sends = gathered.requests().map((request) => ({ session, payload: { kind: "need", ...request } }));
+    const [[answer]] = await Promise.all([
+      gathered.isWaiting ? exchange(context, sends, [session], readChain) : [],
+      arrived.length > 0 ? keep(context, arrived, keys) : null,
+    ]);
+    if (answer?.kind === "abandoned") throw new FlowError(answer.type, answer.message);
+    const signed = (answer?.transactions ?? []).map(decodeSigned);
+    if (answer === undefined) arrived = [];
+    else {
+      const fresh = gathered.take(
+        signed.map(({ transaction }) => ({
+          id: transaction.id,
+          dependencies: dependenciesOf(transaction),
+          size: transaction.bytes.length,
+        })),
       );
-    const refs = arrived.flatMap(({ transaction }) => refsOf(transaction));
-    const states = await sourcesOf(context, refs);
-    for (const state of states) if (state !== null) known.set(state.ref, state);
-    wanted = [...new Set([...wanted, ...missingSources(refs, states)])].filter((id) => !fetched.has(id));
+      await lookUp(gathered.frontier(fresh));
+      arrived = signed.filter(({ transaction: { id } }) => fresh.has(id) && gathered.isStaged(id));
+    }
   }
-  await recordChain(context, oldestFirst(fetched), known);
 }
 
-async function recordChain(context: FlowContext, chain: readonly SignedTransaction[], known: Map<StateRef, ResolvedState>): Promise<void> {
-  const verified: { readonly signed: SignedTransaction; readonly bytes: Uint8Array; readonly reply: VerificationReply }[] = [];
-  const writes: VaultWrite[] = [];
-  const parameters = new Map<string, Uint8Array>();
-  for (const signed of chain) {
-    const { transaction } = signed;
-    const hash = transaction.metadata.membershipGroupParametersHash;
-    if (!parameters.has(hash)) {
-      const found = await ask(context, "membership.groupParameters", { hash });
-      parameters.set(hash, found.bytes);
-      writes.push({ kind: "groupParameters", ...found });
-    }
-    const resolved = (refs: readonly StateRef[]) =>
-      requireAll(
-        refs,
-        refs.map((ref) => known.get(ref) ?? null),
-        transaction.id,
-      );
-    const bytes = encodeSigned(signed);
-    const reply = await ask(context, "verification.verify", {
-      transaction: bytes,
-      inputs: resolved(transaction.inputs),
-      references: resolved(transaction.references),
-      groupParameters: parameters.get(hash) as Uint8Array,
-      verified: null,
-    });
-    if (!reply.complete)
-      throw invalid(transaction.id, reply.valid ? "it is not signed by all and accepted by its notary" : reply.violations.join("; "));
-    for (let index = 0; index < transaction.outputs.length; index++) {
-      const output = resolvedOutput(transaction, index) as ResolvedState;
-      known.set(output.ref, output);
-    }
-    verified.push({ signed, bytes, reply });
+/** What the group says of the keys of notaries: now, and when a transaction was built. */
+class NotaryKeys {
+  readonly #context: FlowContext;
+  readonly #parameters = new Map<SecureHash | null, Promise<GroupParameters>>();
+
+  constructor(context: FlowContext) {
+    this.#context = context;
   }
-  const mine = await ownedOutputs(
+
+  /** A key that the notary gave up for a new one is among those of now; one that was revoked is not. */
+  async check({ id, notary, notaryKey, metadata: { membershipGroupParametersHash: hash } }: Transaction): Promise<void> {
+    const then = notaryOf(await this.#parametersOf(hash), notary)?.key;
+    const now = notaryOf(await this.#parametersOf(null), notary);
+    if (then !== notaryKey || now === undefined || !notaryKeysOf(now).includes(notaryKey))
+      throw invalid(id, `its notary ${notary} has no such key in its group`);
+  }
+
+  #parametersOf(hash: SecureHash | null): Promise<GroupParameters> {
+    const known = this.#parameters.get(hash) ?? this.#load(hash);
+    this.#parameters.set(hash, known);
+    return known;
+  }
+
+  async #load(hash: SecureHash | null): Promise<GroupParameters> {
+    const signed = await ask(this.#context, "membership.groupParameters", { hash });
+    await writeVault(this.#context, { kind: "groupParameters", ...signed });
+    return decodeGroupParameters(signed.bytes, hash ?? undefined);
+  }
+}
+
+/** As unverified, if a notary of the group accepted it with all of its signatures: of a history nothing else is kept. */
+async function keep(context: FlowContext, arrived: readonly SignedTransaction[], keys: NotaryKeys): Promise<void> {
+  for (const { transaction } of arrived) await keys.check(transaction);
+  const bytes = arrived.map(encodeSigned);
+  const states = await ask(context, "verification.signatures", { transactions: bytes });
+  for (const [i, { missing, invalid: wrong, notary }] of states.entries())
+    if (missing.length > 0 || wrong.length > 0 || notary?.kind !== "accepted")
+      throw invalid(arrived[i]?.transaction.id as string, "it is not signed by all and accepted by its notary");
+  await writeVault(context, ...bytes.map((one) => ({ kind: "history", bytes: one }) as const));
+}
+
+/** Throws at the first that is not valid: those before it are verified, it is invalid, and those after it stay as they are. */
+async function recordBatch(context: FlowContext, ids: readonly SecureHash[]): Promise<void> {
+  const replies = await ask(context, "verification.verifyHere", { ids });
+  const broken = replies.findIndex(({ complete }) => !complete);
+  const complete = broken < 0 ? replies : replies.slice(0, broken);
+  const kept = await ownedOutputs(
     context,
-    verified.map(({ reply }) => reply.outputs),
+    complete.map(({ outputs }) => outputs),
   );
-  verified.forEach(({ bytes, reply: { verdict, mac } }, i) => {
-    writes.push({ kind: "verified", bytes, verdict, mac, visible: mine[i] ?? [] });
+  const writes = complete.map(({ verdict, mac }, i) => {
+    return { kind: "verifiedHere", id: ids[i] as SecureHash, verdict, mac, visible: kept[i] ?? [] } as const;
   });
-  await writeVault(context, ...writes);
-}
-
-/** Dependencies before dependants. A cycle cannot be, for ids are hashes; were there one, it would be walked once. */
-function oldestFirst(fetched: ReadonlyMap<string, SignedTransaction>): readonly SignedTransaction[] {
-  const sorted: SignedTransaction[] = [];
-  const seen = new Set<string>();
-  const stack = [...fetched.keys()].map((id) => ({ id, done: false }));
-  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-    const signed = fetched.get(top.id);
-    if (signed === undefined) continue;
-    if (top.done) sorted.push(signed);
-    else if (!seen.has(top.id)) {
-      seen.add(top.id);
-      stack.push({ id: top.id, done: true }, ...dependenciesOf(signed.transaction).map((id) => ({ id, done: false })));
-    }
-  }
-  return sorted;
+  if (writes.length > 0) await writeVault(context, ...writes);
+  const wrong = replies[broken];
+  if (wrong === undefined) return;
+  const [id, reason] = [ids[broken] as SecureHash, wrong.violations.join("; ")];
+  if (wrong.valid) throw invalid(id, "it is not signed by all and accepted by its notary");
+  const [row] = await ask(context, "vault.transactions", { ids: [id] });
+  const evidence = { kind: "content", verdict: wrong.verdict, mac: wrong.mac } as const;
+  if (row != null) await writeVault(context, { kind: "invalid", bytes: row.bytes, reason, evidence });
+  throw invalid(id, reason);
 }
 
 const refsOf = ({ inputs, references }: Transaction): readonly StateRef[] => [...inputs, ...references];
+
+function split({ id, inputs, references }: Transaction, states: readonly (ResolvedState | null)[]): Resolved {
+  const resolved = states.map((state, i) => {
+    if (state === null) throw invalid(id, `state ${[...inputs, ...references][i]} is no output of the transaction that it names`);
+    return state;
+  });
+  return { inputs: resolved.slice(0, inputs.length), references: resolved.slice(inputs.length) };
+}
 
 const sourcesOf = (context: FlowContext, refs: readonly StateRef[]): Promise<readonly (ResolvedState | null)[]> =>
   refs.length === 0
@@ -167,16 +206,6 @@ function inOrder(refs: readonly StateRef[], states: readonly (ResolvedState | nu
   return refs.map((ref) => found.get(ref) ?? null);
 }
 
-const missingSources = (refs: readonly StateRef[], states: readonly (ResolvedState | null)[]): readonly string[] => [
+const missingSources = (refs: readonly StateRef[], states: readonly (ResolvedState | null)[]): readonly SecureHash[] => [
   ...new Set(refs.filter((_, i) => states[i] === null).map((ref) => parseStateRef(ref).transactionId)),
 ];
-
-function requireAll(refs: readonly StateRef[], states: readonly (ResolvedState | null)[], id: string): readonly ResolvedState[] {
-  return states.map((state, i) => {
-    if (state === null) throw invalid(id, `state ${refs[i]} is no output of the transaction that it names`);
-    return state;
-  });
-}
-
-const invalid = (id: string, reason: string) =>
-  new FlowError("ledger.backchainInvalid", `The history of ${id} does not hold: ${reason}.`, { id, reason });

@@ -1,150 +1,128 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Data, X500Name } from "@bowline/base";
-import { flow, type Protocol, responder, type TransactionProposal } from "@bowline/sdk";
-import Type from "typebox";
-import { MemoryNetwork } from "./network.memory.ts";
-import { firstOutput, type Party, sample } from "./sample.memory.ts";
-import { encodeSigned, type SignedTransaction } from "./transaction.ts";
+import type { SecureHash } from "@bowline/base";
+import { FlowError } from "@bowline/sdk";
+import { Gathered, Shown } from "./backchain.ts";
+import { HISTORY_BATCH_MAX, HISTORY_BYTES_MAX, HISTORY_SEARCHES_MAX, HISTORY_TRANSACTIONS_MAX } from "./limits.ts";
+import type { KnownTransaction, ServedTransaction } from "./ports.ts";
 
-const shared = await sample();
-const { alice, bob } = shared.parties;
-const PROTOCOL: Protocol = { name: "com.example.settle", versions: [1] };
-const Anything = Type.Unsafe<Data>(Type.Unknown());
+const id = (name: string | number) => `SHA-256:${String(name)}` as SecureHash;
+const unknown = (...names: readonly (string | number)[]): KnownTransaction[] =>
+  names.map((name) => ({ id: id(name), status: null, staged: false, dependencies: [], size: 0 }));
+const came = (name: string | number, ...on: readonly (string | number)[]) => ({ id: id(name), dependencies: on.map(id), size: 10 });
+const served = (name: string, on: readonly string[], more: Partial<ServedTransaction> = {}): ServedTransaction => ({
+  id: id(name),
+  status: "V",
+  bytes: new Uint8Array([1]),
+  dependencies: on.map(id),
+  ...more,
+});
+const code = (type: string) => (thrown: unknown) => thrown instanceof FlowError && thrown.type === type;
 
-const Settle = flow({
-  name: "com.example.Settle",
-  startable: true,
-  initiates: PROTOCOL,
-  input: Type.Object({
-    proposal: Type.Unsafe<TransactionProposal>(Type.Object({})),
-    with: Type.Array(Type.Unsafe<X500Name>(Type.String())),
-  }),
-  call: async (context, input) => {
-    const signed = await context.ledger.sign(input.proposal);
-    const sessions = await Promise.all(input.with.map((name) => context.initiate(name)));
-    return (await context.ledger.finalize(signed, sessions)).id;
-  },
+test("a sender shows what it led to, and what else a search finds to be an ancestor", () => {
+  const shown = new Shown([id("a")]);
+  assert.deepEqual(shown.strangers({ ids: [id("a"), id("b")], ahead: 0 }), [id("b")]);
+  assert.throws(() => shown.admit([id("b")], []), code("ledger.backchainRefused"));
+  shown.page({ ids: [id("a")], ahead: 0 }, [served("a", ["b"])]);
+  assert.deepEqual(shown.strangers({ ids: [id("b"), id("c")], ahead: 0 }), [id("c")]);
+  shown.admit([id("c")], [id("c")]);
+  assert.deepEqual(shown.strangers({ ids: [id("c")], ahead: 0 }), []);
 });
 
-const Agree = responder({
-  name: "com.example.Agree",
-  answers: PROTOCOL,
-  call: async (context, session) => {
-    await context.ledger.receiveFinality(session, () => {});
-  },
+test("a sender searches for a peer only so often", () => {
+  const shown = new Shown([id("a")]);
+  for (let i = 0; i < HISTORY_SEARCHES_MAX; i++) shown.strangers({ ids: [id("x")], ahead: 0 });
+  assert.throws(() => shown.strangers({ ids: [id("x")], ahead: 0 }), code("ledger.backchainRefused"));
 });
 
-/** Proposes what it likes, and answers whatever is asked with what it likes. Its result is all that it heard. */
-const Liar = flow({
-  name: "com.example.Liar",
-  startable: true,
-  initiates: PROTOCOL,
-  input: Type.Object({ to: Type.Unsafe<X500Name>(Type.String()), sends: Type.Array(Anything) }),
-  output: Type.Array(Anything),
-  call: async (context, { to, sends }) => {
-    const session = await context.initiate(to);
-    const heard: Data[] = [];
-    for (const payload of sends) heard.push(await session.sendAndReceive(payload, Anything));
-    return heard;
-  },
+test("a sender sends what comes ahead once, and what is asked for as often as it is", () => {
+  const shown = new Shown([id("a")]);
+  assert.equal(shown.page({ ids: [id("a")], ahead: 5 }, [served("a", ["b"]), served("b", [])]).length, 2);
+  assert.equal(shown.page({ ids: [id("a")], ahead: 5 }, [served("a", ["b"]), served("b", [])]).length, 1);
 });
 
-const network = () => new MemoryNetwork(shared, [Settle, Agree, Liar]);
-const settle = async (net: MemoryNetwork, proposal: TransactionProposal, ...others: readonly Party[]): Promise<string> => {
-  const outcome = await net.run(alice.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
-  await net.settle();
-  assert.ok("ok" in outcome, JSON.stringify(outcome));
-  return outcome.ok as string;
-};
-
-async function statusesOf(net: MemoryNetwork, party: Party, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
-  const rows = (await net.vault(party.name).read({ kind: "transactions", ids })) as unknown as ({ status: string } | null)[];
-  return rows.map((row) => row?.status);
-}
-
-test("a history that branches and meets again is verified once, the oldest first", async () => {
-  const net = network();
-  const ids = [
-    await settle(
-      net,
-      shared.propose({
-        outputs: [
-          { owner: alice, amount: 1 },
-          { owner: alice, amount: 2 },
-        ],
-        signedBy: [alice],
-      }),
-    ),
-  ];
-  const move = async (inputs: readonly string[], amounts: readonly number[], ...to: readonly Party[]) => {
-    const owner = to[0] ?? alice;
-    ids.push(
-      await settle(net, shared.propose({ inputs, outputs: amounts.map((amount) => ({ owner, amount })), signedBy: [alice] }), ...to),
-    );
-    return ids.at(-1) as string;
-  };
-  let left = await move([`${ids[0]}:0`], [1]);
-  let right = await move([`${ids[0]}:1`], [2]);
-  for (let i = 0; i < 6; i++) {
-    left = await move([`${left}:0`], [1]);
-    right = await move([`${right}:0`], [2]);
-  }
-  await move([`${left}:0`, `${right}:0`], [3], bob);
-  assert.equal(ids.length, 16);
-  assert.deepEqual(
-    await statusesOf(net, bob, ids),
-    ids.map(() => "V"),
-  );
+test("a sender does not show what it has not verified", () => {
+  const shown = new Shown([id("a")]);
+  assert.throws(() => shown.page({ ids: [id("a")], ahead: 0 }, [served("a", [], { status: "U" })]), code("ledger.backchainUnknown"));
+  assert.throws(() => shown.page({ ids: [id("a")], ahead: 0 }, []), code("ledger.backchainUnknown"));
 });
 
-/** What bob answers to a proposal that spends `issue`, when his question for it is answered with `answer`. */
-async function heardFrom(issue: SignedTransaction, answer: readonly SignedTransaction[]) {
-  const net = network();
-  const spend = shared.build(
-    shared.propose({ inputs: [firstOutput(issue.transaction)], outputs: [{ owner: bob, amount: 5 }], signedBy: [alice] }),
-  );
-  const proposal = { kind: "proposal", transaction: encodeSigned(shared.sign(spend, alice)) };
-  const chain = { kind: "chain", transactions: answer.map(encodeSigned) };
-  const outcome = await net.run(alice.name, Liar.name, { to: bob.name, sends: [proposal, chain] });
-  assert.ok("ok" in outcome, JSON.stringify(outcome));
-  const [asked, said] = outcome.ok as readonly [Data, { readonly kind: string; readonly type?: string; readonly message?: string }];
-  assert.deepEqual(asked, { kind: "need", ids: [issue.transaction.id] });
-  return { said, statuses: await statusesOf(net, bob, [issue.transaction.id, spend.id]) };
-}
-
-const issueOf = (amount: number) => shared.build(shared.propose({ outputs: [{ owner: alice, amount }], signedBy: [alice] }));
-
-test("a notarised history is accepted", async () => {
-  const issue = shared.notarised(shared.sign(issueOf(5), alice));
-  const { said, statuses } = await heardFrom(issue, [issue]);
-  assert.equal(said.kind, "signatures");
-  assert.deepEqual(statuses, ["V", "U"]);
+test("a sender serves one session only so much", () => {
+  const shown = new Shown([id("a")]);
+  const large = served("a", [], { bytes: { length: HISTORY_BYTES_MAX + 1 } as Uint8Array });
+  assert.throws(() => shown.page({ ids: [id("a")], ahead: 0 }, [large]), code("ledger.backchainTooLong"));
 });
 
-for (const [what, lie] of [
-  ["is not notarised", () => [shared.sign(issueOf(5), alice)]],
-  ["is not signed", () => [shared.notarised(shared.sign(issueOf(5)))]],
-  [
-    "was refused",
-    () => {
-      const transaction = issueOf(5);
-      const words = shared.words([{ kind: "refused", transactionId: transaction.id, code: "c", message: "m" }]);
-      return [{ transaction, signatures: [...shared.sign(transaction, alice).signatures, ...words] }];
-    },
-  ],
-  ["is another than was asked for", () => [shared.notarised(shared.sign(issueOf(6), alice))]],
-  ["brings more than was asked for", () => [5, 6].map((amount) => shared.notarised(shared.sign(issueOf(amount), alice)))],
+test("a receiver takes what it asked for and what that leads to, in the order in which it is led", () => {
+  const gathered = new Gathered([id("a")]);
+  gathered.learn(unknown("a"));
+  assert.deepEqual(gathered.requests()[0]?.ids, [id("a")]);
+  assert.deepEqual(gathered.take([came("a", "b"), came("b", "c"), came("c")]), new Set([id("a"), id("b"), id("c")]));
+  assert.deepEqual(new Set(gathered.frontier(new Set([id("a"), id("b"), id("c")]))), new Set([id("b"), id("c")]));
+  gathered.learn(unknown("b", "c"));
+  assert.ok(gathered.isComplete && !gathered.isWaiting);
+  assert.deepEqual(gathered.batches(), [[id("c"), id("b"), id("a")]]);
+});
+
+for (const [what, answer, expected] of [
+  ["something else", [came("x")], "ledger.backchainInvalid"],
+  ["an ancestor before its descendant", [came("b"), came("a", "b")], "ledger.backchainInvalid"],
+  ["nothing", [], "ledger.backchainWithheld"],
 ] as const)
-  test(`a history that ${what} is refused, and nothing of it is kept`, async () => {
-    const { said, statuses } = await heardFrom(shared.sign(issueOf(5), alice), lie());
-    assert.deepEqual([said.kind, said.type], ["refusal", "ledger.backchainInvalid"]);
-    assert.deepEqual(statuses, [undefined, undefined]);
+  test(`a receiver refuses an answer that brings ${what}`, () => {
+    const gathered = new Gathered([id("a")]);
+    gathered.learn(unknown("a"));
+    gathered.requests();
+    assert.throws(() => gathered.take(answer), code(expected));
   });
 
-test("a history that breaks a contract's rule is refused, though the notary accepted it", async () => {
-  const issue = shared.notarised(shared.sign(issueOf(-5), alice));
-  const { said, statuses } = await heardFrom(issue, [issue]);
-  assert.match(said.message ?? "", /an amount is positive/);
-  assert.deepEqual(statuses, [undefined, undefined]);
+test("a history of its own descendants is refused, and does not keep anybody busy", () => {
+  const gathered = new Gathered([id("a")]);
+  gathered.learn(unknown("a"));
+  gathered.requests();
+  gathered.take([came("a", "b"), came("b", "a")]);
+  assert.ok(gathered.isComplete);
+  assert.throws(() => gathered.batches(), code("ledger.backchainInvalid"));
+});
+
+test("what is invalid here ends it, what waits here is not asked for, what is verified here is left out", () => {
+  const known = (name: string, more: Partial<KnownTransaction>) => ({ ...(unknown(name)[0] as KnownTransaction), ...more });
+  assert.throws(() => new Gathered([id("a")]).learn([known("a", { status: "I" })]), code("ledger.backchainInvalid"));
+  const gathered = new Gathered([id("a"), id("c")]);
+  gathered.learn([known("a", { status: "U", staged: true, dependencies: [id("b")] }), known("b", { status: "V" }), ...unknown("c")]);
+  assert.deepEqual(gathered.requests()[0]?.ids, [id("c")]);
+  gathered.take([came("c", "d"), came("d", "e")]);
+  gathered.learn([known("d", { status: "V" }), known("e", { status: "V" })]);
+  assert.deepEqual(gathered.batches(), [[id("a"), id("c")]]);
+});
+
+test("our own unverified transaction is fetched: the signatures that it lacks come with it", () => {
+  const gathered = new Gathered([id("a")]);
+  gathered.learn([{ ...(unknown("a")[0] as KnownTransaction), status: "U" }]);
+  assert.deepEqual(gathered.requests()[0]?.ids, [id("a")]);
+});
+
+test("one session brings only so much", () => {
+  const gathered = new Gathered([id(0)]);
+  gathered.learn(unknown(0));
+  gathered.requests();
+  const chain = Array.from({ length: HISTORY_TRANSACTIONS_MAX + 1 }, (_, i) => came(i, i + 1));
+  assert.throws(() => gathered.take(chain), code("ledger.backchainTooLong"));
+});
+
+test("batches are bounded, and in an order in which each can be verified", () => {
+  const gathered = new Gathered([id(0)]);
+  gathered.learn(unknown(0));
+  gathered.requests();
+  const length = 2 * HISTORY_BATCH_MAX + 1;
+  gathered.take(Array.from({ length }, (_, i) => came(i, ...(i + 1 < length ? [i + 1] : []))));
+  const batches = gathered.batches();
+  assert.deepEqual(
+    batches.map(({ length: count }) => count),
+    [HISTORY_BATCH_MAX, HISTORY_BATCH_MAX, 1],
+  );
+  assert.deepEqual(
+    batches.flat(),
+    Array.from({ length }, (_, i) => id(length - 1 - i)),
+  );
 });

@@ -12,47 +12,42 @@
 // Order is what keeps it safe: whoever gives a signature away has the transaction's row in the same commit; the notary's word
 // is passed on in a commit that follows, or contains, the initiator's V. Whether the transaction happened is the notary's word
 // alone. INVALID is written only with its signed refusal, with a verdict that the content breaks a rule, or as our own refusal
-// while we have not signed; anything else that goes wrong leaves U, which is safe to ask about later. A responder whose
-// initiator falls silent after U asks the notary itself, by READ.
+// while we have not signed; anything else that goes wrong leaves U, which its own time asks about later (repair.flow.ts). A
+// responder whose initiator falls silent after U asks the participants and then the notary itself, by READ.
 
 import { type Data, decoder } from "@bowline/base";
-import { keyIdOf, leafKeys } from "@bowline/crypto";
+import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
+import { ask, type Carried, exchange, handOver, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
+import { Need, resolveFromPeer, serveHistory } from "./backchain.flow.ts";
+import { Shown } from "./backchain.ts";
 import {
-  ask,
-  type Carried,
-  exchange,
-  handOver,
-  keptOutputs,
-  keysThatSee,
-  Party,
-  platformFlow,
-  send,
-  takeBack,
-  writeVault,
-} from "./asking.ts";
-import { resolveFromProposer, serveChain } from "./backchain.flow.ts";
+  accepted,
+  conclude,
+  keysInvolved,
+  type Outcome,
+  ofSignatories,
+  requireAllSigned,
+  verifyAgain,
+  withSignatures,
+} from "./conclusion.flow.ts";
 import { groupParametersHash } from "./group-parameters.ts";
 import { Bytes } from "./leaves.ts";
-import { BACKCHAIN_REQUEST_MAX, SIGNATURES_MAX } from "./limits.ts";
-import { askNotary, notaryResponder } from "./notary.flow.ts";
+import { SIGNATURES_MAX } from "./limits.ts";
+import { askNotary } from "./notary.flow.ts";
 import type { NotaryMode } from "./ports.ts";
-import { decodeSignature, encodeSignature, keysById, type TransactionSignature } from "./signatures.ts";
-import { carry, invalidContent, sign, signWith } from "./signing.flow.ts";
+import { askParticipants, wordIn } from "./repair.flow.ts";
+import { encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { carry, invalidContent, signWith } from "./signing.flow.ts";
 import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
-import type { VerificationReply } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
 const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
 const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
 /** What an initiator hears. */
 const readReply = decoder(
-  Type.Union([
-    Signatures,
-    Type.Object({ kind: Type.Literal("need"), ids: Type.Array(Type.String(), { minItems: 1, maxItems: BACKCHAIN_REQUEST_MAX }) }, STRICT),
-    Type.Object({ kind: Type.Literal("refusal"), ...Stopped }, STRICT),
-  ]),
+  Type.Union([Signatures, Need, Type.Object({ kind: Type.Literal("refusal"), ...Stopped }, STRICT)]),
   "reply to a proposal",
 );
 /** What a responder hears, first and later. */
@@ -64,7 +59,7 @@ const Progress = Type.Union([
 ]);
 const readProgress = decoder(Progress, "finality message");
 
-const finalize = platformFlow({
+export const finalize = platformFlow({
   name: "ledger.finalize",
   input: Type.Object({ record: Bytes, sessions: Type.Array(Party) }, STRICT),
   call: async (context, { record, sessions }) => {
@@ -90,7 +85,7 @@ const finalize = platformFlow({
   },
 });
 
-const receiveProposal = platformFlow({
+export const receiveProposal = platformFlow({
   name: "ledger.receiveProposal",
   input: Type.Object({ session: Party }, STRICT),
   call: async (context, { session }) => {
@@ -107,7 +102,7 @@ const receiveProposal = platformFlow({
           "ledger.groupParametersDiffer",
           `Transaction ${transaction.id} was built under other group parameters than ours.`,
         );
-      const resolved = await resolveFromProposer(context, session.id, transaction);
+      const resolved = await resolveFromPeer(context, session.id, transaction);
       const reply = await ask(context, "verification.verify", {
         transaction: bytes,
         ...resolved,
@@ -134,7 +129,7 @@ const receiveProposal = platformFlow({
   },
 });
 
-const answerProposal = platformFlow({
+export const answerProposal = platformFlow({
   name: "ledger.answerProposal",
   input: Type.Object(
     {
@@ -161,20 +156,17 @@ const answerProposal = platformFlow({
     const ours = await signWith(context, transaction, toSign, now, transaction.metadata.platformVersion);
     const signed = withSignatures(carried.signed, ours);
     await writeVault(context, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
-    const final = await awaitOutcome(context, { ...carried, signed }, session.id, ours.map(encodeSignature), keys);
+    const final = await awaitOutcome(context, { ...carried, signed }, session, ours.map(encodeSignature), keys);
     return handOver({ ...carried, signed: final });
   },
 });
-
-/** The platform's flows of the ledger: `cordapp({ flows: ledgerFlows, states: [], contracts: [] })`. */
-export const ledgerFlows = [sign, finalize, receiveProposal, answerProposal, notaryResponder] as const;
 
 /** Sends the proposal to all and answers each until all have signed. What comes back is signed by every signatory. */
 async function collectSignatures(context: FlowContext, carried: Carried, sessions: readonly Party[]): Promise<SignedTransaction> {
   const { transaction } = carried.signed;
   const parties = sessions.map(({ id }) => id);
   const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed) };
-  const ancestors = new Map(parties.map((party) => [party, new Set<string>(dependenciesOf(transaction))]));
+  const shown = new Map(parties.map((party) => [party, new Shown(dependenciesOf(transaction))]));
   const given = new Map<SessionId, readonly TransactionSignature[]>();
   let waiting = parties;
   let sends: { session: SessionId; payload: Data }[] = parties.map((session) => ({ session, payload: proposal }));
@@ -189,7 +181,7 @@ async function collectSignatures(context: FlowContext, carried: Carried, session
           reply,
         );
       if (reply.kind === "signatures") given.set(party, ofSignatories(transaction, reply.signatures));
-      else sends.push({ session: party, payload: await serveChain(context, ancestors.get(party) as Set<string>, reply.ids) });
+      else sends.push({ session: party, payload: await serveHistory(context, shown.get(party) as Shown, reply) });
     }
     waiting = sends.map(({ session }) => session);
   }
@@ -225,53 +217,19 @@ async function decide(context: FlowContext, transaction: Transaction, mode: Nota
   );
 }
 
-type Outcome =
-  | { readonly kind: "accepted"; readonly word: Uint8Array; readonly signed: SignedTransaction }
-  | { readonly kind: "refused"; readonly word: Uint8Array; readonly failure: FlowError };
-
-function accepted(outcome: Outcome): SignedTransaction {
-  if (outcome.kind === "refused") throw outcome.failure;
-  return outcome.signed;
-}
-
-/** Records the notary's word: V with its acceptance, I with its refusal. A word that is not its own changes nothing. */
-async function conclude(
-  context: FlowContext,
-  carried: Carried,
-  signed: SignedTransaction,
-  word: Uint8Array,
-  keys: readonly string[],
-): Promise<Outcome> {
-  const { id, notary } = signed.transaction;
-  const final = withSignatures(signed, [decodeSignature(word)]);
-  const { complete, signatures, verdict, mac } = await verifyAgain(context, carried, final);
-  if (complete) {
-    await writeVault(context, { kind: "verified", bytes: encodeSigned(final), verdict, mac, visible: keptOutputs(carried.outputs, keys) });
-    return { kind: "accepted", word, signed: final };
-  }
-  if (signatures.notary?.kind === "refused") {
-    const { code, message } = signatures.notary;
-    const evidence = { kind: "rejection", word } as const;
-    await writeVault(context, { kind: "invalid", bytes: encodeSigned(signed), reason: `${code}: ${message}`, evidence });
-    return { kind: "refused", word, failure: new FlowError(code, `Notary ${notary} refused ${id}: ${message}`, { id }) };
-  }
-  throw signatures.notary === null
-    ? new FlowError("ledger.notarySignatureInvalid", `What came as the word of ${notary} on ${id} is not signed by its key.`)
-    : new FlowError("ledger.signaturesMissing", `Transaction ${id} is notarised, and not all of its signatures are here.`);
-}
-
 /** The responder's wait: signatures of the others, then the notary's word, from the initiator or from the notary itself. */
 async function awaitOutcome(
   context: FlowContext,
   carried: Carried,
-  session: SessionId,
+  session: Party,
   ours: readonly Uint8Array[],
   keys: readonly string[],
 ): Promise<SignedTransaction> {
   let { signed } = carried;
-  let sends = [{ session, payload: { kind: "signatures", signatures: ours } }];
+  const { id: sessionId, counterparty } = session;
+  let sends = [{ session: sessionId, payload: { kind: "signatures", signatures: ours } }];
   for (;;) {
-    const message = await progress(context, sends, session);
+    const message = await progress(context, sends, sessionId);
     sends = [];
     if (message?.kind === "abandoned") throw new FlowError(message.type, message.message);
     if (message?.kind === "signatures") {
@@ -281,12 +239,14 @@ async function awaitOutcome(
       await writeVault(context, { kind: "signatures", id: signed.transaction.id, signatures: others.map(encodeSignature) });
       continue;
     }
-    const word = message?.word ?? (await decide(context, signed.transaction, "read"));
+    if (message !== undefined) return accepted(await conclude(context, carried, signed, message.word, keys));
+    signed = await askParticipants(context, signed, counterparty);
+    const word = wordIn(signed) ?? (await decide(context, signed.transaction, "read"));
     return accepted(await conclude(context, carried, signed, word, keys));
   }
 }
 
-/** Undefined where the session is lost: then the notary is asked. */
+/** Undefined where the session is lost: then whoever else knows is asked. */
 async function progress(
   context: FlowContext,
   sends: readonly { readonly session: SessionId; readonly payload: Data }[],
@@ -296,7 +256,7 @@ async function progress(
     const [message] = await exchange(context, sends, [session], readProgress);
     return message;
   } catch (thrown) {
-    context.log.warn("the initiator of a finality fell silent: the notary is asked", { reason: stopped(thrown).message });
+    context.log.warn("the initiator of a finality fell silent: participants and notary are asked", { reason: stopped(thrown).message });
     return undefined;
   }
 }
@@ -317,53 +277,10 @@ async function refuse(
 const refusedBy = (party: Party | undefined, { type, message }: { type: string; message: string }) =>
   new FlowError(type, `${party?.counterparty} refused: ${message}`, { party: party?.counterparty ?? "" });
 
-async function requireAllSigned(context: FlowContext, carried: Carried, signed: SignedTransaction): Promise<void> {
-  const { signatures } = await verifyAgain(context, carried, signed);
-  if (signatures.invalid.length > 0)
-    throw new FlowError(
-      "ledger.signatureInvalid",
-      `A signature of ${signed.transaction.id} is not valid: by ${signatures.invalid.join(", ")}.`,
-    );
-  if (signatures.missing.length > 0)
-    throw new FlowError(
-      "ledger.signaturesMissing",
-      `Nobody signed ${signed.transaction.id} with ${signatures.missing.map(keyIdOf).join(", ")}.`,
-    );
-}
-
-/** Signatures only: the content was found valid before, and the verdict says so. */
-function verifyAgain(context: FlowContext, { verdict, mac }: Carried, signed: SignedTransaction): Promise<VerificationReply> {
-  return ask(context, "verification.verify", {
-    transaction: encodeSigned(signed),
-    inputs: [],
-    references: [],
-    groupParameters: new Uint8Array(),
-    verified: { verdict, mac },
-  });
-}
-
 /** A peer that is gone need not be told; whoever is there must be. */
 async function tellAll(context: FlowContext, sessions: readonly Party[], payload: Data): Promise<void> {
   await Promise.all(sessions.map(({ id }) => send(context, id, payload).catch(() => undefined)));
 }
-
-/** What strangers sign is nothing to us. */
-function ofSignatories({ signatories }: Transaction, records: readonly Uint8Array[]): readonly TransactionSignature[] {
-  const required = keysById(signatories);
-  return records.map(decodeSignature).filter(({ by, batch }) => batch === undefined && required.has(by));
-}
-
-function withSignatures({ transaction, signatures }: SignedTransaction, more: readonly TransactionSignature[]): SignedTransaction {
-  const fresh = more.filter((record, i) => [...signatures, ...more.slice(0, i)].every((known) => !sameSigner(known, record)));
-  return { transaction, signatures: [...signatures, ...fresh] };
-}
-
-const sameSigner = (a: TransactionSignature, b: TransactionSignature): boolean =>
-  a.by === b.by && (a.batch === undefined) === (b.batch === undefined);
-
-const keysInvolved = ({ signed, outputs }: Carried): readonly string[] => [
-  ...new Set([...signed.transaction.signatories.flatMap(leafKeys), ...keysThatSee(outputs)]),
-];
 
 function stopped(thrown: unknown): { type: string; message: string } {
   const { type, message } = failureOf(thrown);

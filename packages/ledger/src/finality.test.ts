@@ -16,6 +16,7 @@ import Type from "typebox";
 import { stateRef } from "./leaves.ts";
 import { MemoryNetwork, type Message } from "./network.memory.ts";
 import type { ListedState, TransactionStatus } from "./ports.ts";
+import { OUTCOME_PROTOCOL } from "./repair.flow.ts";
 import { Note, type Party, sample, signatureOf } from "./sample.memory.ts";
 import { checkSignatures, encodeSignature } from "./signatures.ts";
 import { decodeSigned } from "./transaction.ts";
@@ -60,6 +61,12 @@ beforeEach(() => {
 const settle = (by: Party, proposal: TransactionProposal, ...others: readonly Party[]): Promise<Outcome> =>
   network.run(by.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
 
+/** As far as it comes: somebody may die. */
+async function begin(by: Party, proposal: TransactionProposal, ...others: readonly Party[]): Promise<void> {
+  network.start(by.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
+  await network.settle();
+}
+
 const issueTo = (owner: Party, amount: number, signedBy: readonly Party[], text = "") =>
   shared.propose({ outputs: [{ owner, amount, text }], signedBy });
 
@@ -76,6 +83,14 @@ function failureOf(outcome: Outcome): string {
 async function statusOf(party: Party, id: string): Promise<TransactionStatus | undefined> {
   const [row] = (await network.vault(party.name).read({ kind: "transactions", ids: [id] })) as [{ status: TransactionStatus } | null];
   return row?.status;
+}
+
+/** Of each signature that a vault keeps, whether it is the notary's. */
+async function signaturesOf(party: Party, id: string): Promise<readonly boolean[]> {
+  const [row] = (await network.vault(party.name).read({ kind: "transactions", ids: [id] })) as [{ bytes: Uint8Array }];
+  return decodeSigned(row.bytes)
+    .signatures.map(({ batch }) => batch !== undefined)
+    .sort();
 }
 
 async function owned(party: Party): Promise<readonly { amount: number; ref: string }[]> {
@@ -210,7 +225,7 @@ test("a transaction that breaks a rule is not even signed", async () => {
   assert.equal(((await network.vault(alice.name).read({ kind: "list" })) as unknown as { states: ListedState[] }).states.length, 0);
 });
 
-test("a responder whose initiator falls silent after the notary's word asks the notary", async () => {
+test("a responder that missed the notary's word has it of any participant, with no session of then", async () => {
   const seen = watch();
   const all = network.interference;
   network.interference = (message) => {
@@ -219,6 +234,49 @@ test("a responder whose initiator falls silent after the notary's word asks the 
   };
   const id = idOf(await settle(alice, issueTo(bob, 5, [alice, bob]), bob));
   await network.settle();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
+  const asked = seen.messages.filter(({ from, payload }) => from === bob.name && "proof" in (payload as object));
+  assert.deepEqual(
+    asked.map(({ to }) => to),
+    [alice.name],
+  );
+  assert.ok(
+    seen.messages.every(({ payload }) => (payload as { mode?: string }).mode !== "read"),
+    "the notary was not troubled",
+  );
+});
+
+test("what a participant knows is for those who have the transaction, not for those who know its id", async () => {
+  const id = idOf(await settle(alice, issueTo(alice, 5, [alice])));
+  const Curious = flow({
+    name: "com.example.CuriousAsker",
+    startable: true,
+    input: Type.Null(),
+    call: async (context) => {
+      const session = await context.initiate(alice.name, { protocol: OUTCOME_PROTOCOL });
+      const answer = await session.sendAndReceive(
+        { id, proof: new Uint8Array(32) },
+        Type.Object({ signatures: Type.Array(Type.Unknown()) }),
+      );
+      return answer.signatures.length;
+    },
+  });
+  const vaults = network;
+  network = new MemoryNetwork(shared, [Settle, Agree, Curious]);
+  network.adopt(vaults);
+  assert.deepEqual(await network.run(bob.name, Curious.name, null), { ok: 0 });
+});
+
+test("a responder whose initiator is gone after the notary's word asks the notary", async () => {
+  const seen = watch();
+  const all = network.interference;
+  network.interference = (message) => {
+    all(message);
+    if ((message.payload as { kind?: string }).kind === "outcome") network.die(alice.name);
+    return "arrives";
+  };
+  await begin(alice, issueTo(bob, 5, [alice, bob]), bob);
+  const [id] = [...seen.ids] as [string];
   assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
   assert.ok(seen.messages.some(({ from, payload }) => from === bob.name && (payload as { mode?: string }).mode === "read"));
 });
@@ -266,6 +324,99 @@ test("a notary that stays silent leaves everybody with U, and says so", async ()
   assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["U", "U"]);
 });
 
+/** Everybody is there again, and what their vaults leave open is asked about until nothing is. */
+async function comeBack(): Promise<void> {
+  for (const { name } of [alice, bob, carol]) network.revive(name);
+  for (let round = 0; round < 12; round++) {
+    network.now += 30 * 60_000;
+    await network.repair();
+  }
+}
+
+const KINDS = ["proposal", "signatures", "notarise", "answered", "outcome"] as const;
+
+/** Which moment of a finality this message is. */
+function momentOf({ from, payload }: Message): string {
+  const { kind, mode } = payload as { kind?: string; mode?: string };
+  if (mode !== undefined) return "notarise";
+  return shared.notary.members.includes(from) ? "answered" : (kind ?? "");
+}
+
+for (const victim of [alice, bob])
+  for (const [at, when] of KINDS.entries())
+    for (const delivered of [true, false])
+      test(`${victim === alice ? "the initiator" : "a responder"} that dies at "${when}", ${delivered ? "received" : "lost"}, and comes back after the bound: all agree`, async () => {
+        const seen = watch();
+        const all = network.interference;
+        let dead = false;
+        network.interference = (message) => {
+          all(message);
+          if (dead || momentOf(message) !== KINDS[at]) return "arrives";
+          dead = true;
+          // The message is on its way while its sender or its receiver goes.
+          queueMicrotask(() => network.die(victim.name));
+          return delivered ? "arrives" : "lost";
+        };
+        await begin(alice, issueTo(bob, 5, [alice, bob], `${when} ${delivered}`), bob, carol);
+        await comeBack();
+        const [id] = [...seen.ids] as [string];
+        const ends = await Promise.all([alice, bob, carol].map((party) => statusOf(party, id)));
+        const decided = new Set(ends.filter((status) => status !== undefined));
+        assert.ok(dead && decided.size === 1 && !decided.has("U"), `${when}: ${ends}`);
+        if (decided.has("V"))
+          for (const party of [alice, bob]) assert.ok((await signaturesOf(party, id)).includes(true), "V has the notary's word");
+      });
+
+test("an unverified transaction that everybody lost is settled by its own time, with the notary's signature kept", async () => {
+  const seen = watch();
+  const all = network.interference;
+  network.interference = (message) => {
+    all(message);
+    // The notary decides, and then all who asked are gone.
+    if (momentOf(message) === "answered") for (const { name } of [alice, bob]) network.die(name);
+    return "arrives";
+  };
+  await begin(alice, issueTo(bob, 5, [alice, bob]), bob);
+  const [id] = [...seen.ids] as [string];
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["U", "U"]);
+  const before = network.now;
+  network.interference = all;
+  for (const { name } of [alice, bob]) network.revive(name);
+  await network.repair();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["U", "U"], "its time has not come");
+  network.now = before + 11 * 60_000;
+  await network.repair();
+  assert.deepEqual([await statusOf(alice, id), await statusOf(bob, id)], ["V", "V"]);
+  for (const party of [alice, bob]) assert.deepEqual(await signaturesOf(party, id), [false, false, true]);
+  assert.deepEqual(await owned(bob), [{ amount: 5, ref: `${id}:0` }]);
+});
+
+test("finalising twice changes nothing", async () => {
+  const Twice = flow({
+    name: "com.example.Twice",
+    startable: true,
+    initiates: PROTOCOL,
+    input: Type.Object({ proposal: Type.Unsafe<TransactionProposal>(Type.Object({})) }),
+    call: async (context, { proposal }) => {
+      const signed = await context.ledger.sign(proposal);
+      const first = await context.ledger.finalize(signed, [await context.initiate(bob.name)]);
+      const again = await context.ledger.finalize(signed, [await context.initiate(bob.name)]);
+      const whole = await context.ledger.finalize(first, [await context.initiate(bob.name)]);
+      return [first.id, again.id, whole.id];
+    },
+  });
+  const vaults = network;
+  network = new MemoryNetwork(shared, [Twice, Agree]);
+  network.adopt(vaults);
+  const outcome = await network.run(alice.name, Twice.name, { proposal: issueTo(bob, 5, [alice, bob]) } as unknown as Data);
+  await network.settle();
+  assert.ok("ok" in outcome, JSON.stringify(outcome));
+  const [id, ...others] = outcome.ok as readonly string[];
+  assert.deepEqual(others, [id, id]);
+  assert.deepEqual([await statusOf(alice, id as string), await statusOf(bob, id as string)], ["V", "V"]);
+  assert.equal((await owned(bob)).length, 1);
+});
+
 test("a proposer cannot be made to show what is no ancestor", async () => {
   const secret = idOf(await settle(alice, issueTo(alice, 99, [alice])));
   const issued = idOf(await settle(alice, issueTo(alice, 8, [alice])));
@@ -274,7 +425,7 @@ test("a proposer cannot be made to show what is no ancestor", async () => {
     answers: PROTOCOL,
     call: async (context, session) => {
       await session.receive(Type.Unknown());
-      const shown = await session.sendAndReceive({ kind: "need", ids: [secret] }, Type.Unsafe<{ kind: string }>(Type.Object({})));
+      const shown = await session.sendAndReceive({ kind: "need", ids: [secret], ahead: 0 }, Type.Unsafe<{ kind: string }>(Type.Object({})));
       context.log.info("shown", { kind: shown.kind });
       assert.equal(shown.kind, "abandoned");
     },

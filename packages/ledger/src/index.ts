@@ -8,9 +8,15 @@ export {
   entityWritesOf,
   isEntityWrite,
 } from "./entities.ts";
-export { ledgerFlows } from "./finality.flow.ts";
 export type { CpkIdentity } from "./leaves.ts";
-export type { LedgerServices, ListedState, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+export { ledgerFlows } from "./ledger-flows.ts";
+export type {
+  LedgerServices,
+  ListedState,
+  VaultCommit,
+  VaultRead,
+  VaultStore,
+} from "./ports.ts";
 export {
   decodeSignature,
   encodeSignature,

@@ -16,13 +16,37 @@ export const PUBLIC_KEY_CHARACTERS_MAX = 64 * 1024;
 /** Characters of the tag that ties an encumbrance group together. */
 export const ENCUMBRANCE_TAG_CHARACTERS_MAX = 128;
 
-/** Transactions that one backchain request names. */
-export const BACKCHAIN_REQUEST_MAX = 50;
-/** An answer to a backchain request ends with the transaction that crosses this; the rest is asked for again. */
-export const BACKCHAIN_ANSWER_BYTES_MAX = 1024 * 1024;
-/** What one proposal may make its receiver fetch and verify. */
-export const BACKCHAIN_TRANSACTIONS_MAX = 10_000;
-export const BACKCHAIN_BYTES_MAX = 256 * 1024 * 1024;
+/** Transactions that one request for a history names, and requests that wait for their answers at one time. */
+export const HISTORY_REQUEST_MAX = 50;
+export const HISTORY_REQUESTS_MAX = 4;
+/**
+ * Ancestors that an answer brings beyond what was asked for: the first time, after one of them was no news, and at most where all
+ * of them turn out to be.
+ */
+export const HISTORY_AHEAD_FIRST = 16;
+export const HISTORY_AHEAD_LEAST = 4;
+export const HISTORY_AHEAD_MAX = 1_000;
+/** An answer ends with the transaction that crosses this; the rest is asked for again. */
+export const HISTORY_ANSWER_BYTES_MAX = 1024 * 1024;
+/** What one session may make its receiver fetch and its sender serve: what was fetched stays, and another session goes on from there. */
+export const HISTORY_TRANSACTIONS_MAX = 50_000;
+export const HISTORY_BYTES_MAX = 96 * 1024 * 1024;
+/** How often a sender searches all of a history for what a receiver asks for that goes on from an earlier session. */
+export const HISTORY_SEARCHES_MAX = 8;
+/** Transactions, and bytes of them, that are verified beside each other and recorded in one commit. */
+export const HISTORY_BATCH_MAX = 100;
+export const HISTORY_BATCH_BYTES_MAX = 1024 * 1024;
+
+/** When an unverified transaction is first looked after, and how long after its upper bound at the latest. */
+export const REPAIR_FIRST_MS = 10 * 60_000;
+export const REPAIR_GRACE_MS = 60_000;
+/** Waits between attempts: doubled from the first wait to this. */
+export const REPAIR_MAX_MS = 6 * 3_600_000;
+/** How often a virtual node is looked at for transactions that are due, and how many are taken at once. */
+export const REPAIR_SWEEP_MS = 15_000;
+export const REPAIR_BATCH_MAX = 64;
+/** How long a participant may take to say what it knows of a transaction. */
+export const OUTCOME_SESSION_TIMEOUT_MS = 15_000;
 
 /** Waits between two questions to a notary: doubled each time, from the first to the last. */
 export const NOTARY_RETRY_MIN_MS = 500;

@@ -15,11 +15,13 @@ import {
   type SessionId,
   type Syscall,
 } from "@bowline/sdk";
-import { ledgerFlows } from "./finality.flow.ts";
+import { ledgerFlows } from "./ledger-flows.ts";
+import { REPAIR_BATCH_MAX } from "./limits.ts";
 import { notarise } from "./notary.store.ts";
-import type { LedgerServices, UniquenessStore, VaultRead } from "./ports.ts";
+import type { LedgerServices, UniquenessStore, VaultRead, VerifiableTransaction } from "./ports.ts";
+import { REPAIR_FLOW } from "./repair.flow.ts";
 import { CPI, GROUP_ID, MAC_KEY, NOW, PACKAGE, PLATFORM_VERSION, type Sample, signatureOf, verifyWith } from "./sample.memory.ts";
-import { encodeSignature } from "./signatures.ts";
+import { checkSignatures, encodeSignature } from "./signatures.ts";
 import { decodeSigned } from "./transaction.ts";
 import { memoryUniqueness } from "./uniqueness.memory.ts";
 import { type MemoryVault, memoryVault } from "./vault.memory.ts";
@@ -73,6 +75,7 @@ export class MemoryNetwork {
   /** By fiber: the flow it belongs to, and for a child the step of its parent that waits for it. */
   readonly #fibers = new Map<string, { readonly flow: Running; readonly parent?: { readonly fiber: string; readonly path: string } }>();
   readonly #sessions = new Map<SessionId, Session>();
+  readonly #dead = new Set<X500Name>();
   #waits: Wait[] = [];
   #timers: Timer[] = [];
   #started = 0;
@@ -94,6 +97,35 @@ export class MemoryNetwork {
     return vault;
   }
 
+  /** What their own times have come for, in all vaults: as persistence does. */
+  async repair(): Promise<void> {
+    for (const [owner, vault] of this.#vaults)
+      for (const { id } of vault.dueRepairs(this.now, REPAIR_BATCH_MAX))
+        this.#start(owner, REPAIR_FLOW, { kind: "called", input: { id } }, () => {});
+    await this.settle();
+  }
+
+  /** The member is gone: its flows end, those of them that have ended at others stay so, and nothing reaches it. */
+  die(owner: X500Name): void {
+    this.#dead.add(owner);
+    for (const [id, flow] of this.#running) {
+      if (flow.owner !== owner) continue;
+      this.#running.delete(id);
+      for (const [fiber, known] of this.#fibers) {
+        if (known.flow !== flow) continue;
+        this.#fibers.delete(fiber);
+        this.#waits = this.#waits.filter((wait) => wait.fiber !== fiber);
+        this.#timers = this.#timers.filter((timer) => timer.fiber !== fiber);
+      }
+      for (const session of this.#sessions.values()) for (const end of session.ends) if (end.flow === id) this.#end(session, "failed");
+    }
+  }
+
+  /** It is there again, with what its vault holds. */
+  revive(owner: X500Name): void {
+    this.#dead.delete(owner);
+  }
+
   /** The same members, vaults and notary with other flows: a new version of everybody's application. */
   adopt(earlier: MemoryNetwork): void {
     for (const [name, vault] of earlier.#vaults) this.#vaults.set(name, vault);
@@ -109,6 +141,11 @@ export class MemoryNetwork {
     await this.settle(() => ended !== undefined);
     invariant(ended !== undefined, `flow ${flow} waits for something that never comes`);
     return ended;
+  }
+
+  /** Starts a flow; whoever started it is not told how it ends. */
+  start(owner: X500Name, flow: string, input: Data): void {
+    this.#start(owner, flow, { kind: "called", input }, () => {});
   }
 
   /** Runs until nothing moves, and time with it, or until `done`. */
@@ -228,7 +265,9 @@ export class MemoryNetwork {
     const session = this.#sessions.get(id) as Session;
     const [own, other] = this.#sides(session, flow);
     if (own.state === "failed") return false;
-    if (this.interference({ from: own.owner, to: other.owner, payload }) === "lost") {
+    const lost = this.interference({ from: own.owner, to: other.owner, payload }) === "lost";
+    // Who interferes may kill either of them.
+    if (lost || this.#dead.has(own.owner) || this.#dead.has(other.owner)) {
       this.#end(session, "failed");
       return true;
     }
@@ -312,6 +351,18 @@ export class MemoryNetwork {
         const { transaction, verified, ...context } = asked(service);
         return verifyWith(decodeSigned(transaction), context, verified);
       }
+      case "verification.signatures":
+        return asked(service)
+          .transactions.map(decodeSigned)
+          .map(({ transaction, signatures }) => checkSignatures(transaction, signatures));
+      case "verification.verifyHere": {
+        const rows = await this.vault(flow.owner).read({ kind: "verifiable", ...asked(service) });
+        return (rows as unknown as readonly VerifiableTransaction[]).map(({ bytes, inputs, references }) => {
+          const context = { inputs, references, groupParameters: this.sample.parameters.bytes };
+          const { view: _, signatures: __, ...reply } = verifyWith(decodeSigned(bytes), context, null);
+          return reply;
+        });
+      }
       case "uniqueness.notarise":
         return this.#notarise(asked(service));
       case "membership.groupParameters":
@@ -319,8 +370,11 @@ export class MemoryNetwork {
       case "cluster.packages":
         return { cpi: CPI, contracts: [PACKAGE], platformVersion: PLATFORM_VERSION };
       case "vault.sources":
-      case "vault.transactions": {
-        const kind = service === "vault.sources" ? "sources" : "transactions";
+      case "vault.transactions":
+      case "vault.unresolved":
+      case "vault.ancestors":
+      case "vault.history": {
+        const kind = service.slice("vault.".length);
         return this.vault(flow.owner).read({ kind, ...(request as object) } as VaultRead);
       }
     }

@@ -63,6 +63,14 @@ export async function askNotary(
   }
 }
 
+/** One question: undefined where the answer is not final, or none came. */
+export async function askNotaryOnce(context: FlowContext, transaction: Transaction, mode: NotaryMode): Promise<Uint8Array | undefined> {
+  const notary = await context.notaries.lookup(transaction.notary);
+  if (notary === undefined || notary.members.length === 0) return undefined;
+  const answer = await askOnce(context, notary, 0, { filtered: filterForNotary(transaction), mode });
+  return "word" in answer ? answer.word : undefined;
+}
+
 /** A word, or when it may help to ask again. */
 async function askOnce(
   context: FlowContext,

@@ -5,6 +5,7 @@ import type { StateDescription, StateRef, VaultQuery } from "@bowline/sdk";
 import type { InstalledPackage } from "./builder.ts";
 import type { Decisions, LogEntry } from "./history.ts";
 import type { CpkIdentity } from "./leaves.ts";
+import type { SignatureState } from "./signatures.ts";
 import type { ResolvedState } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
 
@@ -14,10 +15,20 @@ export type TransactionStatus = "D" | "U" | "V" | "I";
 /** What a flow writes in the vault. Executed by the persistence role, inside the flow's step commit. `bytes` are `encodeSigned`. */
 export type VaultWrite =
   | { readonly kind: "unverified"; readonly status: "D" | "U"; readonly bytes: Uint8Array }
+  /** One of a history that is being fetched: unverified, and nothing to be repaired. */
+  | { readonly kind: "history"; readonly bytes: Uint8Array }
   /** The verification role's word, without which nothing is written V, and the outputs that this member keeps as its own. */
   | {
       readonly kind: "verified";
       readonly bytes: Uint8Array;
+      readonly verdict: Uint8Array;
+      readonly mac: Uint8Array;
+      readonly visible: readonly VisibleOutput[];
+    }
+  /** The same of a transaction whose row is there, with its signatures. */
+  | {
+      readonly kind: "verifiedHere";
+      readonly id: SecureHash;
       readonly verdict: Uint8Array;
       readonly mac: Uint8Array;
       readonly visible: readonly VisibleOutput[];
@@ -55,6 +66,16 @@ export type VaultRead =
   | { readonly kind: "transactions"; readonly ids: readonly string[] } // -> ({ bytes, status } | null)[]
   | { readonly kind: "view"; readonly id: string } // -> TransactionView | null: of a verified or unverified transaction
   | { readonly kind: "groupParameters"; readonly hash: string } // -> { bytes, signature, signedBy } | null
+  /** These, and all that they lead to through rows that wait to be verified. -> KnownTransaction[] */
+  | { readonly kind: "unresolved"; readonly ids: readonly string[]; readonly limit: number }
+  /** These in order, then their ancestors, the nearest first, up to `ahead` more. -> ServedTransaction[] */
+  | { readonly kind: "history"; readonly ids: readonly string[]; readonly ahead: number; readonly bytesMax: number }
+  /** Which of some are these, or ancestors of these, among the `limit` nearest. -> SecureHash[] */
+  | { readonly kind: "ancestors"; readonly of: readonly string[]; readonly among: readonly string[]; readonly limit: number }
+  /** Rows with what they build upon, where that is here, verified or not. -> VerifiableTransaction[], in order */
+  | { readonly kind: "verifiable"; readonly ids: readonly string[] }
+  /** Unverified transactions of this member's own, by when they are asked about next: for operators. */
+  | { readonly kind: "unverified"; readonly limit: number } // -> UnverifiedTransaction[]
   /** What this member owns, or owned, with its JSON form: for operators. Newest first. */
   | {
       readonly kind: "list";
@@ -63,6 +84,46 @@ export type VaultRead =
       readonly limit?: number;
       readonly before?: string;
     }; // -> { states: ListedState[], next: string | null }
+
+/** Where a transaction stands in this vault: null where it is not there. */
+export interface KnownTransaction {
+  readonly id: SecureHash;
+  readonly status: TransactionStatus | null;
+  /** It was fetched with its signatures and waits to be verified: what it builds upon, and its size, are of such ones alone. */
+  readonly staged: boolean;
+  readonly dependencies: readonly SecureHash[];
+  readonly size: number;
+}
+
+/** What is handed to whoever verifies a history. */
+export interface ServedTransaction {
+  readonly id: SecureHash;
+  readonly status: TransactionStatus;
+  readonly bytes: Uint8Array;
+  readonly dependencies: readonly SecureHash[];
+}
+
+export interface VerifiableTransaction {
+  readonly bytes: Uint8Array;
+  readonly groupParametersHash: SecureHash;
+  readonly inputs: readonly ResolvedState[];
+  readonly references: readonly ResolvedState[];
+}
+
+export interface UnverifiedTransaction {
+  readonly id: SecureHash;
+  readonly createdAt: Instant;
+  /** The upper bound of its time window; null where its row is older than that column. */
+  readonly until: Instant | null;
+  readonly attempts: number;
+  readonly nextAttemptAt: Instant;
+}
+
+/** A transaction that is to be asked about now, and for the how-manieth time. */
+export interface DueRepair {
+  readonly id: SecureHash;
+  readonly attempt: number;
+}
 
 export interface ListedState {
   readonly ref: StateRef;
@@ -84,6 +145,8 @@ export interface ListedState {
 export interface VaultStore {
   applyVaultWrites(sql: Sql, commits: readonly VaultCommit[]): Promise<void>;
   readVault(sql: Sql, read: VaultRead): Promise<Data>;
+  /** Unverified transactions whose time has come; each is handed to one caller by moving its time on, so that none starves another. */
+  dueRepairs(sql: Sql, now: Instant, limit: number): Promise<readonly DueRepair[]>;
 }
 
 /** The roles' methods that ledger flows call: `{ kind: "service", service: "crypto.filterMyKeys", request }`. */
@@ -110,6 +173,19 @@ export interface LedgerServices {
     };
     reply: VerificationReply;
   };
+  /** What signatures each transaction has, whatever its content. Pure. */
+  "verification.signatures": {
+    request: { transactions: readonly Uint8Array[] };
+    reply: readonly SignatureState[];
+  };
+  /**
+   * `verification.verify` of rows of the vault, over what they build upon there, in order: so that a long history need not
+   * pass through a flow. Earlier writes of the flow are committed first.
+   */
+  "verification.verifyHere": {
+    request: { ids: readonly string[] };
+    reply: readonly Omit<VerificationReply, "view" | "signatures">[];
+  };
   /** Decides on one transaction; only the notary's own virtual node may ask. Leaves a mark. */
   "uniqueness.notarise": {
     request: { originator: X500Name; filtered: Uint8Array; mode: NotaryMode };
@@ -131,6 +207,9 @@ export interface LedgerServices {
     request: { ids: readonly string[] };
     reply: readonly ({ bytes: Uint8Array; status: TransactionStatus } | null)[];
   };
+  "vault.unresolved": { request: { ids: readonly string[]; limit: number }; reply: readonly KnownTransaction[] };
+  "vault.ancestors": { request: { of: readonly string[]; among: readonly string[]; limit: number }; reply: readonly SecureHash[] };
+  "vault.history": { request: { ids: readonly string[]; ahead: number; bytesMax: number }; reply: readonly ServedTransaction[] };
 }
 
 /** `read` only asks for the outcome; past the upper bound it makes sure that there is one. */

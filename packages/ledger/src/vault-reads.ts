@@ -4,8 +4,16 @@ import { BowlineError, badRequest, type Data, encode, type Instant, parseSecureH
 import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
 import { outputInfoOf, parseStateRef, stateRef } from "./leaves.ts";
 import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
-import type { ListedState, TransactionStatus, VaultRead } from "./ports.ts";
-import { decodeTransaction, type ResolvedState, resolvedOutput, stateAndRef, type Transaction, viewOf } from "./transaction.ts";
+import type { KnownTransaction, ListedState, ServedTransaction, TransactionStatus, UnverifiedTransaction, VaultRead } from "./ports.ts";
+import {
+  decodeTransaction,
+  dependenciesOf,
+  type ResolvedState,
+  resolvedOutput,
+  stateAndRef,
+  type Transaction,
+  viewOf,
+} from "./transaction.ts";
 
 export interface OutputRow {
   readonly id: SecureHash;
@@ -30,6 +38,26 @@ export interface VaultRows {
       readonly signatures: readonly Uint8Array[];
     }[]
   >;
+  /** These, and all that they lead to through unverified rows, `limit` at most. */
+  unresolved(ids: readonly string[], limit: number): Promise<readonly KnownTransaction[]>;
+  /** These in order, then their ancestors, the nearest first, `count` in all at most; the page ends after the row that crosses `bytesMax`. */
+  history(
+    ids: readonly string[],
+    count: number,
+    bytesMax: number,
+  ): Promise<
+    readonly {
+      readonly id: SecureHash;
+      readonly status: TransactionStatus;
+      readonly wire: Uint8Array;
+      readonly signatures: readonly Uint8Array[];
+      readonly dependencies: readonly SecureHash[];
+    }[]
+  >;
+  /** Which of `among` are of the `limit` nearest ancestors of these, or these. */
+  ancestors(of: readonly string[], among: readonly string[], limit: number): Promise<readonly SecureHash[]>;
+  /** By when they are asked about next. */
+  unverified(limit: number): Promise<readonly UnverifiedTransaction[]>;
   /** Outputs of one type, ascending by position, whose JSON form contains `where`. */
   page(query: {
     readonly type: string;
@@ -72,6 +100,23 @@ export async function answerRead(read: VaultRead, rows: VaultRows): Promise<Data
     }
     case "list":
       return list(read, rows);
+    case "unresolved":
+      return (await rows.unresolved(read.ids, read.limit)).map((row) => ({ ...row }));
+    case "history":
+      return (await rows.history(read.ids, read.ids.length + read.ahead, read.bytesMax)).map(
+        ({ id, status, wire, signatures, dependencies }): ServedTransaction & { [key: string]: Data } => ({
+          id,
+          status,
+          bytes: encode({ transaction: wire, signatures }),
+          dependencies,
+        }),
+      );
+    case "ancestors":
+      return rows.ancestors(read.of, read.among, read.limit);
+    case "verifiable":
+      return verifiable(read.ids, rows);
+    case "unverified":
+      return (await rows.unverified(pageLimit(read.limit))).map((row) => ({ ...row }));
   }
 }
 
@@ -114,6 +159,35 @@ async function transactions(ids: readonly string[], rows: VaultRows): Promise<Da
     const row = found.get(id);
     // The same bytes as `encodeSigned`: what is stored apart is put together as it was.
     return row === undefined ? null : { bytes: encode({ transaction: row.wire, signatures: row.signatures }), status: row.status };
+  });
+}
+
+async function verifiable(ids: readonly string[], rows: VaultRows): Promise<Data> {
+  const found = new Map((await rows.transactions(ids)).map((row) => [row.id as string, row]));
+  const transactions = new Map([...found].map(([id, { wire }]) => [id, decodeTransaction(wire)]));
+  const beyond = [...new Set([...transactions.values()].flatMap(dependenciesOf))].filter((id) => !transactions.has(id));
+  // An id is the hash of its content: what an output says does not depend on whether its row is verified yet.
+  for (const { id, status, wire } of await rows.transactions(beyond))
+    if (status === "U" || status === "V") transactions.set(id, decodeTransaction(wire));
+  const resolve = (ref: StateRef, by: string) => {
+    const { transactionId, index } = parseStateRef(ref);
+    const source = transactions.get(transactionId);
+    const state = source && resolvedOutput(source, index);
+    if (state === undefined)
+      throw new BowlineError("notFound", "vault.stateUnknown", `State ${ref}, on which ${by} builds, is not in this vault.`, { ref });
+    return { ...state };
+  };
+  return ids.map((id) => {
+    const row = found.get(id);
+    const transaction = transactions.get(id);
+    if (row === undefined || transaction === undefined)
+      throw new BowlineError("notFound", "vault.transactionUnknown", `There is no transaction ${id} to verify.`, { id });
+    return {
+      bytes: encode({ transaction: row.wire, signatures: row.signatures }),
+      groupParametersHash: transaction.metadata.membershipGroupParametersHash,
+      inputs: transaction.inputs.map((ref) => resolve(ref, id)),
+      references: transaction.references.map((ref) => resolve(ref, id)),
+    };
   });
 }
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { BowlineError, type Data } from "@bowline/base";
+import { BowlineError, type Data, type Instant } from "@bowline/base";
 import type { StateAndRef, TransactionView, VaultQuery } from "@bowline/sdk";
-import type { ListedState, VaultCommit, VaultRead, VaultWrite } from "./ports.ts";
+import type { DueRepair, ListedState, VaultCommit, VaultRead, VaultWrite } from "./ports.ts";
 import { firstOutput, MAC_KEY, Note, type Party, type Sample, sample, verifyWith } from "./sample.memory.ts";
 import { decodeSignature, encodeSignature } from "./signatures.ts";
 import { decodeSigned, encodeSigned, type ResolvedState, type SignedTransaction, stateAndRef, type Transaction } from "./transaction.ts";
@@ -13,6 +13,7 @@ import { decodeSigned, encodeSigned, type ResolvedState, type SignedTransaction,
 export interface VaultUnderTest {
   apply(commits: readonly VaultCommit[]): Promise<void>;
   read(read: VaultRead): Promise<Data>;
+  dueRepairs(now: Instant, limit: number): Promise<readonly DueRepair[]>;
 }
 
 type Page = { readonly states: readonly StateAndRef<{ amount: number } & Data>[]; readonly next: string | null };
@@ -255,9 +256,9 @@ export function testVault(name: string, open: (test: TestContext, macKey: Uint8A
   });
 }
 
-const commit = (...writes: readonly VaultWrite[]): VaultCommit => ({ flowId: "flow", writes: writes as unknown as readonly Data[] });
-const code = (expected: string) => (error: unknown) => error instanceof BowlineError && error.code === expected;
-const unverified = (signed: SignedTransaction, status: "D" | "U"): VaultWrite => ({
+export const commit = (...writes: readonly VaultWrite[]): VaultCommit => ({ flowId: "flow", writes: writes as unknown as readonly Data[] });
+export const code = (expected: string) => (error: unknown) => error instanceof BowlineError && error.code === expected;
+export const unverified = (signed: SignedTransaction, status: "D" | "U"): VaultWrite => ({
   kind: "unverified",
   status,
   bytes: encodeSigned(signed),
@@ -270,7 +271,7 @@ const invalid = (signed: SignedTransaction, evidence: Extract<VaultWrite, { kind
   evidence,
 });
 
-function issue(network: Sample, owner: Party, notes: readonly number[], text = ""): SignedTransaction {
+export function issue(network: Sample, owner: Party, notes: readonly number[], text = ""): SignedTransaction {
   const proposal = network.propose({ outputs: notes.map((amount) => ({ owner, amount, text })), signedBy: [owner] });
   return network.notarised(network.sign(network.build(proposal, text), owner));
 }
@@ -281,7 +282,7 @@ function move(network: Sample, inputs: readonly string[], from: Party, to: Party
   );
 }
 
-function verified(
+export function verified(
   network: Sample,
   signed: SignedTransaction,
   sources: readonly Transaction[],
@@ -305,11 +306,11 @@ async function find(vault: VaultUnderTest, query: Partial<VaultQuery> = {}): Pro
 
 const amounts = ({ states }: Page): number[] => states.map(({ state }) => state.data.amount);
 
-async function statusOf(vault: VaultUnderTest, { transaction }: SignedTransaction): Promise<string | undefined> {
+export async function statusOf(vault: VaultUnderTest, { transaction }: SignedTransaction): Promise<string | undefined> {
   const [row] = (await vault.read({ kind: "transactions", ids: [transaction.id] })) as unknown as [{ status: string } | null];
   return row?.status;
 }
 
-function resolved({ id, groups }: Transaction, index: number): ResolvedState {
+export function resolved({ id, groups }: Transaction, index: number): ResolvedState {
   return { ref: `${id}:${index}`, info: groups[3]?.[index] as Uint8Array, data: groups[8]?.[index] as Uint8Array };
 }

@@ -1,15 +1,17 @@
 import type { Data, Instant, SecureHash } from "@bowline/base";
 import type { StateRef } from "@bowline/sdk";
 import { stateRef } from "./leaves.ts";
-import type { TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
-import { decodeTransaction, type Transaction } from "./transaction.ts";
-import { decideChanges, openWrites, type VaultChanges } from "./vault.ts";
+import type { DueRepair, KnownTransaction, TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
+import { firstRepairAt, nextRepairAt } from "./repair.ts";
+import { decodeTransaction, dependenciesOf, type Transaction } from "./transaction.ts";
+import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type VaultRows } from "./vault-reads.ts";
 
 /** A vault that lasts as long as the process. A commit is applied whole or not at all. */
 export interface MemoryVault {
   apply(commits: readonly VaultCommit[]): void;
   read(read: VaultRead): Promise<Data>;
+  dueRepairs(now: Instant, limit: number): readonly DueRepair[];
 }
 
 export function memoryVault({ macKey, now }: { readonly macKey: Uint8Array; readonly now: () => Instant }): MemoryVault {
@@ -17,16 +19,22 @@ export function memoryVault({ macKey, now }: { readonly macKey: Uint8Array; read
   return {
     apply(commits) {
       const open = openWrites(commits);
-      const changes = decideChanges(open, { statuses: tables.statuses(open.ids), verified: tables.verifiedOf(open.sources) }, macKey);
+      const stored = tables.stored(open.stored);
+      const verified = tables.verifiedOf(withStored(open, stored.values()));
+      const changes = decideChanges(open, { statuses: tables.statuses(open.ids), stored, verified }, macKey);
       tables.apply(changes, now());
     },
     read: (read) => answerRead(read, tables),
+    dueRepairs: (at, limit) => tables.dueRepairs(at, limit),
   };
 }
 
 interface TransactionRow {
   readonly transaction: Transaction;
   readonly status: TransactionStatus;
+  readonly created: Instant;
+  /** Of what is asked about until it is decided. */
+  readonly repair: { readonly until: Instant; attempts: number; at: Instant } | null;
 }
 
 type OutputRow = VaultChanges["outputs"][number] & { readonly position: number; readonly created: Instant; consumed: Instant | null };
@@ -38,7 +46,11 @@ class Tables implements VaultRows {
   readonly #groupParameters = new Map<string, VaultChanges["groupParameters"][number]>();
 
   apply(changes: VaultChanges, now: Instant): void {
-    for (const { id, status, bytes } of changes.transactions) this.#transactions.set(id, { transaction: decodeTransaction(bytes), status });
+    for (const { id, status, bytes, until } of changes.transactions) {
+      const repair = until === null ? null : { until, attempts: 0, at: firstRepairAt(now, until) };
+      const created = this.#transactions.get(id)?.created ?? now;
+      this.#transactions.set(id, { transaction: decodeTransaction(bytes), status, created, repair });
+    }
     for (const { id, by, notary, bytes } of changes.signatures) {
       const signatures = this.#signatures.get(id) ?? new Map<string, Uint8Array>();
       if (!signatures.has(`${by} ${notary}`)) signatures.set(`${by} ${notary}`, bytes);
@@ -63,6 +75,83 @@ class Tables implements VaultRows {
         return row === undefined ? [] : [[id, row.status] as const];
       }),
     );
+  }
+
+  stored(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, Transaction> {
+    return new Map(
+      ids.flatMap((id) => {
+        const row = this.#transactions.get(id);
+        return row === undefined ? [] : [[id, row.transaction] as const];
+      }),
+    );
+  }
+
+  dueRepairs(now: Instant, limit: number): readonly DueRepair[] {
+    return this.#open()
+      .filter(({ repair }) => repair.at <= now)
+      .slice(0, limit)
+      .map(({ transaction: { id }, repair }) => {
+        repair.at = nextRepairAt(now, repair);
+        return { id, attempt: ++repair.attempts };
+      });
+  }
+
+  async unverified(limit: number) {
+    return this.#open()
+      .slice(0, limit)
+      .map(({ transaction: { id }, created, repair: { until, attempts, at } }) => ({
+        id,
+        createdAt: created,
+        until,
+        attempts,
+        nextAttemptAt: at,
+      }));
+  }
+
+  async unresolved(ids: readonly string[], limit: number) {
+    const found: KnownTransaction[] = [];
+    for (const id of walk(ids)) {
+      const row = this.#transactions.get(id.next);
+      const staged = row?.status === "U" && row.repair === null;
+      const dependencies = staged ? dependenciesOf(row.transaction) : [];
+      found.push({ id: id.next, status: row?.status ?? null, staged, dependencies, size: row?.transaction.bytes.length ?? 0 });
+      id.follow(dependencies);
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
+  async ancestors(of: readonly string[], among: readonly string[], limit: number) {
+    const found: SecureHash[] = [];
+    let seen = 0;
+    for (const { next, follow } of walk(of)) {
+      if (++seen > limit) break;
+      if (among.includes(next)) found.push(next);
+      const row = this.#transactions.get(next);
+      if (row !== undefined) follow(dependenciesOf(row.transaction));
+    }
+    return found;
+  }
+
+  async history(ids: readonly string[], count: number, bytesMax: number) {
+    const page: string[] = [];
+    let bytes = 0;
+    for (const id of walk(ids)) {
+      if (page.length === count || bytes >= bytesMax) break;
+      const row = this.#transactions.get(id.next);
+      if (row === undefined) continue;
+      page.push(id.next);
+      bytes += row.transaction.bytes.length;
+      id.follow(dependenciesOf(row.transaction));
+    }
+    const rows = await this.transactions(page);
+    return rows.map((row) => ({ ...row, dependencies: dependenciesOf(decodeTransaction(row.wire)) }));
+  }
+
+  #open() {
+    return [...this.#transactions.values()]
+      .flatMap((row) => (row.status === "U" && row.repair !== null ? [{ ...row, repair: row.repair }] : []))
+      .sort((a, b) => a.repair.at - b.repair.at);
   }
 
   verifiedOf(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, Transaction> {
@@ -100,6 +189,16 @@ class Tables implements VaultRows {
   async groupParameters(hash: string) {
     return this.#groupParameters.get(hash);
   }
+}
+
+/** Breadth first from some ids, each once. */
+function* walk(ids: readonly string[]): Generator<{ readonly next: SecureHash; follow(ids: readonly string[]): void }> {
+  const queue = [...new Set(ids)];
+  const seen = new Set(queue);
+  const follow = (more: readonly string[]) => {
+    for (const id of more) if (!seen.has(id)) queue.push(id) && seen.add(id);
+  };
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield { next: next as SecureHash, follow };
 }
 
 /** As PostgreSQL's `@>` for what a query can say: maps of maps that end in a text, a number or a boolean. */

@@ -7,9 +7,10 @@
 import type { Data, SecureHash, Sql } from "@bowline/base";
 import { unavailable } from "@bowline/base";
 import { GROUP, parseStateRef } from "./leaves.ts";
-import type { TransactionStatus, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+import { REPAIR_FIRST_MS, REPAIR_GRACE_MS, REPAIR_MAX_MS } from "./limits.ts";
+import type { DueRepair, KnownTransaction, TransactionStatus, UnverifiedTransaction, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
 import { decodeTransaction } from "./transaction.ts";
-import { decideChanges, openWrites, type VaultChanges } from "./vault.ts";
+import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type OutputRow, type VaultRows } from "./vault-reads.ts";
 
 /** `macKey` is the verification role's: with it the vault tells that role's verdicts from a flow's. */
@@ -17,18 +18,24 @@ export function vaultStore({ macKey }: { readonly macKey: Uint8Array }): VaultSt
   return {
     applyVaultWrites: (sql, commits) => apply(sql, commits, macKey),
     readVault: (sql: Sql, read: VaultRead): Promise<Data> => answerRead(read, rowsOf(sql)),
+    dueRepairs: (sql, now, limit) => sql.query<DueRepair>(DUE_REPAIRS, [now, limit]),
   };
 }
 
 async function apply(sql: Sql, commits: readonly VaultCommit[], macKey: Uint8Array): Promise<void> {
   const open = openWrites(commits);
   if (open.writes.length === 0) return;
-  const [statuses, verified] = await Promise.all([
-    sql.query<{ id: SecureHash; status: TransactionStatus }>(LOCK, [open.ids]),
-    open.sources.length === 0 ? [] : sql.query<{ id: SecureHash; wire: Uint8Array }>(VERIFIED, [open.sources]),
-  ]);
+  const locked = sql.query<{ id: SecureHash; status: TransactionStatus; wire: Uint8Array | null }>(LOCK, [open.ids, open.stored]);
+  const sourcesOf = (ids: readonly SecureHash[]) =>
+    ids.length === 0 ? [] : sql.query<{ id: SecureHash; wire: Uint8Array }>(VERIFIED, [ids]);
+  // What a stored transaction builds upon is known only when its row is; nothing else waits for that.
+  const early = open.stored.length === 0 ? sourcesOf(open.sources) : undefined;
+  const rows = await locked;
+  const stored = new Map(rows.flatMap(({ id, wire }) => (wire === null ? [] : [[id, decodeTransaction(wire)] as const])));
+  const verified = await (early ?? sourcesOf(withStored(open, stored.values())));
   const known = {
-    statuses: new Map(statuses.map(({ id, status }) => [id, status])),
+    statuses: new Map(rows.map(({ id, status }) => [id, status])),
+    stored,
     verified: new Map(verified.map(({ id, wire }) => [id, decodeTransaction(wire)])),
   };
   await write(sql, decideChanges(open, known, macKey));
@@ -43,7 +50,7 @@ async function write(sql: Sql, changes: VaultChanges): Promise<void> {
   const upserted =
     transactions.length === 0
       ? []
-      : sql.query<{ id: string }>(UPSERT, columns(transactions, "id", "status", "bytes", "groupParametersHash", "reason"));
+      : sql.query<{ id: string }>(UPSERT, columns(transactions, "id", "status", "bytes", "groupParametersHash", "reason", "until"));
   send(sources.length, ADD_SOURCES, columns(sources, "id", "group", "index", "sourceId", "sourceIndex"));
   send(signatures.length, ADD_SIGNATURES, columns(signatures, "id", "by", "notary", "bytes"));
   send(outputs.length, ADD_OUTPUTS, [
@@ -65,6 +72,12 @@ const columns = <T>(rows: readonly T[], ...keys: readonly (keyof T)[]): readonly
 function rowsOf(sql: Sql): VaultRows {
   return {
     transactions: (ids) => sql.query(TRANSACTIONS, [ids]),
+    unresolved: (ids, limit) => sql.query<KnownTransaction>(UNRESOLVED, [ids, limit]),
+    history: (ids, count, bytesMax) => sql.query(HISTORY, [ids, count, bytesMax]),
+    async ancestors(of, among, limit) {
+      return (await sql.query<{ id: SecureHash }>(ANCESTORS, [of, among, limit])).map(({ id }) => id);
+    },
+    unverified: (limit) => sql.query<UnverifiedTransaction>(UNVERIFIED, [limit]),
     page: ({ type, consumed, where, after, limit }) =>
       sql.query<OutputRow>(consumed ? PAGE_CONSUMED : PAGE, [type, JSON.stringify(where), after, limit]),
     newest: ({ type, consumed, before, limit }) => sql.query<OutputRow>(NEWEST, [type, consumed, before, limit]),
@@ -75,9 +88,14 @@ function rowsOf(sql: Sql): VaultRows {
   };
 }
 
+function interval(ms: number): string {
+  return `interval '${ms} milliseconds'`;
+}
+
 const LOCK = {
   name: "vault-lock",
-  text: "SELECT id, status FROM utxo_transaction WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE",
+  text: `SELECT id, status, CASE WHEN id = ANY ($2::text[]) THEN wire END AS wire
+  FROM utxo_transaction WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`,
 };
 const VERIFIED = {
   name: "vault-verified",
@@ -85,9 +103,14 @@ const VERIFIED = {
 };
 const UPSERT = {
   name: "vault-upsert",
-  text: `INSERT INTO utxo_transaction AS t (id, status, wire, group_parameters_hash, reason)
-  SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[]) AS n (id, status, wire, parameters, reason) ORDER BY n.id
-  ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, updated = now()
+  text: `INSERT INTO utxo_transaction AS t (id, status, wire, group_parameters_hash, reason, window_until, repair_at)
+  SELECT n.id, n.status, n.wire, n.parameters, n.reason, to_timestamp(n.until / 1000.0),
+    CASE WHEN n.until IS NOT NULL
+      THEN LEAST(now() + ${interval(REPAIR_FIRST_MS)}, GREATEST(now(), to_timestamp(n.until / 1000.0)) + ${interval(REPAIR_GRACE_MS)}) END
+  FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[]) AS n (id, status, wire, parameters, reason, until)
+  ORDER BY n.id
+  ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, updated = now(),
+    window_until = excluded.window_until, repair_at = excluded.repair_at
   WHERE ((t.status = 'D' AND excluded.status IN ('U', 'V', 'I')) OR (t.status = 'U' AND excluded.status IN ('V', 'I')))
   RETURNING id`,
 };
@@ -120,14 +143,64 @@ const ADD_GROUP_PARAMETERS = {
   text: `INSERT INTO utxo_group_parameters (hash, parameters, signature_content, signature_public_key)
   SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) ON CONFLICT DO NOTHING`,
 };
+const SIGNATURES = `COALESCE(
+    (SELECT array_agg(s.signature ORDER BY s.pub_key_hash, s.is_notary) FROM utxo_transaction_signature s WHERE s.transaction_id = t.id),
+    '{}'::bytea[])`;
 const TRANSACTIONS = {
   name: "vault-transactions",
-  text: `SELECT t.id, t.status, t.wire, COALESCE(
-    (SELECT array_agg(s.signature ORDER BY s.pub_key_hash, s.is_notary) FROM utxo_transaction_signature s WHERE s.transaction_id = t.id),
-    '{}'::bytea[]) AS signatures
-  FROM utxo_transaction t WHERE t.id = ANY ($1::text[])`,
+  text: `SELECT t.id, t.status, t.wire, ${SIGNATURES} AS signatures FROM utxo_transaction t WHERE t.id = ANY ($1::text[])`,
+};
+const DEPENDENCIES = `COALESCE((SELECT array_agg(DISTINCT s.source_state_transaction_id)
+  FROM utxo_transaction_sources s WHERE s.transaction_id = t.id), '{}'::text[])`;
+const STAGED = "t.status = 'U' AND t.repair_at IS NULL";
+const UNRESOLVED = {
+  name: "vault-unresolved",
+  text: `WITH RECURSIVE walk (id) AS (
+    SELECT unnest($1::text[])
+    UNION
+    SELECT s.source_state_transaction_id FROM walk
+    JOIN utxo_transaction t ON t.id = walk.id AND ${STAGED}
+    JOIN utxo_transaction_sources s ON s.transaction_id = t.id)
+  SELECT walk.id, t.status, COALESCE(${STAGED}, false) AS staged,
+    CASE WHEN ${STAGED} THEN ${DEPENDENCIES} ELSE '{}'::text[] END AS dependencies, COALESCE(octet_length(t.wire), 0) AS size
+  FROM (SELECT id FROM walk LIMIT $2) walk LEFT JOIN utxo_transaction t USING (id)`,
+};
+/** A walk goes as far as it is read: the nearest come first. */
+const WALK = `WITH RECURSIVE walk (id) AS (
+    SELECT unnest($1::text[])
+    UNION
+    SELECT s.source_state_transaction_id FROM walk JOIN utxo_transaction_sources s ON s.transaction_id = walk.id)`;
+const ANCESTORS = {
+  name: "vault-ancestors",
+  text: `${WALK} SELECT id FROM (SELECT id FROM walk LIMIT $3) near WHERE id = ANY ($2::text[])`,
+};
+const HISTORY = {
+  name: "vault-history",
+  text: `${WALK}
+  SELECT t.id, t.status, t.wire, ${SIGNATURES} AS signatures, ${DEPENDENCIES} AS dependencies
+  FROM (
+    SELECT page.n, t.*, sum(octet_length(t.wire)) OVER (ORDER BY page.n) - octet_length(t.wire) AS before
+    FROM (SELECT walked.id, row_number() OVER () AS n FROM (SELECT id FROM walk LIMIT $2) walked) page
+    JOIN utxo_transaction t USING (id)) t
+  WHERE t.before < $3 ORDER BY t.n`,
 };
 const MS = (column: string) => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;
+const UNVERIFIED = {
+  name: "vault-unverified",
+  text: `SELECT id, ${MS("created")} AS "createdAt", ${MS("window_until")} AS until, repair_attempts AS attempts, ${MS("repair_at")} AS "nextAttemptAt"
+  FROM utxo_transaction WHERE status = 'U' AND repair_at IS NOT NULL ORDER BY repair_at LIMIT $1`,
+};
+/** Later each time, but not beyond the moment at which the notary's answer becomes final. */
+const DUE_REPAIRS = {
+  name: "vault-due-repairs",
+  text: `WITH due AS (
+    SELECT id, to_timestamp($1::bigint / 1000.0) AS at FROM utxo_transaction
+    WHERE status = 'U' AND repair_at <= to_timestamp($1::bigint / 1000.0) ORDER BY repair_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+  UPDATE utxo_transaction t SET repair_attempts = t.repair_attempts + 1, repair_at = LEAST(
+    due.at + LEAST(${interval(REPAIR_FIRST_MS)} * power(2, LEAST(t.repair_attempts, 30)), ${interval(REPAIR_MAX_MS)}),
+    CASE WHEN t.window_until > due.at THEN t.window_until + ${interval(REPAIR_GRACE_MS)} END)
+  FROM due WHERE t.id = due.id RETURNING t.id, t.repair_attempts AS attempt`,
+};
 const OUTPUT_COLUMNS = `transaction_id AS id, leaf_idx AS index, position, type, info, data, custom_representation AS json,
   ${MS("created")} AS created, ${MS("consumed")} AS consumed`;
 const pageText = (consumed: string) => `SELECT ${OUTPUT_COLUMNS} FROM utxo_visible_transaction_output

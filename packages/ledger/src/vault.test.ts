@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import type { TransactionStatus } from "./ports.ts";
-import { NOW } from "./sample.memory.ts";
-import { testVault } from "./vault.contract.ts";
+import { testVault, type VaultUnderTest } from "./vault.contract.ts";
 import { memoryVault } from "./vault.memory.ts";
 import { decideStatus } from "./vault.ts";
+import { testVaultHistory } from "./vault-history.contract.ts";
 
-testVault("in memory", async (_, macKey) => {
-  const vault = memoryVault({ macKey, now: () => NOW });
-  return { apply: async (commits) => vault.apply(commits), read: (read) => vault.read(read) };
-});
+const inMemory = async (_: TestContext, macKey: Uint8Array): Promise<VaultUnderTest> => {
+  const vault = memoryVault({ macKey, now: Date.now });
+  return {
+    apply: async (commits) => vault.apply(commits),
+    read: (read) => vault.read(read),
+    dueRepairs: async (now, limit) => vault.dueRepairs(now, limit),
+  };
+};
+testVault("in memory", inMemory);
+testVaultHistory("in memory", inMemory);
 
 const RANK = { D: 0, U: 1, V: 2, I: 2 } as const;
 const statuses = fc.constantFrom<TransactionStatus>("D", "U", "V", "I");

@@ -11,30 +11,31 @@
 // outputs of transactions that are V here; what is produced and consumed is read from the bytes; the JSON form of an output
 // is the one that the verdict binds. I is written only with evidence.
 
-import { BowlineError, type Data, decoder, equalBytes, type SecureHash } from "@bowline/base";
+import { BowlineError, type Data, decoder, equalBytes, type Instant, type SecureHash } from "@bowline/base";
 import { secureHashOf } from "@bowline/crypto";
 import type { StateRef } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { Bytes, GROUP, parseStateRef } from "./leaves.ts";
 import type { TransactionStatus, VaultCommit } from "./ports.ts";
 import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
-import { decodeSigned, type ResolvedState, resolvedOutput, type SignedTransaction, type Transaction } from "./transaction.ts";
+import {
+  decodeSigned,
+  dependenciesOf,
+  type ResolvedState,
+  resolvedOutput,
+  type SignedTransaction,
+  type Transaction,
+} from "./transaction.ts";
 import { Description, descriptionDigest, openVerdict, resolvedDigest } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
+const Visible = Type.Array(Type.Object({ index: Type.Integer({ minimum: 0 }), ...Description }, STRICT));
 const Write = Type.Union([
   Type.Object({ kind: Type.Literal("unverified"), status: Type.Enum(["D", "U"]), bytes: Bytes }, STRICT),
-  Type.Object(
-    {
-      kind: Type.Literal("verified"),
-      bytes: Bytes,
-      verdict: Bytes,
-      mac: Bytes,
-      visible: Type.Array(Type.Object({ index: Type.Integer({ minimum: 0 }), ...Description }, STRICT)),
-    },
-    STRICT,
-  ),
+  Type.Object({ kind: Type.Literal("history"), bytes: Bytes }, STRICT),
+  Type.Object({ kind: Type.Literal("verified"), bytes: Bytes, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
+  Type.Object({ kind: Type.Literal("verifiedHere"), id: Hash, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
   Type.Object({ kind: Type.Literal("signatures"), id: Hash, signatures: Type.Array(Bytes) }, STRICT),
   Type.Object(
     {
@@ -56,14 +57,18 @@ const readWrite = decoder(Write, "vault write");
 
 /** A write with its transaction decoded, once. */
 type OpenWrite =
-  | { readonly write: Exclude<Write, { kind: "signatures" | "groupParameters" }>; readonly signed: SignedTransaction }
-  | { readonly write: Extract<Write, { kind: "signatures" | "groupParameters" }> };
+  | { readonly write: TransactionWrite; readonly signed: SignedTransaction }
+  | { readonly write: Exclude<Write, TransactionWrite> };
+/** Those that bring their transaction. */
+type TransactionWrite = Extract<Write, { kind: "unverified" | "history" | "verified" | "invalid" }>;
 
 /** Writes that have been read, and what the store must look up before it can be decided what they change. */
 export interface OpenWrites {
   readonly writes: readonly OpenWrite[];
   /** Transactions whose status decides; the store locks these rows. */
   readonly ids: readonly SecureHash[];
+  /** Of these the bytes are needed too: `sourcesOfStored` says what they build upon. */
+  readonly stored: readonly SecureHash[];
   /** Transactions whose outputs are consumed or referred to. */
   readonly sources: readonly SecureHash[];
 }
@@ -71,6 +76,8 @@ export interface OpenWrites {
 /** What the store found. */
 export interface VaultKnowledge {
   readonly statuses: ReadonlyMap<SecureHash, TransactionStatus>;
+  /** Of `stored`, those that are there. */
+  readonly stored: ReadonlyMap<SecureHash, Transaction>;
   /** Verified transactions among the sources. */
   readonly verified: ReadonlyMap<SecureHash, Transaction>;
 }
@@ -83,6 +90,8 @@ export interface VaultChanges {
     readonly bytes: Uint8Array;
     readonly groupParametersHash: SecureHash;
     readonly reason: string | null;
+    /** Of an unverified one that is to be asked about until it is decided: its upper bound. */
+    readonly until: Instant | null;
   }[];
   readonly signatures: readonly {
     readonly id: SecureHash;
@@ -117,17 +126,25 @@ export interface VaultChanges {
 export function openWrites(commits: readonly VaultCommit[]): OpenWrites {
   const writes = commits.flatMap((commit) => commit.writes.map((data) => open(readWrite(data))));
   const ids = new Set<SecureHash>();
+  const stored = new Set<SecureHash>();
   const sources = new Set<SecureHash>();
   for (const opened of writes) {
-    if (opened.write.kind === "signatures") ids.add(opened.write.id);
-    if (!("signed" in opened)) continue;
-    const { transaction } = opened.signed;
-    ids.add(transaction.id);
-    if (opened.write.kind !== "verified") continue;
-    for (const ref of [...transaction.inputs, ...transaction.references]) sources.add(parseStateRef(ref).transactionId);
+    if ("signed" in opened) {
+      const { transaction } = opened.signed;
+      ids.add(transaction.id);
+      if (opened.write.kind === "verified") for (const id of dependenciesOf(transaction)) sources.add(id);
+    } else if (opened.write.kind !== "groupParameters") {
+      ids.add(opened.write.id);
+      if (opened.write.kind === "verifiedHere") stored.add(opened.write.id);
+    }
   }
-  return { writes, ids: [...ids].sort(), sources: [...sources] };
+  return { writes, ids: [...ids].sort(), stored: [...stored], sources: [...sources] };
 }
+
+/** All sources, once the stored transactions are known. */
+export const withStored = ({ sources }: OpenWrites, stored: Iterable<Transaction>): readonly SecureHash[] => [
+  ...new Set([...sources, ...[...stored].flatMap(dependenciesOf)]),
+];
 
 /** Throws where a write may not be; then nothing of the commit is written. */
 export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, macKey: Uint8Array): VaultChanges {
@@ -135,6 +152,7 @@ export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, mac
   for (const opened of writes) {
     if ("signed" in opened) writeTransaction(draft, opened.write, opened.signed, macKey);
     else if (opened.write.kind === "groupParameters") draft.parameters(opened.write);
+    else if (opened.write.kind === "verifiedHere") verify(draft, draft.stored(opened.write.id), [], opened.write, macKey);
     else draft.moreSignatures(opened.write.id, opened.write.signatures.map(decodeSignature));
   }
   return draft.changes();
@@ -161,30 +179,27 @@ export function decideStatus(
 }
 
 function open(write: Write): OpenWrite {
-  return write.kind === "signatures" || write.kind === "groupParameters" ? { write } : { write, signed: decodeSigned(write.bytes) };
+  switch (write.kind) {
+    case "signatures":
+    case "groupParameters":
+    case "verifiedHere":
+      return { write };
+    default:
+      return { write, signed: decodeSigned(write.bytes) };
+  }
 }
 
-function writeTransaction(
-  draft: Draft,
-  write: Exclude<Write, { kind: "signatures" | "groupParameters" }>,
-  { transaction, signatures }: SignedTransaction,
-  macKey: Uint8Array,
-): void {
+function writeTransaction(draft: Draft, write: TransactionWrite, { transaction, signatures }: SignedTransaction, macKey: Uint8Array): void {
   switch (write.kind) {
     case "unverified":
-      draft.put(transaction, write.status, signatures);
+      draft.put(transaction, write.status, signatures, { until: write.status === "U" ? transaction.timeWindow.until : null });
       return;
-    case "verified": {
-      const { outputs } = requireVerdict(draft, transaction, write, macKey);
-      if (draft.put(transaction, "V", signatures) === "keep") return;
-      for (const { index, ...description } of write.visible) {
-        const digest = outputs[index];
-        if (digest === undefined || !equalBytes(digest, descriptionDigest(description)))
-          throw refused("ledger.verdictRefused", `The verdict on ${transaction.id} does not bind the description of output ${index}.`);
-        draft.produce(transaction, index, description.json);
-      }
+    case "history":
+      draft.put(transaction, "U", signatures);
       return;
-    }
+    case "verified":
+      verify(draft, transaction, signatures, write, macKey);
+      return;
     case "invalid": {
       const { evidence, reason } = write;
       if (evidence.kind === "content" && openVerdict(evidence, transaction.id, macKey).valid)
@@ -203,6 +218,23 @@ function writeTransaction(
   }
 }
 
+function verify(
+  draft: Draft,
+  transaction: Transaction,
+  signatures: readonly TransactionSignature[],
+  write: Extract<Write, { kind: "verified" | "verifiedHere" }>,
+  macKey: Uint8Array,
+): void {
+  const { outputs } = requireVerdict(draft, transaction, write, macKey);
+  if (draft.put(transaction, "V", signatures) === "keep") return;
+  for (const { index, ...description } of write.visible) {
+    const digest = outputs[index];
+    if (digest === undefined || !equalBytes(digest, descriptionDigest(description)))
+      throw refused("ledger.verdictRefused", `The verdict on ${transaction.id} does not bind the description of output ${index}.`);
+    draft.produce(transaction, index, description.json);
+  }
+}
+
 function requireVerdict(draft: Draft, transaction: Transaction, sealed: { verdict: Uint8Array; mac: Uint8Array }, macKey: Uint8Array) {
   const verdict = openVerdict(sealed, transaction.id, macKey);
   if (!verdict.complete)
@@ -217,6 +249,7 @@ function requireVerdict(draft: Draft, transaction: Transaction, sealed: { verdic
 /** Changes as they are gathered; later writes see earlier ones. */
 class Draft {
   readonly #statuses: Map<SecureHash, TransactionStatus>;
+  readonly #stored: ReadonlyMap<SecureHash, Transaction>;
   readonly #verified: Map<SecureHash, Transaction>;
   readonly #transactions = new Map<SecureHash, VaultChanges["transactions"][number]>();
   readonly #signatures = new Map<string, VaultChanges["signatures"][number]>();
@@ -225,8 +258,9 @@ class Draft {
   readonly #consumed: StateRef[] = [];
   readonly #groupParameters = new Map<SecureHash, VaultChanges["groupParameters"][number]>();
 
-  constructor({ statuses, verified }: VaultKnowledge) {
+  constructor({ statuses, stored, verified }: VaultKnowledge) {
     this.#statuses = new Map(statuses);
+    this.#stored = stored;
     this.#verified = new Map(verified);
   }
 
@@ -234,7 +268,11 @@ class Draft {
     transaction: Transaction,
     status: TransactionStatus,
     signatures: readonly TransactionSignature[],
-    { reason = null, ourRefusalOnly = false }: { reason?: string | null; ourRefusalOnly?: boolean } = {},
+    {
+      reason = null,
+      ourRefusalOnly = false,
+      until = null,
+    }: { reason?: string | null; ourRefusalOnly?: boolean; until?: Instant | null } = {},
   ): "insert" | "move" | "keep" {
     const { id } = transaction;
     const now = this.#statuses.get(id);
@@ -245,13 +283,19 @@ class Draft {
     if (decision === "keep") return decision;
     this.#statuses.set(id, status);
     const groupParametersHash = transaction.metadata.membershipGroupParametersHash;
-    this.#transactions.set(id, { id, status, bytes: transaction.bytes, groupParametersHash, reason });
+    this.#transactions.set(id, { id, status, bytes: transaction.bytes, groupParametersHash, reason, until });
     this.#sources.set(id, [...sourcesOf(transaction, GROUP.inputs), ...sourcesOf(transaction, GROUP.references)]);
     if (status === "V") {
       this.#verified.set(id, transaction);
       this.#consumed.push(...transaction.inputs);
     }
     return decision;
+  }
+
+  stored(id: SecureHash): Transaction {
+    const transaction = this.#stored.get(id);
+    if (transaction !== undefined) return transaction;
+    throw new BowlineError("notFound", "vault.transactionUnknown", `There is no transaction ${id} to write as verified.`, { id });
   }
 
   moreSignatures(id: SecureHash, signatures: readonly TransactionSignature[]): void {

@@ -107,7 +107,13 @@ export type AuthorSyscall =
     };
 
 /** The platform's flows that author code may call. Each is written on this sdk, in the package of its domain. */
-export type PlatformFlowName = "ledger.sign" | "ledger.finalize" | "ledger.receiveProposal" | "ledger.answerProposal";
+export type PlatformFlowName =
+  | "ledger.sign"
+  | "ledger.finalize"
+  | "ledger.receiveProposal"
+  | "ledger.answerProposal"
+  /** What other flows of the platform call. */
+  | "ledger.resolve";
 
 /** What the platform's own flows may ask besides. The host refuses these to author code. */
 export type PlatformSyscall =

@@ -17,6 +17,7 @@ import {
   type VaultRead,
 } from "@bowline/ledger";
 import { notarise as decideOn, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
+import { signatureState } from "@bowline/ledger/upkeep";
 import { FlowError } from "@bowline/sdk";
 import { GROUP_ID, type Membership, type Party } from "./members.ts";
 
@@ -49,16 +50,25 @@ export function createRoles({ membership, uniqueness, now, readVault, readEntiti
         return { signature: reply(signSync(party.privateKey, bytes, spec)) };
       },
     },
-    verification: { verify: async (request) => verify(membership, request) },
+    verification: {
+      verify: async (request) => verify(membership, request),
+      signatures: async ({ transactions }) =>
+        transactions.map(decodeSigned).map(({ transaction, signatures }) => {
+          return signatureState(transaction, signatures, validOf(transaction, signatures));
+        }),
+    },
     uniqueness: { notarise: ({ vnode, ...request }) => notarise({ membership, uniqueness, now }, parties.get(vnode), request) },
   };
 }
+
+const validOf = (...signed: Parameters<typeof signedBytesOf>): readonly boolean[] =>
+  signedBytesOf(...signed).map((item) => item !== undefined && verifySync(item));
 
 type VerifyRequest = Parameters<SyscallRoles["verification"]["verify"]>[0];
 
 function verify(membership: Membership, { transaction, verified, ...context }: VerifyRequest) {
   const signed = decodeSigned(transaction);
-  const valid = signedBytesOf(signed.transaction, signed.signatures).map((item) => item !== undefined && verifySync(item));
+  const valid = validOf(signed.transaction, signed.signatures);
   if (verified !== null) return completeVerification(signed, verified, valid, VERDICT_KEY);
   const manifests = new Map([...membership.packages].map(([checksum, { manifest }]) => [checksum, manifest]));
   const plan = planVerification(signed, context, manifests);

@@ -12,6 +12,7 @@ import {
   memoryVault,
   type VaultRead,
 } from "@bowline/ledger";
+import type { DueRepair } from "@bowline/ledger/upkeep";
 import { VERDICT_KEY } from "./roles.ts";
 
 /** What outlives every process of one member. */
@@ -21,6 +22,7 @@ export interface Storage {
   readVault(read: VaultRead): Promise<Data>;
   /** What flows sent to systems outside, oldest first. */
   readonly externalMessages: readonly ExternalSend[];
+  readonly dueRepairs: (now: Instant, limit: number) => Promise<readonly DueRepair[]>;
   /** Rows of the CorDapps' own tables. */
   readEntities(read: EntityRead): Promise<Data>;
   close(): Promise<void>;
@@ -49,6 +51,7 @@ export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () =>
     }),
     externalMessages,
     readVault: (read) => vault.read(read),
+    dueRepairs: async (at, limit) => vault.dueRepairs(at, limit),
     readEntities: (read) => entities.read(read),
     close: async () => {},
   };

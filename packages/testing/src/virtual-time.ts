@@ -23,8 +23,8 @@ interface Demand {
 export const QUIET_MS = 150_000;
 
 export class VirtualTime {
-  /** The earliest moment that any flow waits for; null where none does. */
-  nextWake: () => Promise<Instant | null> = async () => null;
+  /** The earliest moment that any flow waits for, or with `all` any row too; null where none does. */
+  nextWake: (all: boolean) => Promise<Instant | null> = async () => null;
   readonly #timers: Timer[] = [];
   readonly #demands = new Set<Demand>();
   #now: Instant;
@@ -148,7 +148,8 @@ export class VirtualTime {
 
   /** Timers that are overdue afterwards are late, as in a process that the system did not let run. */
   async #leap(limit: Instant): Promise<boolean> {
-    const wake = await this.nextWake();
+    // A transaction that nobody can decide is looked after for ever: that is no reason to wait for more.
+    const wake = await this.nextWake(Number.isFinite(limit));
     const target = Math.min(wake ?? Number.POSITIVE_INFINITY, limit);
     if (target <= this.#now) {
       if (this.quietMs < HOPELESS_MS || Number.isFinite(limit)) return false;

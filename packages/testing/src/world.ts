@@ -31,6 +31,7 @@ import {
 import { createFlowServices } from "@bowline/host/syscalls";
 import { entityReadOf, ledgerFlows } from "@bowline/ledger";
 import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
+import { type DueRepair, OUTCOME_PROTOCOL, REPAIR_FLOW, type UnverifiedTransaction } from "@bowline/ledger/upkeep";
 import { type CordappBundle, cordapp } from "@bowline/sdk";
 import { FaultyBus } from "./bus.ts";
 import { bytesOf, type Chance, seeded, uuidOf } from "./chance.ts";
@@ -75,7 +76,7 @@ export interface LogLine {
 
 export interface FlowRequest {
   readonly flowName: string;
-  readonly bundle: SecureHash;
+  readonly bundle: SecureHash | "platform";
   readonly input: Data;
   readonly requestId: string;
   /** No row is inserted before: its first commit does so, as where flows run in the persistence role's own process. */
@@ -144,7 +145,7 @@ export class World {
     const clock = this.time.clock(() => true);
     this.#bus = new FaultyBus({ clock, chance: this.chance, faults: () => this.faults, parties: this.membership.parties });
     this.#around = this.#surroundings(options);
-    this.time.nextWake = () => this.#nextWake();
+    this.time.nextWake = (all) => this.#nextWake(all);
   }
 
   place(name: X500Name): Place {
@@ -258,9 +259,13 @@ export class World {
       services: createFlowServices(roles, this.membership.directory),
       hotFlowsMax: options.hotFlowsMax,
       persistence: ({ name }) =>
-        persistenceOf(this.place(name), (commit) => {
-          this.#statuses.set(commit.flowId, commit.status);
-          this.onCommit?.(name, commit);
+        persistenceOf(this.place(name), {
+          committed: (commit) => {
+            this.#statuses.set(commit.flowId, commit.status);
+            this.onCommit?.(name, commit);
+          },
+          repair: ({ id, attempt }) =>
+            this.start(name, { flowName: REPAIR_FLOW, bundle: "platform", input: { id }, requestId: `${REPAIR_FLOW} ${id} ${attempt}` }),
         }),
       responders: (party) => this.#responders(party),
       bundle: (name) => this.#bundle(name),
@@ -276,13 +281,13 @@ export class World {
     return bundle;
   }
 
-  /** The responders of a member's packages, and of the platform where it runs a notary service. */
+  /** The responders of a member's packages, and of the platform what every member answers, or a notary. */
   #responders({ packages, isNotary }: Party): readonly Responder[] {
     const of = ({ manifest }: CordappBundle, bundle: Responder["bundle"]): Responder[] =>
       manifest.flows.flatMap(({ name, answers }) => (answers === undefined ? [] : [{ protocol: answers, flowName: name, bundle }]));
     return [
       ...packages.flatMap(({ bundle, fileChecksum }) => of(bundle, fileChecksum)),
-      ...(isNotary ? of(this.#platform, "platform") : []),
+      ...of(this.#platform, "platform").filter(({ protocol }) => isNotary || protocol.name === OUTCOME_PROTOCOL.name),
     ];
   }
 
@@ -302,7 +307,7 @@ export class World {
     return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
   }
 
-  async #nextWake(): Promise<Instant | null> {
+  async #nextWake(all: boolean): Promise<Instant | null> {
     let earliest: Instant | null = null;
     for (const { storage, processes } of this.places.values()) {
       if (processes.length === 0) continue;
@@ -310,6 +315,10 @@ export class World {
         if (isOver(row) || row.status === "PARKED" || row.wakeAt === null) continue;
         earliest = Math.min(earliest ?? Number.POSITIVE_INFINITY, row.wakeAt);
       }
+      const unverified = all
+        ? ((await storage.readVault({ kind: "unverified", limit: 1 })) as unknown as readonly UnverifiedTransaction[])
+        : [];
+      for (const { nextAttemptAt } of unverified) earliest = Math.min(earliest ?? Number.POSITIVE_INFINITY, nextAttemptAt);
     }
     return earliest;
   }
@@ -333,7 +342,10 @@ const checkChannel =
     topicOf(vnode, channel, { channels: declared });
   };
 
-function persistenceOf({ party: { vnode }, storage: { flows }, commit }: Place, committed: (commit: StepCommit) => void): FlowPersistence {
+function persistenceOf(
+  { party: { vnode }, storage: { flows, dueRepairs }, commit }: Place,
+  { committed, repair }: { readonly committed: (commit: StepCommit) => void; readonly repair: (due: DueRepair) => Promise<unknown> },
+): FlowPersistence {
   return {
     load: ({ flowIds }) => flows.load(flowIds),
     async commit(request) {
@@ -346,6 +358,7 @@ function persistenceOf({ party: { vnode }, storage: { flows }, commit }: Place, 
       return null;
     },
     async due({ now, leaseUntil, limit }) {
+      for (const repairing of await dueRepairs(now, limit)) await repair(repairing);
       const due = await flows.due(now, leaseUntil, limit);
       const messages = await flows.unacknowledged(now, limit);
       return { flows: due.map((flowId) => ({ vnode, flowId })), messages };

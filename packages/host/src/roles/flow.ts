@@ -5,6 +5,7 @@ import type { Bus, Clock, Log, SecureHash, X500Name } from "@bowline/base";
 import { sha256 } from "@bowline/crypto";
 import { createFlowWorker, type FlowDirectory, inProcessFibers, type Responder } from "@bowline/flow";
 import { ledgerFlows } from "@bowline/ledger";
+import { OUTCOME_PROTOCOL } from "@bowline/ledger/upkeep";
 import { cordapp } from "@bowline/sdk";
 import { createDirectory, type Directory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
@@ -46,7 +47,7 @@ export async function createFlowRole(options: {
 
 type ManifestFlows = ReturnType<typeof cordapp>["manifest"]["flows"];
 
-/** Who answers on a virtual node: the responders of its CPI, and of the platform where it runs a notary service. */
+/** Who answers on a virtual node: the responders of its CPI, and of the platform what every member answers, or a notary. */
 function flowDirectory(directory: Directory, platformFlows: ManifestFlows): FlowDirectory {
   return {
     async hosted(name: X500Name, groupId: string) {
@@ -57,7 +58,7 @@ function flowDirectory(directory: Directory, platformFlows: ManifestFlows): Flow
       const isNotary = members.some(({ info }) => info.name === name && info.notaryService !== undefined);
       const responders = [
         ...(cpi?.cpks ?? []).flatMap(({ manifest, fileChecksum }) => respondersOf(manifest.flows, fileChecksum)),
-        ...(isNotary ? respondersOf(platformFlows, "platform") : []),
+        ...respondersOf(platformFlows, "platform").filter(({ protocol }) => isNotary || protocol.name === OUTCOME_PROTOCOL.name),
       ];
       return { vnode: node.holdingIdentity.shortHash, responders };
     },

@@ -29,6 +29,7 @@ import type { FlowRequestOutcome, PersistenceService } from "../services.ts";
 import { createEntities, type Entities } from "./entities.ts";
 import { createExternalMessages, type ExternalMessages } from "./external-messages.ts";
 import { createFlowRetention, FLOW_RETENTION_MS } from "./flow-retention.ts";
+import { createLedgerRepair, type Repair } from "./ledger-repair.ts";
 
 /** One writer in flight, and readers beside it. */
 const CONNECTIONS_PER_VAULT_MAX = 3;
@@ -85,7 +86,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       await (await vaults.of(vnode)).flows.acknowledge(acknowledgements);
       return null;
     },
-    due: createSweep(options, vaults, external),
+    due: createSweep(options, vaults, { states, external }),
     async dueBefore({ until }) {
       const nodes = (await options.db.virtualNodes(null)).map(({ holdingIdentity }) => holdingIdentity.shortHash);
       const asked = nodes.map(async (vnode) =>
@@ -209,17 +210,20 @@ function createVaults(
 }
 
 function createSweep(
-  { db, log, retentionMs }: PersistenceRoleOptions,
+  options: PersistenceRoleOptions,
   vaults: Vaults,
-  external: ExternalMessages,
+  { states, external }: { readonly states: VaultStore; readonly external: ExternalMessages },
 ): PersistenceService["due"] {
+  const { db, log, retentionMs } = options;
   const retain = createFlowRetention({ retentionMs: retentionMs ?? FLOW_RETENTION_MS, log });
+  const repair = createLedgerRepair({ states, start: startRepairs(options, vaults), log });
   let sweptAll = Number.NEGATIVE_INFINITY;
 
   async function sweep(vnode: ShortHash, now: number, leaseUntil: number, limit: number) {
-    const { flows } = await vaults.of(vnode);
+    const { flows, database } = await vaults.of(vnode);
     const [due, messages] = await Promise.all([flows.due(now, leaseUntil, limit), flows.unacknowledged(now, limit)]);
     void retain(vnode, flows, now);
+    void repair(vnode, database, now);
     return { flows: due.map((flowId) => ({ vnode, flowId })), messages };
   }
 
@@ -231,6 +235,22 @@ function createSweep(
     const swept = vaults.known().map((vnode) => sweep(vnode, now, leaseUntil, limit));
     const found = await succeeded(swept, log);
     return { flows: found.flatMap(({ flows }) => flows), messages: found.flatMap(({ messages }) => messages) };
+  };
+}
+
+function startRepairs({ db, bus, clock, random }: PersistenceRoleOptions, vaults: Vaults) {
+  return async (vnode: ShortHash, repairs: readonly Repair[]): Promise<void> => {
+    const node = (await db.virtualNodes(null)).find(({ holdingIdentity }) => holdingIdentity.shortHash === vnode);
+    if (node === undefined) return;
+    const { x500Name: me, groupId } = node.holdingIdentity;
+    const { start } = await vaults.of(vnode);
+    await Promise.all(
+      repairs.map(async (repair) => {
+        const flow = { ...repair, identity: { me, groupId }, id: flowIdOf(random(16)), seed: random(32), now: clock.now() };
+        const { kind, row } = await start(clientStart(flow));
+        if (kind === "started") await bus.publish([wakeRecord(vnode, row)]);
+      }),
+    );
   };
 }
 

@@ -16,6 +16,7 @@ import {
   planVerification,
   signedBytesOf,
 } from "@bowline/ledger";
+import { signatureState } from "@bowline/ledger/upkeep";
 import type { CordappManifest } from "@bowline/sdk";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
@@ -56,6 +57,13 @@ export function createVerificationRole(options: {
         const results = await Promise.all(plan.calls.map((call) => runContracts(isolates, vnode, call)));
         return concludeVerification(plan, results, await signatures, verdictKey);
       },
+      signatures: ({ transactions }) =>
+        Promise.all(
+          transactions.map(decodeSigned).map(async ({ transaction, signatures }) => {
+            const valid = await verifySignatures(signedBytesOf(transaction, signatures));
+            return signatureState(transaction, signatures, valid);
+          }),
+        ),
     },
     close: () => isolates.close(),
   };

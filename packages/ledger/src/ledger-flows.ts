@@ -1,0 +1,18 @@
+// All flows of the ledger that the platform brings: `cordapp({ flows: ledgerFlows, states: [], contracts: [] })`.
+
+import { resolveHistory } from "./backchain.flow.ts";
+import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
+import { notaryResponder } from "./notary.flow.ts";
+import { outcomeResponder, repair } from "./repair.flow.ts";
+import { sign } from "./signing.flow.ts";
+
+export const ledgerFlows = [
+  sign,
+  finalize,
+  receiveProposal,
+  answerProposal,
+  resolveHistory,
+  repair,
+  outcomeResponder,
+  notaryResponder,
+] as const;
