@@ -5,6 +5,7 @@
 import { createFlowStore } from "@bowline/flow";
 import { testDatabase } from "@bowline/host/test-postgres";
 import { vaultStore } from "@bowline/ledger";
+import { tokenStore } from "@bowline/ledger/tokens";
 import { type Storage, VERDICT_KEY } from "@bowline/testing/world";
 import { type DayReport, live } from "./day.ts";
 import type { Plan } from "./plan.ts";
@@ -21,6 +22,7 @@ export async function liveOnPostgres(plan: Plan): Promise<DayReport> {
       readVault: (read) => vault.readVault(database.sql, read),
       externalMessages: [],
       dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
+      tokens: tokenStore(database, (length) => new Uint8Array(length)),
       readEntities: () => Promise.reject(new Error("The simulator's flows keep no tables of their own.")),
       close: async () => {},
     };

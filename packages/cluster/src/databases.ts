@@ -6,8 +6,8 @@ import { sha256 } from "@bowline/crypto";
 
 export type Privilege = "DDL" | "DML";
 
-/** Per virtual node. */
-export type VirtualNodeDatabase = "vault" | "entities" | "crypto" | "uniqueness";
+/** Per virtual node. `tokens` is a part of the vault, through a user who reaches no other. */
+export type VirtualNodeDatabase = "vault" | "tokens" | "entities" | "crypto" | "uniqueness";
 
 export interface DatabasePlan {
   readonly schema: string;
@@ -24,6 +24,7 @@ export const VIRTUAL_NODES_CONNECTION = "corda-virtual-nodes";
 
 const SCHEMA_PREFIX: Readonly<Record<VirtualNodeDatabase, string>> = {
   vault: "vnode_vault_",
+  tokens: "vnode_vault_",
   entities: "vnode_entities_",
   crypto: "vnode_crypto_",
   uniqueness: "vnode_uniq_",
@@ -31,10 +32,11 @@ const SCHEMA_PREFIX: Readonly<Record<VirtualNodeDatabase, string>> = {
 
 export function virtualNodeDatabase(kind: VirtualNodeDatabase, vnode: ShortHash): DatabasePlan {
   const schema = `${SCHEMA_PREFIX[kind]}${vnode.toLowerCase()}`;
-  return { schema, connection: schema, description: `The ${kind} database of virtual node ${vnode}` };
+  const connection = kind === "tokens" ? `vnode_tokens_${vnode.toLowerCase()}` : schema;
+  return { schema, connection, description: `The ${kind} database of virtual node ${vnode}` };
 }
 
-export type UserKind = "ddl" | "dml" | "read" | "admin";
+export type UserKind = "ddl" | "dml" | "read" | "tokens" | "admin";
 
 /**
  * Users belong to the whole server, so their names carry the database: two clusters on one server do not meet.

@@ -110,6 +110,7 @@ function takeUpCall(rules: Rules, state: FlowState, asked: Asked, out: Effect[])
 function writesOf({ row }: FlowState, { path, call, fiber: { bundle } }: Asked): readonly Data[] {
   if (call.kind === "vault.write") return call.writes;
   if (call.kind === "external.send") return [{ id: `${row.id}/${path}`, ...call, bundle }];
+  if (call.kind === "tokens.release") return [{ ...call }];
   invariant(call.kind === "entity.write", `${call.kind} writes nothing`);
   const { entity, action, rows } = call;
   return [{ kind: "entities", bundle, entity, action, rows }];

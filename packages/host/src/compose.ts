@@ -17,12 +17,22 @@ import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
 import { readNotarySettings } from "./roles/notary-settings.ts";
 import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
+import { createTokenSelectionRole } from "./roles/token-selection.ts";
 import { createUniquenessRole } from "./roles/uniqueness.ts";
 import { createVerificationRole } from "./roles/verification.ts";
 import type { RoleName } from "./services.ts";
 
 /** The roles that this version can run. */
-export const ROLES_HERE: readonly RoleName[] = ["db", "crypto", "persistence", "verification", "uniqueness", "flow", "rest"];
+export const ROLES_HERE: readonly RoleName[] = [
+  "db",
+  "crypto",
+  "persistence",
+  "verification",
+  "uniqueness",
+  "token-selection",
+  "flow",
+  "rest",
+];
 
 export interface Worker {
   /** Of REST; empty where this process does not run it. */
@@ -133,6 +143,11 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log, settings });
     stopping.push(() => uniqueness.close());
     calls.answer("uniqueness", uniqueness.service);
+  }
+  if (runs("token-selection")) {
+    const tokens = createTokenSelectionRole({ db: calls.for("token-selection").db, bootKey: generateBootKey(), random, log });
+    stopping.push(() => tokens.close());
+    calls.answer("token-selection", tokens.service);
   }
   if (runs("flow")) {
     progress("Starting flows");

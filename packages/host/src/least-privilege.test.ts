@@ -35,7 +35,7 @@ import { openTlsKey } from "./sealed-tls-key.ts";
 import type { Caller, ConnectionDetails, LogicalDatabase, RoleName, Services } from "./services.ts";
 
 const ROLES = Object.keys(GRANTS) as RoleName[];
-const VNODE_DATABASES = ["vault", "entities", "vnode-crypto", "uniqueness"] as const;
+const VNODE_DATABASES = ["vault", "tokens", "entities", "vnode-crypto", "uniqueness"] as const;
 
 const refusedAs = (code: string) => (error: unknown) => {
   assert.ok(error instanceof BowlineError, String(error));
@@ -79,7 +79,7 @@ describe("calls", () => {
   function listening(): { readonly calls: LocalCalls; readonly heard: { method: string; caller: Caller }[] } {
     const calls = new LocalCalls("frozen");
     const heard: { method: string; caller: Caller }[] = [];
-    for (const target of ["db", "crypto", "persistence", "verification", "uniqueness"] as const) {
+    for (const target of ["db", "crypto", "persistence", "verification", "uniqueness", "token-selection"] as const) {
       const methods = ALL_METHODS.filter(([service]) => service === target).map(([, method]) => [
         method,
         async (_: unknown, caller: Caller) => void heard.push({ method: `${target}.${method}`, caller }),
@@ -178,6 +178,7 @@ describe("what a role is started with", () => {
       persistence: ["verdict-key"],
       verification: ["verdict-key"],
       uniqueness: [],
+      "token-selection": [],
       flow: [],
       rest: [],
     });
@@ -200,6 +201,7 @@ describe("connections to databases", () => {
     assert.deepEqual(given, {
       persistence: ["bus dml", "vault dml", "entities read"],
       uniqueness: ["uniqueness dml"],
+      "token-selection": ["tokens tokens"],
       crypto: ["config read", "crypto dml", "vnode-crypto dml"],
     });
   });
@@ -241,13 +243,13 @@ describe("users of the database", () => {
       const users = await sql.query<{ name: string; plain: boolean; memberships: number }>(
         `SELECT rolname AS name, NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls) AS plain,
                 (SELECT count(*)::int FROM pg_auth_members WHERE member = r.oid) AS memberships
-         FROM pg_roles r WHERE rolname ~ ('^' || $1 || '_.*_(ddl|dml|read)$')`,
+         FROM pg_roles r WHERE rolname ~ ('^' || $1 || '_.*_(ddl|dml|read|tokens)$')`,
         [database],
       );
-      assert.equal(users.length, 4 * 2 + 1 + 5 * 2 + 2 * 2);
+      assert.equal(users.length, 4 * 2 + 1 + 5 * 2 + 2 * 2 + 2);
       for (const { name: user, plain, memberships } of users) {
         assert.deepEqual({ plain, memberships }, { plain: true, memberships: 0 }, user);
-        const own = user.slice(database.length + 1).replace(/_(ddl|dml|read)$/, "");
+        const own = user.slice(database.length + 1).replace(/_(ddl|dml|read|tokens)$/, "");
         const rights = await sql.query<{ schema: string; use: boolean; make: boolean }>(
           "SELECT s AS schema, has_schema_privilege($1, s, 'USAGE') AS use, has_schema_privilege($1, s, 'CREATE') AS make FROM unnest($2::text[]) s",
           [user, schemas],
@@ -261,6 +263,28 @@ describe("users of the database", () => {
             `${user} in ${schema}`,
           );
       }
+    });
+  });
+
+  test("the one that selects tokens marks them as claimed, and changes and reads nothing else", async () => {
+    await withDatabase(await connectionOf("token-selection", { kind: "tokens", vnode: alice }), async ({ sql }) => {
+      await sql.query("SELECT * FROM utxo_token, utxo_token_claim, utxo_ended_flow");
+      await sql.query("UPDATE utxo_token SET claim_id = NULL, claim_flow = NULL, claim_until = NULL");
+      for (const attempt of [
+        "UPDATE utxo_token SET amount = 1",
+        "DELETE FROM utxo_token",
+        "INSERT INTO utxo_token (transaction_id, leaf_idx) VALUES ('x', 0)",
+        "TRUNCATE utxo_token_claim",
+        "SELECT * FROM flow",
+        "SELECT * FROM utxo_visible_transaction_output",
+        "SELECT * FROM utxo_transaction",
+        "UPDATE utxo_ended_flow SET id = 'x'",
+        "CREATE TABLE mine (x int)",
+        "CREATE TEMP TABLE mine (x int)",
+        "DROP TABLE utxo_token",
+        "SELECT * FROM schema_migration",
+      ])
+        await assert.rejects(sql.query(attempt), /permission denied|must be owner/, attempt);
     });
   });
 
@@ -451,6 +475,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
   },
   verification: { verify: true, signatures: true },
   uniqueness: { notarise: true },
+  "token-selection": { claim: true, balance: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>
   Object.keys(methods).map((method) => [service as keyof Services, method] as const),

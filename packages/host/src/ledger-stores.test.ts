@@ -1,13 +1,26 @@
+import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { entityStore, vaultStore } from "@bowline/ledger";
-import { ENTITY_TABLES, testEntities, testUniqueness, testVault, testVaultHistory, type VaultUnderTest } from "@bowline/ledger/contract";
+import {
+  ENTITY_TABLES,
+  testEntities,
+  testTokens,
+  testUniqueness,
+  testVault,
+  testVaultHistory,
+  type VaultUnderTest,
+} from "@bowline/ledger/contract";
 import { uniquenessStore } from "@bowline/ledger/notary";
+import { tokenStore } from "@bowline/ledger/tokens";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
 const migrations = (database: "vault" | "uniqueness") => new URL(`../../ledger/sql/${database}`, import.meta.url);
+/** Of the engine's tables the vault reads which flows are over. */
+const vaultDatabase = (t: TestContext) => testDatabase(t, [new URL("../../flow/sql/vault", import.meta.url), migrations("vault")]);
 
 const onPostgres = async (t: TestContext, macKey: Uint8Array): Promise<VaultUnderTest> => {
-  const database = await testDatabase(t, [migrations("vault")]);
+  const database = await vaultDatabase(t);
   const store = vaultStore({ macKey });
   return {
     apply: (commits) => database.transaction((sql) => store.applyVaultWrites(sql, commits)),
@@ -17,6 +30,24 @@ const onPostgres = async (t: TestContext, macKey: Uint8Array): Promise<VaultUnde
 };
 testVault("PostgreSQL", onPostgres);
 testVaultHistory("PostgreSQL", onPostgres);
+
+testTokens("PostgreSQL", async (t, macKey, workers) => {
+  const database = await vaultDatabase(t);
+  const store = vaultStore({ macKey });
+  const [first, ...others] = Array.from({ length: workers }, () => tokenStore(database, randomBytes));
+  return {
+    apply: (commits) => database.transaction((sql) => store.applyVaultWrites(sql, commits)),
+    workers: [first as NonNullable<typeof first>, ...others],
+    elapse: (ms) => sleep(ms),
+    async endFlow(flowId, status) {
+      await database.sql.query(
+        `INSERT INTO flow (id, bundle, flow_name, me, group_id, origin, seed, status, version, commit_id, kill, waiting, created_at, updated_at)
+         VALUES ($1, '', '', '', '', '', '', $2, 1, '', false, '[]', 0, 0)`,
+        [flowId, status],
+      );
+    },
+  };
+});
 
 // The workers share a pool: each batch has a connection of its own.
 testUniqueness("PostgreSQL", async (t, workers) => {

@@ -8,7 +8,9 @@ import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/clus
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 import type { NotaryAnswer } from "@bowline/ledger/notary";
+import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
+import type { TokenBalance, TokenFilter } from "@bowline/sdk/tokens";
 
 export type RoleName =
   | "rest"
@@ -31,7 +33,7 @@ export interface Caller {
 /** A logical database of the cluster, or of one virtual node. */
 export type LogicalDatabase =
   | { readonly kind: "config" | "rbac" | "crypto" | "bus" }
-  | { readonly kind: "vault" | "entities" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
+  | { readonly kind: "vault" | "tokens" | "entities" | "vnode-crypto" | "uniqueness"; readonly vnode: ShortHash };
 
 /** What a database connection needs; travels only sealed to the role that may have it. */
 export interface ConnectionDetails {
@@ -103,6 +105,13 @@ export interface VerificationService {
 export interface UniquenessService {
   /** Requests that arrive together are one batch: one transaction, one signature. */
   notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
+}
+
+/** Which flow spends which fungible state. Claims end with their flows, or by the step commits that release them. */
+export interface TokenSelection {
+  /** Requests that arrive together are one transaction. A repeat of the same id is answered with the same tokens. */
+  claim(request: { readonly vnode: ShortHash; readonly claim: ClaimRequest }): Promise<ClaimOutcome>;
+  balance(request: { readonly vnode: ShortHash; readonly filter: TokenFilter }): Promise<TokenBalance>;
 }
 
 export type KeyCategory = "LEDGER" | "NOTARY" | "SESSION_INIT" | "TLS" | "PRE_AUTH" | "CODE_SIGNING";
@@ -226,6 +235,7 @@ export interface Services {
   readonly persistence: PersistenceService;
   readonly verification: VerificationService;
   readonly uniqueness: UniquenessService;
+  readonly "token-selection": TokenSelection;
   readonly crypto: CryptoService;
   readonly db: DbService;
 }

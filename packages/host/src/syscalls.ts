@@ -6,6 +6,7 @@ import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreach
 import { composeKeys, leafKeys, SCHEMES, schemeOf, secureHashOf } from "@bowline/crypto";
 import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
 import type { LedgerServices, VaultRead } from "@bowline/ledger";
+import { type ClaimOutcome, type ClaimRequest, checkedFilter, claimRequest } from "@bowline/ledger/tokens";
 import type { VerifiableTransaction } from "@bowline/ledger/upkeep";
 import { selectMembers } from "@bowline/membership";
 import type { AuthorSyscall, NotaryInfo, Outcome, Syscall } from "@bowline/sdk";
@@ -14,7 +15,7 @@ import type { Granted } from "./grants.ts";
 import type { VirtualNodeInfo } from "./services.ts";
 
 /** Of what the flow role may call. */
-export type SyscallRoles = Pick<Granted<"flow">, "verification" | "uniqueness" | "crypto"> & {
+export type SyscallRoles = Pick<Granted<"flow">, "verification" | "uniqueness" | "token-selection" | "crypto"> & {
   readonly persistence: Pick<Granted<"flow">["persistence"], "read" | "readEntities">;
 };
 type Calls = SyscallRoles;
@@ -62,6 +63,9 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
     case "vault.find":
     case "vault.resolve":
     case "vault.transaction":
+    // A claim's id is its step's, so that a repeat claims the same: it needs no commit of its own.
+    case "tokens.claim":
+    case "tokens.balance":
       return "read";
     // Tables and channels belong to packages, and the platform's flows are of none.
     case "entity.find":
@@ -74,6 +78,8 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
       return "child";
     case "service":
       return trusted ? (PLATFORM_SERVICES[call.service] ?? "forbidden") : "forbidden";
+    case "tokens.release":
+      return "write";
     case "vault.write":
       return trusted ? "write" : "forbidden";
     default:
@@ -132,6 +138,13 @@ async function authorService(
     case "entity.query":
       invariant(context.bundle !== "platform", "the platform's flows have no entities");
       return calls.persistence.readEntities({ vnode, bundle: context.bundle, call });
+    case "tokens.claim": {
+      const claim = claimRequest(context.identity.flowId, context.path, call.criteria);
+      return claimed(claim, await calls["token-selection"].claim({ vnode, claim }));
+    }
+    case "tokens.balance":
+      return dataOf(await calls["token-selection"].balance({ vnode, filter: checkedFilter(call.filter) }));
+    case "tokens.release":
     case "external.send":
     case "platform":
     case "entity.write":
@@ -148,6 +161,22 @@ async function authorService(
       return invariant(false, `the engine answers ${call.kind} itself`) as never;
     default:
       return unreachable(call);
+  }
+}
+
+function claimed({ id, amount }: ClaimRequest, outcome: ClaimOutcome): Data {
+  switch (outcome.kind) {
+    case "claimed":
+      return dataOf({ id, tokens: outcome.tokens });
+    case "insufficient":
+      return null;
+    case "tooMany":
+      throw new BowlineError(
+        "conflict",
+        "tokens.tooMany",
+        `To reach ${amount} takes more tokens than one transaction should consume: merge some first, or claim less.`,
+        { amount },
+      );
   }
 }
 

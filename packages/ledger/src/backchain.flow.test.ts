@@ -173,8 +173,8 @@ async function plant(net: MemoryNetwork, party: Party, chain: readonly SignedTra
       signed,
       chain.slice(Math.max(0, i - 1), i).map(({ transaction }) => transaction),
     );
-    const visible = outputs.flatMap(({ participants, json }, index) =>
-      participants.includes(party.keys.publicKey) ? [{ index, participants, json }] : [],
+    const visible = outputs.flatMap((described, index) =>
+      described.participants.includes(party.keys.publicKey) ? [{ index, ...described }] : [],
     );
     net
       .vault(party.name)

@@ -1,4 +1,5 @@
 export { ENTITY_TABLES, type EntitiesUnderTest, testEntities } from "./entities.contract.ts";
+export { type TokensUnderTest, testTokens } from "./tokens.contract.ts";
 export { testUniqueness } from "./uniqueness.contract.ts";
 export { testVault, type VaultUnderTest } from "./vault.contract.ts";
 export { testVaultHistory } from "./vault-history.contract.ts";

@@ -79,3 +79,19 @@ export const PAGE_ENTITIES_MAX = 1_000;
 export const PAGE_ENTITIES_DEFAULT = 100;
 /** A page ends before the entity that crosses this, unless it is the first. */
 export const PAGE_ENTITIES_BYTES_MAX = 4 * 1024 * 1024;
+
+/** How long a claim of tokens lasts where its flow does not end before: where nothing is said, and at most. */
+export const CLAIM_MS_DEFAULT = 600_000;
+export const CLAIM_MS_MAX = 86_400_000;
+/** Tokens of one claim: as many inputs as a transaction should have. */
+export const CLAIM_TOKENS_MAX = 1_000;
+/** Tokens that one transaction of token selection looks at; it begins with a few for each claim. */
+export const CLAIM_CANDIDATES_MAX = 10_000;
+export const CLAIM_CANDIDATES_FIRST = 4;
+/** Attempts of one batch of claims while other processes answer the same. */
+export const CLAIM_ATTEMPTS_MAX = 10;
+/** Characters of a token's type, issuer, symbol, tag and owner, and of a notary's name. */
+export const TOKEN_TEXT_CHARACTERS_MAX = 255;
+/** Characters of a tag pattern, and how often repetitions in repetitions may repeat what is innermost. */
+export const TAG_PATTERN_CHARACTERS_MAX = 100;
+export const TAG_PATTERN_REPEATS_MAX = 200;

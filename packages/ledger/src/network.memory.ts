@@ -254,6 +254,9 @@ export class MemoryNetwork {
       case "entity.write":
       case "entity.find":
       case "entity.query":
+      case "tokens.claim":
+      case "tokens.balance":
+      case "tokens.release":
       case "external.send":
         throw new Error(`The ledger's flows do not ask ${call.kind}.`);
       default:

@@ -36,7 +36,9 @@ export type VaultWrite =
   /** More signatures of a transaction that is there. */
   | { readonly kind: "signatures"; readonly id: SecureHash; readonly signatures: readonly Uint8Array[] }
   | { readonly kind: "invalid"; readonly bytes: Uint8Array; readonly reason: string; readonly evidence: InvalidityEvidence }
-  | { readonly kind: "groupParameters"; readonly bytes: Uint8Array; readonly signature: Uint8Array; readonly signedBy: string };
+  | { readonly kind: "groupParameters"; readonly bytes: Uint8Array; readonly signature: Uint8Array; readonly signedBy: string }
+  /** A claim of this flow ends. Those of its tokens that were used stay claimed for as long as it would have lasted. */
+  | { readonly kind: "tokens.release"; readonly claim: string; readonly used: readonly StateRef[] };
 
 /** An output as its contract package describes it; the verdict binds the description. */
 export interface VisibleOutput extends StateDescription {

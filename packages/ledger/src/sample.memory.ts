@@ -42,6 +42,18 @@ export const Note = state({
   schema: Type.Object({ owner: Type.String(), amount: Type.Integer(), text: Type.String() }),
   participants: ({ owner }) => [owner],
   json: ({ amount, text }) => ({ amount, text, nested: { amount } }),
+  // A text that begins with # says priority and tag: `#3 tag`.
+  token({ owner, amount, text }) {
+    const [, priority, tag] = /^#(\d*) ?(.*)$/s.exec(text) ?? [];
+    return {
+      issuer: "the mint",
+      symbol: "NOTE",
+      amount: BigInt(amount),
+      owner,
+      ...(tag === undefined || tag === "" ? {} : { tag }),
+      ...(priority === undefined || priority === "" ? {} : { priority: Number(priority) }),
+    };
+  },
 });
 
 export const NoteContract = contract({
@@ -103,10 +115,10 @@ export interface Sample {
   verify(signed: SignedTransaction, sources: readonly Transaction[], verified?: SealedVerdict): VerificationReply;
 }
 
-export const runContracts = (call: ContractCall): ContractResult => ({
-  violations: noteApp.verify(call.transaction as unknown as Data, call.contracts),
-  outputs: call.outputs.map((output) => noteApp.describeState(output)),
-});
+export function runContracts(call: ContractCall): ContractResult {
+  const violations = noteApp.verify(call.transaction as unknown as Data, call.contracts);
+  return { violations, outputs: violations.length > 0 ? [] : call.outputs.map((output) => noteApp.describeState(output)) };
+}
 
 export async function sample(): Promise<Sample> {
   const party = async (name: string): Promise<Party> => ({

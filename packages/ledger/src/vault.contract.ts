@@ -276,7 +276,7 @@ export function issue(network: Sample, owner: Party, notes: readonly number[], t
   return network.notarised(network.sign(network.build(proposal, text), owner));
 }
 
-function move(network: Sample, inputs: readonly string[], from: Party, to: Party, amount: number): SignedTransaction {
+export function move(network: Sample, inputs: readonly string[], from: Party, to: Party, amount: number): SignedTransaction {
   return network.notarised(
     network.sign(network.build(network.propose({ inputs, outputs: [{ owner: to, amount }], signedBy: [from] })), from),
   );
@@ -289,8 +289,8 @@ export function verified(
   keeper: Party,
 ): Extract<VaultWrite, { kind: "verified" }> {
   const { verdict, mac, outputs } = network.verify(signed, sources);
-  const visible = outputs.flatMap(({ participants, json }, index) =>
-    participants.includes(keeper.keys.publicKey) ? [{ index, participants, json }] : [],
+  const visible = outputs.flatMap((described, index) =>
+    described.participants.includes(keeper.keys.publicKey) ? [{ index, ...described }] : [],
   );
   return { kind: "verified", bytes: encodeSigned(signed), verdict, mac, visible };
 }

@@ -3,6 +3,8 @@ import type { StateRef } from "@bowline/sdk";
 import { stateRef } from "./leaves.ts";
 import type { DueRepair, KnownTransaction, TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
 import { firstRepairAt, nextRepairAt } from "./repair.ts";
+import { type MemoryTokens, memoryTokens } from "./tokens.memory.ts";
+import type { TokenStore } from "./tokens.ts";
 import { decodeTransaction, dependenciesOf, type Transaction } from "./transaction.ts";
 import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type VaultRows } from "./vault-reads.ts";
@@ -12,11 +14,20 @@ export interface MemoryVault {
   apply(commits: readonly VaultCommit[]): void;
   read(read: VaultRead): Promise<Data>;
   dueRepairs(now: Instant, limit: number): readonly DueRepair[];
+  readonly tokens: TokenStore;
 }
 
-export function memoryVault({ macKey, now }: { readonly macKey: Uint8Array; readonly now: () => Instant }): MemoryVault {
-  const tables = new Tables();
+export function memoryVault(options: {
+  readonly macKey: Uint8Array;
+  readonly now: () => Instant;
+  /** Whether a flow is at its end, or parked: then its claims are over. */
+  readonly ended?: (flowId: string) => Promise<boolean>;
+}): MemoryVault {
+  const { macKey, now, ended = async () => false } = options;
+  const tokens = memoryTokens(now, ended);
+  const tables = new Tables(tokens);
   return {
+    tokens,
     apply(commits) {
       const open = openWrites(commits);
       const stored = tables.stored(open.stored);
@@ -44,6 +55,11 @@ class Tables implements VaultRows {
   readonly #signatures = new Map<SecureHash, Map<string, Uint8Array>>();
   readonly #outputs = new Map<StateRef, OutputRow>();
   readonly #groupParameters = new Map<string, VaultChanges["groupParameters"][number]>();
+  readonly #tokens: MemoryTokens;
+
+  constructor(tokens: MemoryTokens) {
+    this.#tokens = tokens;
+  }
 
   apply(changes: VaultChanges, now: Instant): void {
     for (const { id, status, bytes, until } of changes.transactions) {
@@ -65,6 +81,7 @@ class Tables implements VaultRows {
       const output = this.#outputs.get(ref);
       if (output !== undefined) output.consumed ??= now;
     }
+    this.#tokens.apply(changes);
     for (const parameters of changes.groupParameters) this.#groupParameters.set(parameters.hash, parameters);
   }
 

@@ -42,7 +42,7 @@ async function apply(sql: Sql, commits: readonly VaultCommit[], macKey: Uint8Arr
 }
 
 async function write(sql: Sql, changes: VaultChanges): Promise<void> {
-  const { transactions, signatures, sources, outputs, consumed, groupParameters } = changes;
+  const { transactions, signatures, sources, outputs, tokens, consumed, released, groupParameters } = changes;
   const work: Promise<unknown>[] = [];
   const send = (rows: number, statement: { name: string; text: string }, values: readonly unknown[]) => {
     if (rows > 0) work.push(sql.query(statement, values));
@@ -57,13 +57,17 @@ async function write(sql: Sql, changes: VaultChanges): Promise<void> {
     ...columns(outputs, "id", "index", "type", "info", "data"),
     outputs.map(({ json }) => JSON.stringify(json)),
   ]);
+  if (tokens.length > 0) send(tokens.length, ADD_TOKENS, [JSON.stringify(tokens.map(tokenRow))]);
   const refs = consumed.map(parseStateRef);
   send(refs.length, CONSUME, columns(refs, "transactionId", "index"));
+  for (const { claim, flowId, used } of released) send(1, RELEASE_TOKENS, [claim, flowId, used]);
   send(groupParameters.length, ADD_GROUP_PARAMETERS, columns(groupParameters, "hash", "bytes", "signature", "signedBy"));
   const [rows] = await Promise.all([upserted, ...work]);
   if (rows.length !== transactions.length)
     throw unavailable("vault.contended", "Another worker wrote the same transaction at the same moment. The step is repeated.");
 }
+
+const tokenRow = ({ id, index, notary, token }: VaultChanges["tokens"][number]) => ({ id, idx: index, notary, ...token });
 
 /** Rows as the columns that `unnest` takes. */
 const columns = <T>(rows: readonly T[], ...keys: readonly (keyof T)[]): readonly unknown[][] =>
@@ -132,11 +136,38 @@ const ADD_OUTPUTS = {
   FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS n (id, idx, type, info, data, json)
   ON CONFLICT DO NOTHING`,
 };
+/** What is consumed already, because transactions came out of order, is worth nothing any more. */
+const ADD_TOKENS = {
+  name: "vault-add-tokens",
+  text: `INSERT INTO utxo_token (transaction_id, leaf_idx, token_type, issuer, symbol, notary, amount, tag, owner, priority)
+  SELECT n.id, n.idx, n."tokenType", n.issuer, n.symbol, n.notary, n.amount, n.tag, n.owner, n.priority
+  FROM jsonb_to_recordset($1::jsonb) AS n (id text, idx int, "tokenType" text, issuer text, symbol text, notary text, amount numeric,
+    tag text, owner text, priority bigint)
+  WHERE NOT EXISTS (SELECT FROM utxo_visible_transaction_output o WHERE o.transaction_id = n.id AND o.group_idx = ${GROUP.outputs}
+    AND o.leaf_idx = n.idx AND o.consumed IS NOT NULL)
+  ON CONFLICT DO NOTHING`,
+};
+/** Tokens are locked in the order of their key, as token selection locks them where it waits. */
 const CONSUME = {
   name: "vault-consume",
-  text: `UPDATE utxo_visible_transaction_output o SET consumed = now()
+  text: `WITH spent AS (
+    SELECT t.transaction_id, t.leaf_idx FROM utxo_token t JOIN unnest($1::text[], $2::int[]) AS c (id, idx)
+    ON t.transaction_id = c.id AND t.leaf_idx = c.idx ORDER BY t.transaction_id, t.leaf_idx FOR UPDATE OF t
+  ), gone AS (
+    DELETE FROM utxo_token t USING spent s WHERE t.transaction_id = s.transaction_id AND t.leaf_idx = s.leaf_idx
+  )
+  UPDATE utxo_visible_transaction_output o SET consumed = now()
   FROM unnest($1::text[], $2::int[]) AS c (id, idx)
   WHERE o.transaction_id = c.id AND o.group_idx = ${GROUP.outputs} AND o.leaf_idx = c.idx AND o.consumed IS NULL`,
+};
+const RELEASE_TOKENS = {
+  name: "vault-release-tokens",
+  text: `WITH gone AS (
+    DELETE FROM utxo_token_claim WHERE claim_id = $1 AND flow_id = $2 RETURNING claim_id, transaction_ids, leaf_idxs
+  )
+  UPDATE utxo_token t SET claim_id = NULL, claim_flow = NULL, claim_until = NULL
+  FROM gone g, unnest(g.transaction_ids, g.leaf_idxs) AS r (id, idx)
+  WHERE t.transaction_id = r.id AND t.leaf_idx = r.idx AND t.claim_id = g.claim_id AND r.id || ':' || r.idx <> ALL ($3::text[])`,
 };
 const ADD_GROUP_PARAMETERS = {
   name: "vault-add-group-parameters",

@@ -11,9 +11,10 @@
 // outputs of transactions that are V here; what is produced and consumed is read from the bytes; the JSON form of an output
 // is the one that the verdict binds. I is written only with evidence.
 
-import { BowlineError, type Data, decoder, equalBytes, type Instant, type SecureHash } from "@bowline/base";
+import { BowlineError, type Data, decoder, equalBytes, type Instant, type SecureHash, type X500Name } from "@bowline/base";
 import { secureHashOf } from "@bowline/crypto";
-import type { StateRef } from "@bowline/sdk";
+import type { StateDescription, StateRef } from "@bowline/sdk";
+import type { TokenDescription } from "@bowline/sdk/tokens";
 import Type, { type Static } from "typebox";
 import { Bytes, GROUP, parseStateRef } from "./leaves.ts";
 import type { TransactionStatus, VaultCommit } from "./ports.ts";
@@ -51,16 +52,18 @@ const Write = Type.Union([
     STRICT,
   ),
   Type.Object({ kind: Type.Literal("groupParameters"), bytes: Bytes, signature: Bytes, signedBy: Type.String() }, STRICT),
+  Type.Object({ kind: Type.Literal("tokens.release"), claim: Type.String(), used: Type.Array(Type.String()) }, STRICT),
 ]);
 type Write = Static<typeof Write>;
 const readWrite = decoder(Write, "vault write");
 
+type BareWrite = Extract<Write, { kind: "signatures" | "groupParameters" | "verifiedHere" | "tokens.release" }>;
+/** Those that bring their transaction. */
+type TransactionWrite = Exclude<Write, BareWrite>;
 /** A write with its transaction decoded, once. */
 type OpenWrite =
   | { readonly write: TransactionWrite; readonly signed: SignedTransaction }
-  | { readonly write: Exclude<Write, TransactionWrite> };
-/** Those that bring their transaction. */
-type TransactionWrite = Extract<Write, { kind: "unverified" | "history" | "verified" | "invalid" }>;
+  | { readonly write: BareWrite; readonly flowId: string };
 
 /** Writes that have been read, and what the store must look up before it can be decided what they change. */
 export interface OpenWrites {
@@ -114,7 +117,16 @@ export interface VaultChanges {
     readonly data: Uint8Array;
     readonly json: Data;
   }[];
+  /** Outputs that may be claimed while they stand. */
+  readonly tokens: readonly {
+    readonly id: SecureHash;
+    readonly index: number;
+    readonly notary: X500Name;
+    readonly token: TokenDescription;
+  }[];
   readonly consumed: readonly StateRef[];
+  /** Claims that end; only the flow's own do. */
+  readonly released: readonly { readonly flowId: string; readonly claim: string; readonly used: readonly StateRef[] }[];
   readonly groupParameters: readonly {
     readonly hash: SecureHash;
     readonly bytes: Uint8Array;
@@ -124,7 +136,7 @@ export interface VaultChanges {
 }
 
 export function openWrites(commits: readonly VaultCommit[]): OpenWrites {
-  const writes = commits.flatMap((commit) => commit.writes.map((data) => open(readWrite(data))));
+  const writes = commits.flatMap((commit) => commit.writes.map((data) => open(readWrite(data), commit.flowId)));
   const ids = new Set<SecureHash>();
   const stored = new Set<SecureHash>();
   const sources = new Set<SecureHash>();
@@ -133,7 +145,7 @@ export function openWrites(commits: readonly VaultCommit[]): OpenWrites {
       const { transaction } = opened.signed;
       ids.add(transaction.id);
       if (opened.write.kind === "verified") for (const id of dependenciesOf(transaction)) sources.add(id);
-    } else if (opened.write.kind !== "groupParameters") {
+    } else if ("id" in opened.write) {
       ids.add(opened.write.id);
       if (opened.write.kind === "verifiedHere") stored.add(opened.write.id);
     }
@@ -151,9 +163,7 @@ export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, mac
   const draft = new Draft(known);
   for (const opened of writes) {
     if ("signed" in opened) writeTransaction(draft, opened.write, opened.signed, macKey);
-    else if (opened.write.kind === "groupParameters") draft.parameters(opened.write);
-    else if (opened.write.kind === "verifiedHere") verify(draft, draft.stored(opened.write.id), [], opened.write, macKey);
-    else draft.moreSignatures(opened.write.id, opened.write.signatures.map(decodeSignature));
+    else writeBare(draft, opened.write, opened.flowId, macKey);
   }
   return draft.changes();
 }
@@ -178,14 +188,31 @@ export function decideStatus(
   }
 }
 
-function open(write: Write): OpenWrite {
+function open(write: Write, flowId: string): OpenWrite {
   switch (write.kind) {
     case "signatures":
     case "groupParameters":
     case "verifiedHere":
-      return { write };
+    case "tokens.release":
+      return { write, flowId };
     default:
       return { write, signed: decodeSigned(write.bytes) };
+  }
+}
+
+function writeBare(draft: Draft, write: BareWrite, flowId: string, macKey: Uint8Array): void {
+  switch (write.kind) {
+    case "signatures":
+      draft.moreSignatures(write.id, write.signatures.map(decodeSignature));
+      return;
+    case "groupParameters":
+      draft.parameters(write);
+      return;
+    case "verifiedHere":
+      verify(draft, draft.stored(write.id), [], write, macKey);
+      return;
+    case "tokens.release":
+      draft.release({ flowId, claim: write.claim, used: write.used });
   }
 }
 
@@ -231,7 +258,7 @@ function verify(
     const digest = outputs[index];
     if (digest === undefined || !equalBytes(digest, descriptionDigest(description)))
       throw refused("ledger.verdictRefused", `The verdict on ${transaction.id} does not bind the description of output ${index}.`);
-    draft.produce(transaction, index, description.json);
+    draft.produce(transaction, index, description);
   }
 }
 
@@ -255,7 +282,9 @@ class Draft {
   readonly #signatures = new Map<string, VaultChanges["signatures"][number]>();
   readonly #sources = new Map<SecureHash, VaultChanges["sources"]>();
   readonly #outputs: VaultChanges["outputs"][number][] = [];
+  readonly #tokens: VaultChanges["tokens"][number][] = [];
   readonly #consumed: StateRef[] = [];
+  readonly #released: VaultChanges["released"][number][] = [];
   readonly #groupParameters = new Map<SecureHash, VaultChanges["groupParameters"][number]>();
 
   constructor({ statuses, stored, verified }: VaultKnowledge) {
@@ -304,10 +333,16 @@ class Draft {
     this.#sign(id, signatures);
   }
 
-  produce(transaction: Transaction, index: number, json: Data): void {
+  produce(transaction: Transaction, index: number, { json, token }: StateDescription): void {
+    const { id, notary } = transaction;
     const output = resolvedOutput(transaction, index) as ResolvedState;
     const type = transaction.outputs[index]?.info.type as string;
-    this.#outputs.push({ id: transaction.id, index, type, info: output.info, data: output.data, json: jsonForm(json) });
+    this.#outputs.push({ id, index, type, info: output.info, data: output.data, json: jsonForm(json) });
+    if (token !== undefined) this.#tokens.push({ id, index, notary, token });
+  }
+
+  release(released: VaultChanges["released"][number]): void {
+    this.#released.push(released);
   }
 
   parameters({ bytes, signature, signedBy }: { bytes: Uint8Array; signature: Uint8Array; signedBy: string }): void {
@@ -330,7 +365,9 @@ class Draft {
       signatures: [...this.#signatures.values()],
       sources: [...this.#sources.values()].flat(),
       outputs: this.#outputs,
+      tokens: this.#tokens,
       consumed: this.#consumed,
+      released: this.#released,
       groupParameters: [...this.#groupParameters.values()],
     };
   }

@@ -58,7 +58,11 @@ const facts: PlatformFacts = {
 test("a good transaction is valid, and its outputs are described", () => {
   const reply = network.verify(network.sign(issue, alice, bob), []);
   assert.deepEqual([reply.valid, reply.violations, reply.complete], [true, [], false]);
-  assert.deepEqual(reply.outputs[1], { participants: [bob.keys.publicKey], json: { amount: 7, text: "", nested: { amount: 7 } } });
+  assert.deepEqual(reply.outputs[1], {
+    participants: [bob.keys.publicKey],
+    json: { amount: 7, text: "", nested: { amount: 7 } },
+    token: { tokenType: "com.example.Note", issuer: "the mint", symbol: "NOTE", amount: "7", owner: bob.keys.publicKey },
+  });
   assert.equal(openVerdict(reply, issue.id, MAC_KEY).complete, false);
 });
 

@@ -100,6 +100,20 @@ export const Description = {
       ),
     ]),
   ),
+  token: Type.Optional(
+    Type.Object(
+      {
+        tokenType: Type.String(),
+        issuer: Type.String(),
+        symbol: Type.String(),
+        amount: Type.String(),
+        tag: Type.Optional(Type.String()),
+        owner: Type.Optional(Type.String()),
+        priority: Type.Optional(Type.Integer()),
+      },
+      { additionalProperties: false },
+    ),
+  ),
 };
 
 /** What a sandbox answers: a contract package made it, so nothing of it is believed before it was read. */

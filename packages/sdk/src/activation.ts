@@ -9,6 +9,7 @@ import type { EntityQuery } from "./entity.ts";
 import type { Failure, Outcome } from "./failure.ts";
 import type { FlowProperties } from "./properties.ts";
 import type { Protocol, SessionId, Syscall } from "./syscalls.ts";
+import type { TokenDescription } from "./tokens.ts";
 
 /** `1`, `2`, … in a flow's own function; `3.1` is the first step of the child that step 3 runs. */
 export type StepPath = string;
@@ -100,6 +101,8 @@ export interface StateDescription {
   readonly json: Data;
   /** Absent where every participant sees it, and nobody else. */
   readonly visible?: Visibility;
+  /** Where the state is one. */
+  readonly token?: TokenDescription;
 }
 
 /** The answer of a state's `visible`, or the questions that lead to it; the first is asked first. */

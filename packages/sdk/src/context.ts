@@ -9,6 +9,7 @@ import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
 import type { Persistence } from "./persistence.ts";
 import type { ContextProperties } from "./properties.ts";
 import type { CounterpartyInfo, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
+import type { Tokens } from "./tokens.ts";
 import type { StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
 
 /** A conversation with one counterparty: exactly once, in order. */
@@ -125,6 +126,8 @@ export interface FlowContext {
   readonly externalMessaging: ExternalMessaging;
   readonly ledger: Ledger;
   readonly vault: Vault;
+  /** Fungible states, claimed so that no two flows of this member spend the same. */
+  readonly tokens: Tokens;
   /** The CorDapp's own tables. */
   readonly persistence: Persistence;
   /** The platform's own flows ask directly; the host refuses the platform's syscalls to author code. */

@@ -6,6 +6,7 @@ import type { ContractDefinition, StateDefinition } from "./definition.ts";
 import { FlowError, failureOf } from "./failure.ts";
 import { deepFreeze, fitting, plain } from "./plain.ts";
 import { inVersionOf } from "./state-versions.ts";
+import { describeToken } from "./tokens.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 import { visibilityOf } from "./visibility.ts";
 
@@ -78,9 +79,11 @@ export function describeState(states: States, { type, data }: { readonly type: s
   const frozen = deepFreeze(fitting(definition.schema, data, "state.invalid", `state ${type}`));
   const json = definition.json === undefined ? frozen : definition.json(frozen);
   const visible = visibilityOf(definition, frozen as Data);
+  const token = definition.token?.(frozen) ?? null;
   return {
     participants: [...definition.participants(frozen)],
     json: plain(json, `the JSON form of ${type}`),
     ...(visible === undefined ? {} : { visible }),
+    ...(token === null ? {} : { token: describeToken(type, token) }),
   };
 }

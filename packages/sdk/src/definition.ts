@@ -7,6 +7,7 @@ import type { FlowContext, Session } from "./context.ts";
 import type { ExternalChannel } from "./external.ts";
 import type { AnyEntity } from "./persistence.ts";
 import type { Protocol } from "./syscalls.ts";
+import type { Token } from "./tokens.ts";
 import type { PublicKeyText, TransactionView } from "./transaction.ts";
 
 /** A flow that a client or another flow calls. */
@@ -55,6 +56,8 @@ export interface StateDefinition<S extends TSchema = TSchema> {
    * @example visible: ({ owner, auditor }, { isMine }) => isMine(owner, auditor)
    */
   visible?(data: Static<S>, member: { isMine(...keys: readonly PublicKeyText[]): boolean }): boolean;
+  /** What a state is worth, where it may be claimed by `context.tokens`; null where this one may not. */
+  token?(data: Static<S>): Token | null;
 }
 
 /** The rules of a transaction. Pure: the transaction is all it may look at. */

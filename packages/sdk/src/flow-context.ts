@@ -20,6 +20,7 @@ import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./prop
 import { exchanges, initiate } from "./sessions.ts";
 import { inVersionOf } from "./state-versions.ts";
 import type { PlatformFlowName, Protocol, Syscall } from "./syscalls.ts";
+import { tokensOf } from "./token-claims.flow.ts";
 import type { StateAndRef, TransactionView } from "./transaction.ts";
 
 export interface Scope {
@@ -90,6 +91,7 @@ export function contextOf({ fiber, prefix, protocol, isOver = () => false, ...in
     externalMessaging: externalMessagingOf(fiber.channels, ask),
     ledger: ledgerOf(ask, (flow, input) => ask({ kind: "platform", flow, input, ...userOf(properties) })),
     vault: vaultOf(ask),
+    tokens: tokensOf(ask),
     persistence: persistenceOf(ask),
     syscall: (call) => ask(plain(call, "the syscall") as unknown as Syscall),
   };

@@ -4,6 +4,7 @@
 import type { Data, X500Name } from "@bowline/base";
 import type { Outcome } from "./failure.ts";
 import type { SignatureSpec } from "./signature-specs.ts";
+import type { TokenCriteria, TokenFilter } from "./tokens.ts";
 import type { PublicKeyText } from "./transaction.ts";
 
 /** `<initiator's flow id>:<path of the step that opened it>`, the same on both sides. */
@@ -80,6 +81,11 @@ export type AuthorSyscall =
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null
+  /** The claim's id is this step's; it ends with the flow at the latest. -> { id, tokens: ClaimedToken[] } | null */
+  | { readonly kind: "tokens.claim"; readonly criteria: TokenCriteria & { readonly amount: string } }
+  | { readonly kind: "tokens.balance"; readonly filter: TokenFilter } // -> TokenBalance
+  /** Ends a claim of this flow, with the step commit. -> null */
+  | { readonly kind: "tokens.release"; readonly claim: string; readonly used: readonly string[] }
   /** Rows of the CorDapp's own table, written in the step commit. Of `remove` a row is its key. -> null */
   | {
       readonly kind: "entity.write";

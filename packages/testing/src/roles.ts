@@ -17,6 +17,7 @@ import {
   type VaultRead,
 } from "@bowline/ledger";
 import { notarise as decideOn, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
+import type { TokenStore } from "@bowline/ledger/tokens";
 import { signatureState } from "@bowline/ledger/upkeep";
 import { FlowError } from "@bowline/sdk";
 import { GROUP_ID, type Membership, type Party } from "./members.ts";
@@ -30,9 +31,10 @@ export interface RolesOptions {
   now(): Instant;
   readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
   readEntities: SyscallRoles["persistence"]["readEntities"];
+  tokens(vnode: ShortHash): TokenStore;
 }
 
-export function createRoles({ membership, uniqueness, now, readVault, readEntities }: RolesOptions): SyscallRoles {
+export function createRoles({ membership, uniqueness, now, readVault, readEntities, tokens }: RolesOptions): SyscallRoles {
   const parties = new Map([...membership.parties.values()].map((party) => [party.vnode as string, party]));
   return {
     persistence: { read: ({ vnode, read }) => readVault(vnode, read), readEntities },
@@ -56,6 +58,13 @@ export function createRoles({ membership, uniqueness, now, readVault, readEntiti
         transactions.map(decodeSigned).map(({ transaction, signatures }) => {
           return signatureState(transaction, signatures, validOf(transaction, signatures));
         }),
+    },
+    "token-selection": {
+      claim: async ({ vnode, claim }) => {
+        const [outcome] = await tokens(vnode).claim([claim]);
+        return outcome ?? { kind: "insufficient" };
+      },
+      balance: ({ vnode, filter }) => tokens(vnode).balance(filter),
     },
     uniqueness: { notarise: ({ vnode, ...request }) => notarise({ membership, uniqueness, now }, parties.get(vnode), request) },
   };
@@ -87,9 +96,10 @@ function runContracts(
   const bundle = packages.get(cpk as SecureHash);
   const copy = decode(encode(transaction as unknown as Data));
   try {
+    const violations = bundle?.verify(copy, contracts) ?? [];
     return {
-      violations: bundle?.verify(copy, contracts) ?? [],
-      outputs: outputs.flatMap(({ type, data }) => bundle?.describeState({ type, data }) ?? []),
+      violations,
+      outputs: violations.length > 0 ? [] : outputs.flatMap(({ type, data }) => bundle?.describeState({ type, data }) ?? []),
     };
   } catch (thrown) {
     if (!(thrown instanceof FlowError)) throw thrown;

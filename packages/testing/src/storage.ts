@@ -12,6 +12,7 @@ import {
   memoryVault,
   type VaultRead,
 } from "@bowline/ledger";
+import type { TokenStore } from "@bowline/ledger/tokens";
 import type { DueRepair } from "@bowline/ledger/upkeep";
 import { VERDICT_KEY } from "./roles.ts";
 
@@ -23,6 +24,7 @@ export interface Storage {
   /** What flows sent to systems outside, oldest first. */
   readonly externalMessages: readonly ExternalSend[];
   readonly dueRepairs: (now: Instant, limit: number) => Promise<readonly DueRepair[]>;
+  readonly tokens: TokenStore;
   /** Rows of the CorDapps' own tables. */
   readEntities(read: EntityRead): Promise<Data>;
   close(): Promise<void>;
@@ -36,22 +38,24 @@ export type CheckChannel = (send: ExternalSend) => void;
 
 export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () => [], checkChannel: CheckChannel = () => {}): Storage {
   const externalMessages: ExternalSend[] = [];
-  const vault = memoryVault({ macKey: VERDICT_KEY, now });
+  const vault = memoryVault({ macKey: VERDICT_KEY, now, ended: async (id) => ENDED.has((await flows.byId(id))?.status ?? "RUNNING") });
   const entities = memoryEntities();
+  const flows = createMemoryFlowStore({
+    applyVaultWrites(flowId, writes) {
+      const sent = writes.filter(isExternalSend);
+      sent.forEach(checkChannel);
+      const write = entities.prepare(entityWritesOf(writes.filter(isEntityWrite), entitiesOf));
+      vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each) && !isExternalSend(each)) }]);
+      write();
+      externalMessages.push(...sent);
+    },
+  });
   return {
-    flows: createMemoryFlowStore({
-      applyVaultWrites(flowId, writes) {
-        const sent = writes.filter(isExternalSend);
-        sent.forEach(checkChannel);
-        const write = entities.prepare(entityWritesOf(writes.filter(isEntityWrite), entitiesOf));
-        vault.apply([{ flowId, writes: writes.filter((each) => !isEntityWrite(each) && !isExternalSend(each)) }]);
-        write();
-        externalMessages.push(...sent);
-      },
-    }),
+    flows,
     externalMessages,
     readVault: (read) => vault.read(read),
     dueRepairs: async (at, limit) => vault.dueRepairs(at, limit),
+    tokens: vault.tokens,
     readEntities: (read) => entities.read(read),
     close: async () => {},
   };
@@ -69,4 +73,5 @@ export async function allFlows(store: FlowStore): Promise<readonly FlowRow[]> {
 const PAGE = 1_000;
 
 const OVER = new Set<FlowRow["status"]>(["COMPLETED", "FAILED", "KILLED"]);
+const ENDED = new Set<FlowRow["status"]>([...OVER, "PARKED"]);
 export const isOver = ({ status }: Pick<FlowRow, "status">): boolean => OVER.has(status);

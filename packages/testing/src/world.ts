@@ -249,6 +249,7 @@ export class World {
         const { party, storage } = placeOf(vnode);
         return storage.readEntities(entityReadOf(entitiesOf(party)(bundle), call));
       },
+      tokens: (vnode) => placeOf(vnode).storage.tokens,
     });
     return {
       time: this.time,

@@ -12,7 +12,6 @@ import {
   type StoredCpi,
   type StoredVirtualNode,
   setOperationState,
-  VIRTUAL_NODES_CONNECTION,
   virtualNodeDatabase,
 } from "@bowline/cluster";
 import { EXTERNAL_MESSAGING, routeDefaultsOf } from "@bowline/cluster/config";
@@ -22,7 +21,7 @@ import { checkUpgrade } from "@bowline/cluster/upgrade-rules";
 import { saveUpgrade, upgradeNode } from "@bowline/cluster/upgrades-store";
 import type { DbService } from "../services.ts";
 import { provisionEntities } from "./db-entities.ts";
-import { membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
+import { asCreator, membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
 
 type UpgradeOperation = Extract<Operation, { type: "UPGRADE_VIRTUAL_NODE" }>;
 
@@ -49,7 +48,7 @@ export async function beginUpgrade(
 }
 
 export async function performUpgrade(options: VirtualNodesOptions, { requestId, data }: UpgradeOperation): Promise<void> {
-  const { config, book, open, now } = options;
+  const { config, now } = options;
   const [nodes, cpis, stored] = await Promise.all([
     loadVirtualNodes(config.sql),
     loadCpis(config.sql),
@@ -58,15 +57,10 @@ export async function performUpgrade(options: VirtualNodesOptions, { requestId, 
   const node = nodes.find(({ identity }) => identity.shortHash === data.vnode);
   invariant(node !== undefined, `virtual node ${data.vnode} is not deleted while it is upgraded`);
   const [from, to] = [cpiOf(cpis, data.from), cpiOf(cpis, data.to)];
-  const details = await book.find(config.sql, VIRTUAL_NODES_CONNECTION, "DDL");
-  invariant(details !== undefined, "the creator of virtual nodes is made at bootstrap");
-  const creator = open(details);
-  try {
+  await asCreator(options, async (creator) => {
     const { users } = await usersOf(options, virtualNodeDatabase("vault", data.vnode));
     await provisionEntities(options, { creator, vnode: data.vnode, cpi: to.fileChecksum, writer: users.dml.user });
-  } finally {
-    await creator.close();
-  }
+  });
   const previousRoutes = routesKept(node, from, stored?.source ?? "");
   await config.transaction(async (sql) => {
     await upgradeNode(sql, data.vnode, to, previousRoutes);

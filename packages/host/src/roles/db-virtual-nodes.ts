@@ -33,7 +33,6 @@ import {
   saveSchemaLevel,
   saveVirtualNode,
   setOperationState,
-  VIRTUAL_NODES_CONNECTION,
   type VirtualNodeConnections,
   type VirtualNodeDatabase,
   virtualNodeDatabase,
@@ -51,9 +50,9 @@ import { provisionEntities } from "./db-entities.ts";
 import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
 import { beginUpgrade, performUpgrade } from "./db-upgrades.ts";
 import type { MigrationSets } from "./migrations.ts";
-import { migrateSchema, provisionSchema } from "./provision.ts";
+import { provisionSchema } from "./provision.ts";
 import { ifFree, inTurn } from "./turns.ts";
-import { membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
+import { asCreator, membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
 
 export interface VirtualNodes {
   readonly service: Pick<DbService, "createVirtualNode" | "upgradeVirtualNode" | "virtualNodeStatus" | "virtualNodes">;
@@ -229,24 +228,19 @@ async function provision(
   member: StaticMember,
   cpi: SecureHash,
 ): Promise<{ readonly connections: VirtualNodeConnections; readonly schemaLevel: string }> {
-  const { config, book, migrations, open, random } = options;
+  const { migrations, open, random } = options;
   const vnode = identity.shortHash;
   const notary = member.notary !== undefined;
-  const details = await book.find(config.sql, VIRTUAL_NODES_CONNECTION, "DDL");
-  invariant(details !== undefined, "the creator of virtual nodes is made at bootstrap");
-  const creator = open(details);
   const ids: Record<string, string> = {};
-  try {
+  await asCreator(options, async (creator) => {
     for (const kind of databasesOf(notary)) {
-      const { users, ddlId, dmlId } = await usersOf(options, planOf(kind, identity, member));
+      const { users, ddlId, dmlId } = await usersOf(options, planOf(kind, identity, member), tokensOf(kind, vnode));
       await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
       ids[`${kind}Ddl`] = ddlId;
       ids[`${kind}Dml`] = dmlId;
       if (kind === "vault") await provisionEntities(options, { creator, vnode, cpi, writer: users.dml.user });
     }
-  } finally {
-    await creator.close();
-  }
+  });
   const id = (key: keyof VirtualNodeConnections) => ids[key] ?? null;
   return {
     connections: {
@@ -271,6 +265,9 @@ function planOf(kind: VirtualNodeDatabase, { shortHash: vnode, groupId }: Holdin
   };
 }
 
+/** The vault has one user more, for a part of it. */
+const tokensOf = (kind: VirtualNodeDatabase, vnode: ShortHash) => (kind === "vault" ? virtualNodeDatabase("tokens", vnode) : undefined);
+
 async function makeKeys(
   { crypto }: VirtualNodesOptions,
   tenant: ShortHash,
@@ -285,19 +282,21 @@ async function makeKeys(
 
 /** Only schemas of another level are opened, so that a start costs nothing per virtual node. Resumable: the level is written last. */
 async function upgradeSchemas(options: VirtualNodesOptions, node: StoredVirtualNode): Promise<void> {
-  const { config, migrations, open, log } = options;
+  const { config, migrations, open, random, log } = options;
   const notary = node.connections.uniquenessDml !== null;
   const level = levelOf(migrations, notary);
   if (node.schemaLevel === level) return;
   const vnode = node.identity.shortHash;
-  await inTurn(config, `schemas of virtual node ${vnode}`, async () => {
-    for (const kind of databasesOf(notary)) {
-      const plan = virtualNodeDatabase(kind, vnode);
-      const shared = kind === "uniqueness" && node.uniqueness !== null ? { schema: node.uniqueness, connection: node.uniqueness } : {};
-      const { users } = await usersOf(options, { ...plan, ...shared });
-      await migrateSchema({ users, migrations: migrations.virtualNode[kind], open });
-    }
-  });
+  await inTurn(config, `schemas of virtual node ${vnode}`, () =>
+    asCreator(options, async (creator) => {
+      for (const kind of databasesOf(notary)) {
+        const plan = virtualNodeDatabase(kind, vnode);
+        const shared = kind === "uniqueness" && node.uniqueness !== null ? { schema: node.uniqueness, connection: node.uniqueness } : {};
+        const { users } = await usersOf(options, { ...plan, ...shared }, tokensOf(kind, vnode));
+        await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
+      }
+    }),
+  );
   await saveSchemaLevel(config.sql, vnode, level);
   log.info("the schemas of a virtual node were migrated", { id: vnode });
 }

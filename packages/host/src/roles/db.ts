@@ -29,7 +29,7 @@ import { bootstrap, type ClusterDatabases } from "./db-bootstrap.ts";
 import { type ConnectionBook, createConnectionBook } from "./db-connections.ts";
 import { createUploads } from "./db-uploads.ts";
 import { createVirtualNodes } from "./db-virtual-nodes.ts";
-import { entitlement } from "./entitlements.ts";
+import { type Access, entitlement } from "./entitlements.ts";
 import { loadMigrationSets } from "./migrations.ts";
 import type { OpenDatabase } from "./provision.ts";
 import { createQueue } from "./queue.ts";
@@ -113,7 +113,7 @@ async function connectionOf(
   { config }: ClusterDatabases,
   book: ConnectionBook,
   database: LogicalDatabase,
-  access: "dml" | "read",
+  access: Access,
 ): Promise<ConnectionDetails> {
   if (database.kind === "config") return book.config(access);
   const name = await connectionName(config.sql, database);
@@ -129,7 +129,7 @@ async function connectionName(sql: Sql, database: LogicalDatabase): Promise<stri
     if (node?.uniqueness != null) return node.uniqueness;
   }
   const kind = database.kind === "vnode-crypto" ? "crypto" : database.kind;
-  return virtualNodeDatabase(kind, database.vnode).schema;
+  return virtualNodeDatabase(kind, database.vnode).connection as string;
 }
 
 function certificates({ config }: ClusterDatabases): Pick<DbService, "importCertificate" | "certificates" | "certificate"> {

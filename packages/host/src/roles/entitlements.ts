@@ -3,13 +3,14 @@
 
 import type { LogicalDatabase, RoleName } from "../services.ts";
 
-/** `read`: a user that may only select. */
-export type Access = "dml" | "read";
+/** `read`: a user that may only select. `tokens`: one that may only mark tokens as claimed. */
+export type Access = "dml" | "read" | "tokens";
 
 const ENTITLEMENTS: Readonly<Partial<Record<RoleName, Readonly<Partial<Record<LogicalDatabase["kind"], Access>>>>>> = {
   crypto: { config: "read", crypto: "dml", "vnode-crypto": "dml" },
   persistence: { vault: "dml", entities: "read", bus: "dml" },
   uniqueness: { uniqueness: "dml" },
+  "token-selection": { tokens: "tokens" },
 };
 
 /** Undefined: none. */

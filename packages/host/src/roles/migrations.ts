@@ -12,8 +12,8 @@ export interface MigrationSets {
   readonly rbac: readonly Migration[];
   readonly crypto: readonly Migration[];
   readonly bus: readonly Migration[];
-  /** Entities' tables are the CorDapps' to make. */
-  readonly virtualNode: Readonly<Record<Exclude<VirtualNodeDatabase, "entities">, readonly Migration[]>>;
+  /** Entities' tables are the CorDapps' to make, and tokens' are the vault's. */
+  readonly virtualNode: Readonly<Record<Exclude<VirtualNodeDatabase, "entities" | "tokens">, readonly Migration[]>>;
 }
 
 export async function loadMigrationSets(): Promise<MigrationSets> {

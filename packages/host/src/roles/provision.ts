@@ -3,7 +3,6 @@
 // same state, so that whoever died in the middle is followed by somebody who finishes.
 
 import { BowlineError, type Database, invariant, type Sql } from "@bowline/base";
-import type { UserKind } from "@bowline/cluster";
 import { type Migration, migrate } from "../adapters/migrate.ts";
 import type { ConnectionDetails } from "../services.ts";
 import { SCRAM_SALT_LENGTH, scramVerifier } from "./scram.ts";
@@ -20,10 +19,12 @@ export interface SchemaUsers {
   readonly read?: ConnectionDetails;
   /** The name of another schema's user, who may change rows here too. */
   readonly writer?: string;
+  /** A user with these rights (`SELECT ON a_table`) and no others, who may not take long. */
+  readonly limited?: ConnectionDetails & { readonly rights: readonly string[] };
 }
 
 /** A question that takes longer is one that nobody should have asked. */
-const READ_TIMEOUT_MS = 10_000;
+const QUESTION_TIMEOUT_MS = 10_000;
 
 export type OpenDatabase = (details: ConnectionDetails) => Database;
 
@@ -87,8 +88,8 @@ export async function provisionSchema(options: {
   readonly random: (length: number) => Uint8Array;
 }): Promise<void> {
   const { creator, users, random } = options;
-  const made: [UserKind, ConnectionDetails, string][] = [];
-  for (const kind of ["ddl", "dml", "read"] as const) {
+  const made: ["ddl" | "dml" | "read" | "limited", ConnectionDetails, string][] = [];
+  for (const kind of ["ddl", "dml", "read", "limited"] as const) {
     const details = users[kind];
     if (details !== undefined) made.push([kind, details, await scramVerifier(details.password, random(SCRAM_SALT_LENGTH))]);
   }
@@ -101,9 +102,8 @@ export async function provisionSchema(options: {
       await sql.query(`ALTER ROLE ${name(user)} SET search_path = ${name(users.schema)}`);
       await sql.query(`GRANT CONNECT ON DATABASE ${quote(database)} TO ${name(user)}`);
       await sql.query(`GRANT USAGE${kind === "ddl" ? ", CREATE" : ""} ON SCHEMA ${name(users.schema)} TO ${name(user)}`);
-      if (kind !== "read") continue;
-      await sql.query(`ALTER ROLE ${name(user)} SET default_transaction_read_only = on`);
-      await sql.query(`ALTER ROLE ${name(user)} SET statement_timeout = ${READ_TIMEOUT_MS}`);
+      if (kind === "read") await sql.query(`ALTER ROLE ${name(user)} SET default_transaction_read_only = on`);
+      if (kind === "read" || kind === "limited") await sql.query(`ALTER ROLE ${name(user)} SET statement_timeout = ${QUESTION_TIMEOUT_MS}`);
     }
     if (users.writer !== undefined) await sql.query(`GRANT USAGE ON SCHEMA ${name(users.schema)} TO ${name(users.writer)}`);
   });
@@ -116,7 +116,7 @@ export async function migrateSchema(options: {
   readonly migrations: readonly Migration[];
   readonly open: OpenDatabase;
 }): Promise<void> {
-  const { schema, ddl, dml, read, writer } = options.users;
+  const { schema, ddl, dml, read, writer, limited } = options.users;
   const writers = [dml?.user, writer].flatMap((user) => (user === undefined ? [] : [name(user)]));
   const database = options.open(ddl);
   try {
@@ -135,6 +135,7 @@ export async function migrateSchema(options: {
     // The record of migrations is for whoever migrates.
     const others = [...writers, ...(read === undefined ? [] : [name(read.user)])];
     if (applied > 0) await database.sql.query(`REVOKE ALL ON schema_migration FROM ${others.join(", ")}`);
+    for (const right of limited?.rights ?? []) await database.sql.query(`GRANT ${right} TO ${name(limited?.user ?? "")}`);
   } finally {
     await database.close();
   }

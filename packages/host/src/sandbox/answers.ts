@@ -146,6 +146,14 @@ const exactly = <P extends Record<string, TSchema>>(properties: P) => Type.Objec
 const Name = Type.String({ maxLength: 1_000 });
 /** A composite key takes the most. */
 const Key = Type.String({ maxLength: 65_536 });
+const TOKEN_FILTER = {
+  tokenType: Type.String(),
+  issuer: Type.String(),
+  symbol: Type.String(),
+  notary: Name,
+  owner: Type.Optional(Type.String()),
+  tagPattern: Type.Optional(Type.String()),
+};
 const Bytes = Type.Unsafe<Uint8Array>(
   Type.Refine(
     Type.Unknown(),
@@ -226,6 +234,21 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   }),
   "vault.resolve": exactly({ kind: Type.Literal("vault.resolve"), refs: Type.Array(Type.String(), { maxItems: 10_000 }) }),
   "vault.transaction": exactly({ kind: Type.Literal("vault.transaction"), id: Type.String() }),
+  "tokens.claim": exactly({
+    kind: Type.Literal("tokens.claim"),
+    criteria: exactly({
+      ...TOKEN_FILTER,
+      amount: Type.String(),
+      strategy: Type.Optional(Type.Enum(["random", "priority"])),
+      holdMs: Type.Optional(Type.Integer()),
+    }),
+  }),
+  "tokens.balance": exactly({ kind: Type.Literal("tokens.balance"), filter: exactly(TOKEN_FILTER) }),
+  "tokens.release": exactly({
+    kind: Type.Literal("tokens.release"),
+    claim: Type.String(),
+    used: Type.Array(Type.String(), { maxItems: 10_000 }),
+  }),
   "entity.write": exactly({
     kind: Type.Literal("entity.write"),
     entity: Type.String(),
