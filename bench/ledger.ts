@@ -1,8 +1,9 @@
 // `npm run bench -- ledger`: what the ledger does per second on this machine.
 
+import { benchCash } from "./ledger-cash.ts";
 import { benchNotary } from "./ledger-notary.ts";
 import type { Result } from "./result.ts";
 
 export async function benchLedger(how: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Result[]> {
-  return [...(await benchNotary(how))];
+  return [...(await benchCash(how)), ...(await benchNotary(how))];
 }

@@ -7,7 +7,7 @@ import { measure } from "./measure.ts";
 import { serve } from "./serve.mjs";
 
 const WAIT_MS = 30_000;
-const [home = "", party = ""] = process.argv.slice(2);
+const [home = "", party = "", peer = ""] = process.argv.slice(2);
 
 const broken = (what: string) => () => {
   throw new Error(what);
@@ -47,9 +47,15 @@ async function find(flowName: string) {
   return { vnode, identity: { me, groupId }, bundle: cpk.fileChecksum };
 }
 
+const COIN = { amount: "10", currency: "EUR" };
+const issue = flow("com.example.cash.IssueCash", COIN);
+const pay = flow("com.example.cash.PayCash", { ...COIN, issuer: party, to: peer });
+
 const works = {
   empty: flow("bench.Empty"),
   steps5: flow("bench.Steps5"),
-  pingpong: flow("bench.PingPong", { peer: process.argv[4] ?? "" }),
+  pingpong: flow("bench.PingPong", { peer }),
+  issue,
+  issuePay: () => issue().then(pay),
 };
 serve(works, { measure, ready: { url: worker.url, caFile: worker.caFile, user: worker.user }, close: () => worker.stop() });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { readCpi } from "@bowline/cluster";
 import { EXAMPLE } from "./dev-network.ts";
@@ -33,6 +33,19 @@ test("the example becomes a CPI that its signer's certificate opens, with everyt
   );
   const startable = cpks.flatMap(({ manifest }) => manifest.flows.filter((flow) => flow.startable).map((flow) => flow.name));
   assert.equal(startable.length, 4);
+});
+
+test("every example is packed, and each of its flows that clients start says what it takes", async () => {
+  const signer = await developmentSigner(join(folder, "home"));
+  const examples = dirname(EXAMPLE);
+  for (const name of readdirSync(examples)) {
+    const { cpb } = await packProject(join(examples, name), signer);
+    const { bytes } = await packCpi({ name, version: "1.0.0", cpb, groupPolicy: "{}" }, signer);
+    const { cpks } = await readCpi(bytes, { anchors: signer.chain, now: Date.now() });
+    const startable = cpks.flatMap(({ manifest }) => manifest.flows.filter((flow) => flow.startable));
+    assert.ok(startable.length > 0, name);
+    for (const flow of startable) assert.ok(flow.input !== undefined, `${name}: ${flow.name}`);
+  }
 });
 
 test("a CPK brings the migrations of its folder, and an entity without a table is told which would do", async () => {

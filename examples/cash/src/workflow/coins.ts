@@ -1,7 +1,7 @@
 // Cash that this member holds, claimed for one transaction. Flows that pay at the same moment claim different coins, so that
 // they do not meet at the notary.
 
-import { decimal, type FlowContext, FlowError, type TokenClaim, type TransactionBuilder, transaction } from "@bowline/sdk";
+import { decimal, type FlowContext, FlowError, type TransactionBuilder, transaction } from "@bowline/sdk";
 import type { Party } from "@bowline/sdk/contracts";
 import { Cash, keyHash, written } from "../contract/cash.ts";
 import { AGREEMENT_MS, chooseNotary, partyNamed, partyOf } from "./parties.ts";
@@ -37,7 +37,7 @@ export async function spendCash<T>(context: FlowContext, spend: Spend, use: (cla
       .notary(notary.name)
       .until((await context.now()) + AGREEMENT_MS)
       .input(...claim.refs)
-      .signedBy(...ownersOf(claim, mine.ledgerKeys));
+      .signedBy(...ownersOf(claim.tokens, mine.ledgerKeys));
     const builder = decimal.isPositive(change)
       ? spending.output(Cash, { issuer, owner: partyOf(mine), amount: change, currency })
       : spending;
@@ -46,7 +46,7 @@ export async function spendCash<T>(context: FlowContext, spend: Spend, use: (cla
 }
 
 /** Coins may be owned by keys of this member that are not its newest. */
-const ownersOf = ({ tokens }: TokenClaim, keys: readonly string[]): readonly string[] =>
+const ownersOf = (tokens: readonly { readonly owner?: string }[], keys: readonly string[]): readonly string[] =>
   keys.filter((key) => tokens.some(({ owner }) => owner === keyHash(key)));
 
 /** In canonical form. Throws `cash.amountInvalid` where it is nothing. */
