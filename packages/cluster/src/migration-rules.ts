@@ -174,7 +174,7 @@ function alter(schema: MigrationSchema, name: string, table: MigrationTable, com
     case "AT_AlterColumnType": {
       const definition = as("ColumnDef", command["def"]);
       only(definition, "typeName", "collClause", "raw_default", "is_local");
-      column().type = typeName(definition["typeName"]);
+      column().type = columnType(definition["typeName"]);
       if (definition["collClause"] !== undefined) collation(list((definition["collClause"] as SyntaxNode)["collname"]));
       expression(table, definition["raw_default"]);
       return;
@@ -205,7 +205,7 @@ function addColumn(schema: MigrationSchema, name: string, table: MigrationTable,
   const column = identifier(node["colname"]);
   if (table.columns.has(column)) throw new Refused(`table ${name} has a column ${column} already`, locationOf(node));
   if (node["collClause"] !== undefined) collation(list((node["collClause"] as SyntaxNode)["collname"]));
-  const added = { type: typeName(node["typeName"]), required: false, filled: false };
+  const added = { type: columnType(node["typeName"]), required: false, filled: false };
   table.columns.set(column, added);
   for (const each of list(node["constraints"])) constraint(schema, table, as("Constraint", each), column);
 }
@@ -260,7 +260,11 @@ const TYPES: Readonly<Record<string, string>> = {
   varchar: "text",
   int2: "integer",
   int4: "integer",
-  int8: "integer",
+  int8: "bigint",
+  numeric: "decimal",
+  timestamptz: "instant",
+  uuid: "uuid",
+  bytea: "bytes",
   bool: "boolean",
   jsonb: "json",
 };
@@ -302,9 +306,21 @@ function typeName(node: unknown): string {
   const found = known && Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
   if (found === undefined)
     throw new Refused(
-      `the type ${names.join(".")} is not allowed: use text, varchar, smallint, integer, bigint, boolean or jsonb`,
+      `the type ${names.join(".")} is not allowed: use text, varchar, smallint, integer, bigint, numeric, timestamptz(3), uuid, bytea, boolean or jsonb`,
       locationOf(type),
     );
+  return found;
+}
+
+/** What a column would round when a row is written is not what the flow reads afterwards. */
+function columnType(node: unknown): string {
+  const found = typeName(node);
+  const { typmods } = node as SyntaxNode;
+  const [modifier] = list(typmods).map((each) => (as("A_Const", each)["ival"] as SyntaxNode | undefined)?.["ival"]);
+  if (found === "decimal" && typmods !== undefined)
+    throw new Refused("a numeric with a precision rounds: use numeric, and a CHECK for its bounds", locationOf(node as SyntaxNode));
+  if (found === "instant" && modifier !== 3)
+    throw new Refused("flows know milliseconds: use timestamptz(3)", locationOf(node as SyntaxNode));
   return found;
 }
 

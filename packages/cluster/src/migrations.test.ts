@@ -168,9 +168,9 @@ test("all that could run code, or reach anything else, is refused", async () => 
 });
 
 test("a refusal names file, line and reason, and all of them at once", async () => {
-  const text = "\n-- über\nALTER TABLE contact\n  ADD COLUMN u uuid;\n\nUPDATE contact SET id = upper(id);\n/* a\n */ SET ROLE x;";
+  const text = "\n-- über\nALTER TABLE contact\n  ADD COLUMN u inet;\n\nUPDATE contact SET id = upper(id);\n/* a\n */ SET ROLE x;";
   assert.deepEqual((await faults(files(TABLE, text))).split("\n"), [
-    "migration/0002-step.sql:4: the type uuid is not allowed: use text, varchar, smallint, integer, bigint, boolean or jsonb",
+    "migration/0002-step.sql:4: the type inet is not allowed: use text, varchar, smallint, integer, bigint, numeric, timestamptz(3), uuid, bytea, boolean or jsonb",
     "migration/0002-step.sql:6: FuncCall is not allowed in an expression: only constants, columns and plain operators are, and no functions",
     "migration/0002-step.sql:8: VariableSetStmt is not among the statements of a migration, which are CREATE TABLE, CREATE INDEX, ALTER TABLE, COMMENT, DROP TABLE, DROP INDEX, INSERT, UPDATE and DELETE",
   ]);
@@ -192,4 +192,34 @@ test("an entity fits the tables that the migrations make in the end, and one wit
     "entity com.example.Contact: column extra of contact must be filled, and no property fills it",
     "entity com.example.Contact: its key lies in id, and the primary key of contact is ()",
   ]);
+});
+
+test("columns keep 64 bits, exact decimals, milliseconds, UUIDs and bytes, and nothing that rounds", async () => {
+  const kinds = ["bigint", "decimal", "instant", "uuid", "bytes"] as const;
+  const entry: EntityDescription = {
+    ...CONTACT,
+    table: "entry",
+    properties: [
+      { name: "id", column: "id", kind: "text", missing: "never" },
+      ...kinds.map((kind) => ({ name: kind, column: `a_${kind}`, kind, missing: "null" }) as const),
+    ],
+  };
+  assert.equal(await faults(files(tableFor(entry)), [entry]), "");
+  const narrow = `CREATE TABLE entry (id text PRIMARY KEY, a_bigint int, a_decimal bigint, a_instant bigint, a_uuid text, a_bytes text);`;
+  assert.deepEqual((await faults(files(narrow), [entry])).split("\n"), [
+    "entity com.example.Contact: bigint is a bigint, and its column a_bigint holds a integer",
+    "entity com.example.Contact: decimal is a decimal, and its column a_decimal holds a bigint",
+    "entity com.example.Contact: instant is a instant, and its column a_instant holds a bigint",
+    "entity com.example.Contact: uuid is a uuid, and its column a_uuid holds a text",
+    "entity com.example.Contact: bytes is a bytes, and its column a_bytes holds a text",
+  ]);
+  for (const rounding of ["numeric(10, 2)", "decimal(5)", "timestamptz", "timestamptz(0)", "timestamptz(6)"])
+    assert.match(await faults(files(`CREATE TABLE x (a ${rounding})`)), /0001-step.sql:1: .*(rounds|milliseconds)/, rounding);
+  for (const other of ["timestamp(3)", "date", "money", "real", "double precision", "uuid[]", "bytea[]"])
+    assert.match(await faults(files(`CREATE TABLE x (a ${other})`)), /is not allowed|clause/, other);
+  const constants = `CREATE TABLE x (a numeric DEFAULT 1.5, b timestamptz(3) DEFAULT '2026-01-01T00:00:00Z'::timestamptz, c uuid, d bytea, e text);
+    ALTER TABLE x ALTER COLUMN e TYPE numeric USING e::numeric(10, 2);
+    UPDATE x SET d = '\\x00'::bytea WHERE a > 0.5::numeric;`;
+  assert.equal(await faults(files(constants)), "");
+  assert.match(await faults(files("CREATE TABLE x (a text); ALTER TABLE x ALTER COLUMN a TYPE numeric(3, 1)")), /rounds/);
 });

@@ -46,6 +46,11 @@ export function tableFor({ table, key, properties }: EntityDescription): string 
 const SQL_TYPES: Readonly<Record<EntityProperty["kind"], string>> = {
   text: 'text COLLATE "C"',
   integer: "bigint",
+  bigint: "bigint",
+  decimal: "numeric",
+  instant: "timestamptz(3)",
+  uuid: "uuid",
+  bytes: "bytea",
   boolean: "boolean",
   json: "jsonb",
 };
@@ -111,7 +116,8 @@ function propertyFaults(table: MigrationTable, { name, column, kind, missing }: 
   const found = table.columns.get(column);
   if (found === undefined) return [`its table has no column ${column} for ${name}`];
   const faults: string[] = [];
-  if (found.type !== kind) faults.push(`${name} is a ${kind}, and its column ${column} holds a ${found.type}`);
+  if (found.type !== kind && !(found.type === "bigint" && kind === "integer"))
+    faults.push(`${name} is a ${kind}, and its column ${column} holds a ${found.type}`);
   if (missing === "never" && !found.required) faults.push(`${name} is always there, and its column ${column} may be empty: add NOT NULL`);
   if (missing !== "never" && found.required) faults.push(`${name} may be missing, and its column ${column} may not be empty`);
   return faults;

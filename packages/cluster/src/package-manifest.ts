@@ -46,7 +46,7 @@ const Entity = Type.Object(
         {
           name: Property,
           column: Property,
-          kind: Type.Enum(["text", "integer", "boolean", "json"]),
+          kind: Type.Enum(["text", "integer", "bigint", "decimal", "instant", "uuid", "bytes", "boolean", "json"]),
           missing: Type.Enum(["never", "omitted", "null"]),
         },
         { additionalProperties: false },

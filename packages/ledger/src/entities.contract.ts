@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { BowlineError, type Data } from "@bowline/base";
 import { type EntityDescription, entity } from "@bowline/sdk";
+import { jsonTypes } from "@bowline/sdk/encoding";
 import * as Type from "typebox";
 import type { EntityRead, EntityWrite } from "./entities.ts";
 
@@ -62,15 +63,57 @@ const Line = entity({
   key: ["order", "line"],
 }).description;
 
+const Entry = entity({
+  name: "com.example.LedgerEntry",
+  schema: Type.Object({
+    id: jsonTypes.uuid(),
+    hash: jsonTypes.bytes(),
+    serial: jsonTypes.int64(),
+    amount: jsonTypes.decimal(),
+    bookedAt: jsonTypes.instant(),
+    fee: Type.Optional(jsonTypes.decimal()),
+    due: Type.Union([jsonTypes.instant(), Type.Null()]),
+  }),
+  key: ["id", "hash"],
+  queries: {
+    bySerial: { where: [], orderBy: ["serial"] },
+    byAmount: { where: [{ property: "amount", operator: ">=", parameter: "atLeast" }], orderBy: ["amount"], descending: true },
+    byTime: { where: [{ property: "bookedAt", operator: "<", parameter: "before" }], orderBy: ["bookedAt", "serial"] },
+    byHash: { where: [{ property: "hash", operator: ">" }], orderBy: ["hash"] },
+    these: {
+      where: [
+        { property: "id", operator: "in", parameter: "ids" },
+        { property: "serial", operator: "in", parameter: "serials" },
+        { property: "amount", operator: "in", parameter: "amounts" },
+        { property: "bookedAt", operator: "in", parameter: "times" },
+        { property: "hash", operator: "in", parameter: "hashes" },
+      ],
+    },
+    notDue: { where: [{ property: "due", operator: "isNull" }] },
+  },
+}).description;
+
 /** As a migration of the CorDapp would have made them. */
 export const ENTITY_TABLES = `
   CREATE TABLE contact (id text COLLATE "C" PRIMARY KEY, rank int NOT NULL, country text, active boolean NOT NULL, address jsonb);
-  CREATE TABLE order_line ("order" text COLLATE "C", line bigint, PRIMARY KEY ("order", line));`;
+  CREATE TABLE order_line ("order" text COLLATE "C", line bigint, PRIMARY KEY ("order", line));
+  CREATE TABLE ledger_entry (id uuid, hash bytea, serial bigint NOT NULL, amount numeric NOT NULL, booked_at timestamptz(3) NOT NULL,
+    fee numeric, due timestamptz(3), PRIMARY KEY (id, hash));`;
 
 type Row = { readonly [property: string]: Data };
 type Page = { readonly items: readonly Row[]; readonly next: string | null };
 
 const contact = (id: string, more: Row = {}): Row => ({ id, rank: 1, country: null, active: true, ...more });
+const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
+const entry = (n: number, more: Row = {}): Row => ({
+  id: uuid(n),
+  hash: Uint8Array.of(n),
+  serial: n,
+  amount: "1",
+  bookedAt: 0,
+  due: null,
+  ...more,
+});
 const write = (action: EntityWrite["action"], rows: readonly Data[], of: EntityDescription = Contact): EntityWrite => ({
   entity: of,
   action,
@@ -89,6 +132,13 @@ export function testEntities(name: string, open: (test: TestContext) => Promise<
   ) => (await store.read({ kind: "query", entity: Contact, query: queryName, parameters, ...page })) as Page;
   const ids = async (store: EntitiesUnderTest, queryName: string | null, parameters: Data = {}) =>
     (await query(store, queryName, parameters)).items.map((row) => row["id"]);
+
+  const entries = async (
+    store: EntitiesUnderTest,
+    queryName: string,
+    parameters: Data = {},
+    page: { limit?: number; after?: string } = {},
+  ) => (await store.read({ kind: "query", entity: Entry, query: queryName, parameters, ...page })) as Page;
 
   describe(`entities (${name})`, () => {
     test("what was persisted is found as it was, whatever its values", async (t) => {
@@ -167,6 +217,103 @@ export function testEntities(name: string, open: (test: TestContext) => Promise<
       assert.deepEqual(await ids(store, "among", { countries: ["DE", "F_", "XX"] }), ["100%", "cid"]);
       assert.deepEqual(await ids(store, "among", { countries: [] }), []);
       assert.deepEqual(await ids(store, "nowhere"), ["dan"]);
+    });
+
+    test("64-bit integers, decimals, instants, UUIDs and bytes come back exactly, in one form", async (t) => {
+      const store = await open(t);
+      const rows = [
+        entry(1, {
+          serial: 2n ** 63n - 1n,
+          amount: `${"9".repeat(30)}.${"1".repeat(30)}`,
+          bookedAt: Date.parse("9999-12-31T23:59:59.999Z"),
+        }),
+        entry(2, { serial: -(2n ** 63n), amount: "-0.000001", bookedAt: Date.parse("0001-01-01T00:00:00.000Z"), fee: "0", due: 1 }),
+        entry(3, { serial: Number.MAX_SAFE_INTEGER, amount: "100", bookedAt: -1, hash: new Uint8Array(0) }),
+        entry(4, { serial: 2n ** 53n, amount: "12.50", bookedAt: 1_700_000_000_123, hash: Uint8Array.of(0, 255, 92, 44, 125) }),
+      ];
+      await store.apply([write("persist", rows, Entry)]);
+      const keys = rows.map(({ id, hash }) => ({ id: id ?? null, hash: hash ?? null }));
+      const found = (await store.read({ kind: "find", entity: Entry, keys })) as readonly Row[];
+      assert.deepEqual(
+        found.map((row) => ({ ...row })),
+        [...rows.slice(0, 3), { ...rows[3], amount: "12.5" }],
+      );
+      await assert.rejects(store.apply([write("persist", [rows[3] as Data], Entry)]), code("persistence.exists"));
+      await store.apply([write("merge", [{ ...rows[3], amount: "7" }], Entry), write("remove", [keys[0] as Data], Entry)]);
+      const left = await entries(store, "bySerial");
+      assert.deepEqual(
+        left.items.map(({ id, amount }) => [id, amount]),
+        [
+          [uuid(2), "-0.000001"],
+          [uuid(3), "100"],
+          [uuid(4), "7"],
+        ],
+      );
+    });
+
+    test("they compare and page by what they are worth, and not by how they are written", async (t) => {
+      const store = await open(t);
+      const worth: readonly (readonly [Data, string, number, Uint8Array])[] = [
+        [9n, "9", 9, Uint8Array.of(9)],
+        [10n, "10", 10, Uint8Array.of(9, 0)],
+        [-10n, "-10.5", -10, Uint8Array.of(8, 255)],
+        [2n ** 62n, "9.00000000000000000001", 2 ** 47, Uint8Array.of(200)],
+        [2n ** 62n + 1n, "9.000000000000000000010", 2 ** 47, Uint8Array.of()],
+        [-(2n ** 62n), "-10.25", -62_135_596_800_000, Uint8Array.of(16)],
+      ];
+      const rows = worth.map(([serial, amount, bookedAt, hash], n) => entry(n, { serial, amount, bookedAt, hash }));
+      await store.apply([write("merge", rows, Entry)]);
+      const all = async (queryName: string, parameters: Data = {}) => {
+        const seen: number[] = [];
+        for (let after: string | undefined, first = true; first || after !== undefined; first = false) {
+          const page: Page = await entries(store, queryName, parameters, { limit: 1, ...(after === undefined ? {} : { after }) });
+          seen.push(...page.items.map(({ id }) => Number(String(id).slice(-1))));
+          after = page.next ?? undefined;
+        }
+        return seen.join("");
+      };
+      assert.equal(await all("bySerial"), "520134");
+      assert.equal(await all("byAmount", { atLeast: "-10.50" }), "143052");
+      assert.equal(await all("byAmount", { atLeast: "9.00" }), "1430");
+      assert.equal(await all("byTime", { before: 2 ** 47 }), "5201");
+      assert.equal(await all("byHash", { hash: Uint8Array.of(9) }), "153");
+      const these = { ids: [0, 1, 3].map(uuid), serials: [9, 2n ** 62n], amounts: ["9.0", "9.00000000000000000001"] };
+      const more = { times: [9, 2 ** 47], hashes: [Uint8Array.of(9), Uint8Array.of(200)] };
+      assert.equal(await all("these", { ...these, ...more }), "03");
+      assert.equal(await all("notDue"), "012345");
+    });
+
+    test("what such a column would not keep exactly goes no further", async (t) => {
+      const store = await open(t);
+      const wrong: readonly Row[] = [
+        { serial: 2n ** 63n },
+        { serial: -(2n ** 63n) - 1n },
+        { serial: "1" },
+        { amount: 1 },
+        { amount: "1e3" },
+        { amount: "NaN" },
+        { amount: "" },
+        { amount: `0.${"0".repeat(30)}1` },
+        { amount: "1".repeat(61) },
+        { bookedAt: "2026-01-01T00:00:00.000Z" },
+        { bookedAt: Date.parse("9999-12-31T23:59:59.999Z") + 1 },
+        { bookedAt: Date.parse("0001-01-01T00:00:00.000Z") - 1 },
+        { bookedAt: null },
+        { id: uuid(1).toUpperCase().replace("8", "A") },
+        { id: "1" },
+        { hash: "00" },
+        { hash: [0] },
+      ];
+      for (const more of wrong)
+        await assert.rejects(
+          store.apply([write("merge", [entry(1, more)], Entry)]),
+          code("persistence.invalid"),
+          JSON.stringify(more, big),
+        );
+      await assert.rejects(entries(store, "byAmount", { atLeast: 5 }), code("persistence.invalid"));
+      await assert.rejects(entries(store, "byHash", { hash: "09" }), code("persistence.invalid"));
+      const { next } = await entries(store, "bySerial");
+      assert.equal(next, null);
     });
 
     test("pages go through every row once, whatever comes and goes in between", async (t) => {

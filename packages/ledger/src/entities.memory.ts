@@ -10,7 +10,6 @@ import {
   dataOf,
   type EntityRead,
   type EntityRow,
-  type EntityValue,
   type EntityWrite,
   keyOf,
   keysOf,
@@ -19,6 +18,7 @@ import {
   type QueryPlan,
   runsOf,
 } from "./entities.ts";
+import { compareValues, type EntityValue } from "./entity-values.ts";
 import { PAGE_ENTITIES_BYTES_MAX } from "./limits.ts";
 
 /** The tables of one virtual node. */
@@ -67,7 +67,7 @@ function page(rows: readonly EntityRow[], plan: QueryPlan): Data {
   const at = (row: EntityRow, { name }: EntityProperty): EntityValue =>
     row[entity.properties.findIndex((property) => property.name === name)] ?? null;
   const placeOf = (row: EntityRow): EntityRow => order.map((property) => at(row, property));
-  const compare = (a: EntityRow, b: EntityRow): number => (plan.descending ? -1 : 1) * compareRows(a, b);
+  const compare = (a: EntityRow, b: EntityRow): number => (plan.descending ? -1 : 1) * compareRows(order, a, b);
   const found = rows
     .filter((row) => plan.where.every((any) => any.some((condition) => holds(condition, at(row, condition.property)))))
     .filter((row) => after === null || compare(placeOf(row), after) > 0)
@@ -83,11 +83,11 @@ function page(rows: readonly EntityRow[], plan: QueryPlan): Data {
 }
 
 /** As SQL has it: of nothing nothing holds but that it is nothing. */
-function holds({ operator, value: wanted }: ConditionPlan, value: EntityValue): boolean {
+function holds({ property, operator, value: wanted }: ConditionPlan, value: EntityValue): boolean {
   if (operator === "isNull" || operator === "isNotNull") return (value === null) === (operator === "isNull");
   if (value === null) return false;
   if (operator === "in") return (wanted as readonly EntityValue[]).includes(value);
-  const compared = compareValues(value, wanted as EntityValue);
+  const compared = compareValues(property.kind, value, wanted as EntityValue);
   switch (operator) {
     case "=":
       return compared === 0;
@@ -108,15 +108,10 @@ function holds({ operator, value: wanted }: ConditionPlan, value: EntityValue): 
   }
 }
 
-function compareRows(a: EntityRow, b: EntityRow): number {
-  for (const [i, value] of a.entries()) {
-    const compared = compareValues(value, b[i] ?? null);
+function compareRows(order: readonly EntityProperty[], a: EntityRow, b: EntityRow): number {
+  for (const [i, { kind }] of order.entries()) {
+    const compared = compareValues(kind, a[i] ?? null, b[i] ?? null);
     if (compared !== 0) return compared;
   }
   return 0;
-}
-
-function compareValues(a: EntityValue, b: EntityValue): number {
-  if (typeof a === "string" && typeof b === "string") return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  return Number(a) - Number(b);
 }

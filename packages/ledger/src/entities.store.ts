@@ -13,7 +13,6 @@ import {
   type EntityRead,
   type EntityRow,
   type EntityRun,
-  type EntityValue,
   type EntityWrite,
   keyProperties,
   keysOf,
@@ -22,6 +21,7 @@ import {
   type QueryPlan,
   runsOf,
 } from "./entities.ts";
+import type { EntityValue } from "./entity-values.ts";
 import { PAGE_ENTITIES_BYTES_MAX } from "./limits.ts";
 
 /**
@@ -50,19 +50,18 @@ type TableOf = (entity: EntityDescription) => string;
 async function apply(sql: Sql, tableOf: TableOf, runs: readonly EntityRun[]): Promise<void> {
   const answers = runs.map((run) => {
     const columns = run.action === "remove" ? keyProperties(run.entity) : run.entity.properties;
-    return sql.query<Readonly<Record<string, EntityValue>>>(
+    return sql.query<Selected>(
       statementOf(run, tableOf(run.entity), columns),
-      columns.map((_, i) => run.rows.map((row) => row[i] ?? null)),
+      columns.map(({ kind }, i) => run.rows.map((row) => parameterOf(kind, row[i] ?? null))),
     );
   });
   // All are on their way; the first that failed says why.
   for (const [i, answer] of answers.entries()) checkRun(runs[i] as EntityRun, await answer);
 }
 
-function checkRun({ entity, action, rows }: EntityRun, written: readonly Readonly<Record<string, EntityValue>>[]): void {
+function checkRun({ entity, action, rows }: EntityRun, written: readonly Selected[]): void {
   if (action !== "persist" || written.length === rows.length) return;
-  const columns = keyProperties(entity).map(({ column }) => column);
-  const there = new Set(written.map((row) => keyText(columns.map((column) => row[column] ?? null))));
+  const there = new Set(written.map((row) => keyText(rowOf(keyProperties(entity), row))));
   const at = entity.key.map((name) => entity.properties.findIndex((property) => property.name === name));
   const keys = rows.map((row) => at.map((index) => row[index] ?? null));
   throw alreadyThere(entity, keys.find((key) => !there.has(keyText(key))) ?? []);
@@ -76,8 +75,8 @@ function statementOf({ entity, action }: EntityRun, table: string, columns: read
   const values = columns.map(({ column, kind }) => (kind === "json" ? `n.${quoted(column)}::jsonb` : `n.${quoted(column)}`)).join(", ");
   const others = columns.filter((column) => !keys.includes(column)).map(({ column }) => `${quoted(column)} = excluded.${quoted(column)}`);
   const conflict = action === "merge" && others.length > 0 ? `UPDATE SET ${others.join(", ")}` : "NOTHING";
-  return `INSERT INTO ${table} (${names(columns)}) SELECT ${values} FROM ${given}
-    ON CONFLICT (${names(keys)}) DO ${conflict} RETURNING ${names(keys)}`;
+  return `INSERT INTO ${table} AS t (${names(columns)}) SELECT ${values} FROM ${given}
+    ON CONFLICT (${names(keys)}) DO ${conflict} RETURNING ${selection(keys)}`;
 }
 
 async function find(sql: Sql, tableOf: TableOf, { entity, keys }: Extract<EntityRead, { kind: "find" }>): Promise<Data> {
@@ -87,29 +86,29 @@ async function find(sql: Sql, tableOf: TableOf, { entity, keys }: Extract<Entity
   const aliases = properties.map((_, i) => `k${i}`);
   const same = properties.map(({ column }, i) => `t.${quoted(column)} = n.k${i}`).join(" AND ");
   const found = await sql.query<Selected>(
-    `SELECT ${selection(entity)} FROM unnest(${given}) WITH ORDINALITY AS n (${aliases.join(", ")}, place)
+    `SELECT ${selection(entity.properties)} FROM unnest(${given}) WITH ORDINALITY AS n (${aliases.join(", ")}, place)
      JOIN ${tableOf(entity)} AS t ON ${same} ORDER BY n.place`,
-    properties.map((_, i) => rows.map((row) => row[i] ?? null)),
+    properties.map(({ kind }, i) => rows.map((row) => parameterOf(kind, row[i] ?? null))),
   );
-  return found.map((row) => dataOf(entity, rowOf(entity, row)));
+  return found.map((row) => dataOf(entity, rowOf(entity.properties, row)));
 }
 
 /** One row more than the page has tells whether there is another page; what is too much for one page does not leave the server. */
 async function page(sql: Sql, tableOf: TableOf, plan: QueryPlan): Promise<Data> {
   const { entity, order, descending, limit, after } = plan;
   const values: unknown[] = [];
-  const parameter = (value: unknown, kind: EntityProperty["kind"], list = ""): string => {
-    values.push(value);
+  const parameter: Parameter = (kind, value, list = "") => {
+    values.push(isList(value) ? value.map((each) => parameterOf(kind, each)) : parameterOf(kind, value));
     return `$${values.length}::${PARAMETERS[kind]}${list}`;
   };
   const where = plan.where.map((any) => `(${any.map((condition) => conditionOf(condition, parameter)).join(" OR ") || "false"})`);
   if (after !== null) {
-    const place = order.map(({ kind }, i) => parameter(after[i], kind)).join(", ");
+    const place = order.map(({ kind }, i) => parameter(kind, after[i] ?? null)).join(", ");
     where.push(`(${names(order, "t")}) ${descending ? "<" : ">"} (${place})`);
   }
   const by = order.map(({ column }) => `t.${quoted(column)}${descending ? " DESC" : ""}`).join(", ");
   const rows = await sql.query<Selected & { fetched: number }>(
-    `SELECT ${selection(entity)}, fetched FROM (
+    `SELECT ${selection(entity.properties)}, fetched FROM (
        SELECT t.*, count(*) OVER () AS fetched, row_number() OVER (ORDER BY ${by}) AS place,
          sum(octet_length(t::text)) OVER (ORDER BY ${by} ROWS UNBOUNDED PRECEDING) AS size
        FROM (SELECT t.* FROM ${tableOf(entity)} AS t${where.length === 0 ? "" : ` WHERE ${where.join(" AND ")}`}
@@ -117,16 +116,17 @@ async function page(sql: Sql, tableOf: TableOf, plan: QueryPlan): Promise<Data> 
      ) AS t WHERE place <= ${limit} AND (place = 1 OR size <= ${PAGE_ENTITIES_BYTES_MAX}) ORDER BY place`,
     values,
   );
-  const items = rows.map((row) => rowOf(entity, row));
+  const items = rows.map((row) => rowOf(entity.properties, row));
   const last = items.at(-1);
   const more = last !== undefined && (rows[0]?.fetched ?? 0) > items.length;
   return { items: items.map((row) => dataOf(entity, row)), next: more ? cursorAt(plan, last) : null };
 }
 
-function conditionOf(
-  { property, operator, value }: ConditionPlan,
-  parameter: (value: unknown, kind: EntityProperty["kind"], list?: string) => string,
-): string {
+/** Adds a parameter to a statement: how it is called there. */
+type Parameter = (kind: EntityProperty["kind"], value: EntityValue | readonly EntityValue[], list?: "" | "[]") => string;
+const isList = (value: EntityValue | readonly EntityValue[]): value is readonly EntityValue[] => Array.isArray(value);
+
+function conditionOf({ property, operator, value }: ConditionPlan, parameter: Parameter): string {
   const column = `t.${quoted(property.column)}`;
   switch (operator) {
     case "isNull":
@@ -134,23 +134,49 @@ function conditionOf(
     case "isNotNull":
       return `${column} IS NOT NULL`;
     case "in":
-      return `${column} = ANY (${parameter(value, property.kind, "[]")})`;
+      return `${column} = ANY (${parameter(property.kind, value, "[]")})`;
     case "startsWith":
-      return `starts_with(${column}, ${parameter(value, property.kind)})`;
+      return `starts_with(${column}, ${parameter(property.kind, value)})`;
     case "contains":
-      return `strpos(${column}, ${parameter(value, property.kind)}) > 0`;
+      return `strpos(${column}, ${parameter(property.kind, value)}) > 0`;
     default:
-      return `${column} ${operator} ${parameter(value, property.kind)}`;
+      return `${column} ${operator} ${parameter(property.kind, value)}`;
   }
 }
 
 /** JSON travels as its text. */
-const PARAMETERS: Readonly<Record<EntityProperty["kind"], string>> = { text: "text", integer: "bigint", boolean: "boolean", json: "text" };
+const PARAMETERS: Readonly<Record<EntityProperty["kind"], string>> = {
+  text: "text",
+  integer: "bigint",
+  bigint: "bigint",
+  decimal: "numeric",
+  instant: "timestamptz",
+  uuid: "uuid",
+  bytes: "bytea",
+  boolean: "boolean",
+  json: "text",
+};
+
+function parameterOf(kind: EntityProperty["kind"], value: EntityValue): EntityValue {
+  if (value === null) return null;
+  if (kind === "instant") return new Date(Number(value)).toISOString();
+  return kind === "bytes" ? `\\x${value}` : value;
+}
+
+/** What makes of a column the one form of its value; of the others, the driver does. */
+const SELECTED: Partial<Readonly<Record<EntityProperty["kind"], (column: string) => string>>> = {
+  bigint: (column) => `${column}::text`,
+  // A constant of a migration may end in zeros that say nothing.
+  decimal: (column) => `trim_scale(${column})::text`,
+  instant: (column) => `(extract(epoch FROM ${column}) * 1000)::bigint`,
+  bytes: (column) => `upper(encode(${column}, 'hex'))`,
+  json: (column) => `${column}::text`,
+};
 
 type Selected = Readonly<Record<string, EntityValue>>;
-const selection = ({ properties }: EntityDescription): string =>
-  properties.map(({ column, kind }, i) => `t.${quoted(column)}${kind === "json" ? "::text" : ""} AS c${i}`).join(", ");
-const rowOf = ({ properties }: EntityDescription, row: Selected): EntityRow => properties.map((_, i) => row[`c${i}`] ?? null);
+const selection = (properties: readonly EntityProperty[]): string =>
+  properties.map(({ column, kind }, i) => `${(SELECTED[kind] ?? String)(`t.${quoted(column)}`)} AS c${i}`).join(", ");
+const rowOf = (properties: readonly EntityProperty[], row: Selected): EntityRow => properties.map((_, i) => row[`c${i}`] ?? null);
 
 const names = (columns: readonly EntityProperty[], table?: string): string =>
   columns.map(({ column }) => (table === undefined ? quoted(column) : `${table}.${quoted(column)}`)).join(", ");

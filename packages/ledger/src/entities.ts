@@ -3,8 +3,9 @@
 // What comes from an author's code is held against the entity's description, which was checked when its package was
 // uploaded: a value of another kind, an unknown property or an unknown parameter goes no further than this file.
 
-import { BowlineError, badRequest, type Data, decode, encode, fromHex, hex, readJson, type SecureHash, writeJson } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decode, encode, fromHex, hex, type SecureHash } from "@bowline/base";
 import type { AuthorSyscall, EntityCondition, EntityDescription, EntityProperty, EntityQuery } from "@bowline/sdk";
+import { columnValue, dataOfValue, type EntityValue, invalid, sizeOf } from "./entity-values.ts";
 import { ENTITIES_PER_CALL_MAX, ENTITY_BYTES_MAX, PAGE_ENTITIES_DEFAULT, PAGE_ENTITIES_MAX } from "./limits.ts";
 
 export interface EntityWrite {
@@ -61,8 +62,7 @@ function entityNamed(entities: EntityDescriptions, name: string): EntityDescript
   });
 }
 
-/** As it lies in a column; JSON as its text. */
-export type EntityValue = string | number | boolean | null;
+/** In the order of the properties. */
 export type EntityRow = readonly EntityValue[];
 
 /** Rows that one statement can write: one table, one action, no key twice. */
@@ -110,7 +110,7 @@ export function dataOf({ name, properties }: EntityDescription, row: EntityRow):
   const data: { [property: string]: Data } = Object.create(null);
   for (const [i, { name: property, kind, missing }] of properties.entries()) {
     const value = row[i] ?? null;
-    if (value !== null) data[property] = kind === "json" ? readJson(String(value), `${name}.${property}`) : value;
+    if (value !== null) data[property] = dataOfValue(`${name}.${property}`, kind, value);
     else if (missing !== "omitted") data[property] = null;
   }
   return data;
@@ -164,7 +164,7 @@ export function planOf(read: Extract<EntityRead, { kind: "query" }>): QueryPlan 
 }
 
 export const cursorAt = ({ entity, order }: QueryPlan, row: EntityRow): string =>
-  hex(encode(order.map(({ name }) => row[entity.properties.findIndex((property) => property.name === name)] ?? null)));
+  hex(encode(order.map(({ name, kind }) => dataOfValue(name, kind, row[entity.properties.findIndex((each) => each.name === name)] ?? ""))));
 
 function cursorOf(text: string | undefined, order: readonly EntityProperty[]): EntityRow | null {
   if (text === undefined) return null;
@@ -208,7 +208,7 @@ function entityRow({ name, properties }: EntityDescription, data: Data): EntityR
   );
   const unknown = Object.keys(given).find((key) => !properties.some((property) => property.name === key));
   if (unknown !== undefined) throw invalid(name, unknown, "is no property of it");
-  const size = row.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
+  const size = row.reduce<number>((sum, value, i) => sum + sizeOf((properties[i] as EntityProperty).kind, value), 0);
   if (size > ENTITY_BYTES_MAX)
     throw new BowlineError("tooLarge", "persistence.tooLarge", `An entity ${name} has at most ${ENTITY_BYTES_MAX} characters.`, {
       entity: name,
@@ -223,35 +223,6 @@ function keyRow(entity: EntityDescription, data: Data): EntityRow {
   );
 }
 
-function columnValue(what: string, { name, kind, missing }: EntityProperty, data: Data | undefined): EntityValue {
-  if (data === undefined || (data === null && (missing !== "never" || kind !== "json"))) {
-    if (missing !== "never") return null;
-    throw invalid(what, name, "is missing");
-  }
-  switch (kind) {
-    case "text":
-      if (typeof data === "string" && !data.includes("\0")) return data;
-      throw invalid(what, name, "must be a text without null characters");
-    case "integer":
-      if (typeof data === "number" && Number.isSafeInteger(data)) return data;
-      throw invalid(what, name, "must be an integer below 2^53");
-    case "boolean":
-      if (typeof data === "boolean") return data;
-      throw invalid(what, name, "must be true or false");
-    case "json":
-      if (isJson(data)) return writeJson(data);
-      throw invalid(what, name, "must be JSON: no bytes, no integers beyond 2^53, no null characters in its texts");
-  }
-}
-
-function isJson(data: Data): boolean {
-  if (typeof data === "string") return !data.includes("\0");
-  if (data === null || typeof data === "number" || typeof data === "boolean") return true;
-  if (typeof data === "bigint" || data instanceof Uint8Array) return false;
-  if (Array.isArray(data)) return data.every(isJson);
-  return Object.entries(data).every(([key, member]) => !key.includes("\0") && isJson(member));
-}
-
 function mapOf(data: Data, what: string): Readonly<Record<string, Data>> {
   if (data !== null && typeof data === "object" && !Array.isArray(data) && !(data instanceof Uint8Array))
     return data as Readonly<Record<string, Data>>;
@@ -262,6 +233,3 @@ function bounded<T>(rows: readonly T[]): readonly T[] {
   if (Array.isArray(rows) && rows.length <= ENTITIES_PER_CALL_MAX) return rows;
   throw badRequest("persistence.tooMany", `One call takes at most ${ENTITIES_PER_CALL_MAX} entities, keys or values: do it in parts.`, {});
 }
-
-const invalid = (what: string, field: string, reason: string): BowlineError =>
-  badRequest("persistence.invalid", `${field} of ${what} ${reason}.`, { field, reason });

@@ -157,7 +157,7 @@ export interface EntityDescription {
 export interface EntityProperty {
   readonly name: string;
   readonly column: string;
-  readonly kind: "text" | "integer" | "boolean" | "json";
+  readonly kind: "text" | "integer" | "bigint" | "decimal" | "instant" | "uuid" | "bytes" | "boolean" | "json";
   /** What an empty column stands for: a property that is left out, a null, or nothing, where it cannot be empty. */
   readonly missing: "never" | "omitted" | "null";
 }

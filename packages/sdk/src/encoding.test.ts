@@ -46,6 +46,9 @@ describe("JSON", () => {
     assert.throws(() => json.parse(Type.Array(Type.Integer()), "[1.5]"), { type: "json.mismatch", message: /1\.5, a fraction/ });
     assert.throws(() => json.parse(Type.String(), "1.5"), { type: "json.mismatch" });
     assert.equal(json.parse(Type.BigInt(), "18446744073709551615"), 18446744073709551615n);
+    const int64 = Type.Array(jsonTypes.int64());
+    assert.deepEqual(json.parse(int64, "[-9223372036854775808, 5]"), [-(2n ** 63n), 5]);
+    assert.equal(json.format(int64, [2n ** 63n - 1n, 5n, -5]), "[9223372036854775807,5,-5]");
   });
 
   const REFUSED: readonly (readonly [string, Type.TSchema, string, string])[] = [
@@ -58,6 +61,8 @@ describe("JSON", () => {
     ["a date without a time", jsonTypes.instant(), `"2026-01-01"`, "json.mismatch"],
     ["a name that is none", jsonTypes.name(), `"Bob"`, "json.mismatch"],
     ["bytes that are none", jsonTypes.bytes(), `"AB="`, "json.mismatch"],
+    ["an integer of 65 bits", jsonTypes.int64(), "9223372036854775808", "json.mismatch"],
+    ["a UUID in upper case", jsonTypes.uuid(), `"00000000-0000-4000-8000-00000000000A"`, "json.mismatch"],
     [
       "an unknown property of an intersection",
       Type.Intersect([Type.Object({ a: Type.Integer() }), Type.Object({ b: Type.Integer() })]),
@@ -73,6 +78,13 @@ describe("JSON", () => {
   ];
   for (const [what, schema, source, type] of REFUSED)
     test(`${what} is refused`, () => assert.throws(() => json.parse(schema, source), { type, name: "FlowError" }));
+
+  test("what is no bytes is not written as such", () => {
+    for (const other of ["AB==", 5, null, [1]])
+      assert.throws(() => json.format(jsonTypes.bytes(), other as never), { type: "json.mismatch", message: /must be bytes/ });
+    for (const other of [2n ** 63n, "5", 0.5])
+      assert.throws(() => json.format(jsonTypes.int64(), other as never), { type: "json.mismatch" });
+  });
 
   test("an author's own form is found by the format that the schema names", () => {
     const schema = Type.Object({ price: Type.Object({ amount: jsonTypes.decimal(), currency: Type.String() }, { format: "money" }) });

@@ -20,7 +20,7 @@ export interface EntityCondition<P extends string = string> {
 /** All of `where` must hold; of `any`, one. */
 export interface EntityQuery<P extends string = string> {
   readonly where: readonly (EntityCondition<P> | { readonly any: readonly EntityCondition<P>[] })[];
-  /** Texts or integers that are always there; the key decides among equals. */
+  /** What has an order and is always there; the key decides among equals. */
   readonly orderBy?: readonly P[];
   readonly descending?: boolean;
 }
@@ -93,6 +93,7 @@ function propertiesOf(schema: TObject): readonly EntityProperty[] {
 
 interface JsonSchema {
   readonly type?: unknown;
+  readonly format?: unknown;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly JsonSchema[];
@@ -102,8 +103,18 @@ interface JsonSchema {
 function alternatives(schema: JsonSchema): readonly (EntityProperty["kind"] | "null")[] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap(alternatives);
   if (schema.enum !== undefined) return schema.enum.map((value) => SCALARS[value === null ? "null" : typeof value] ?? "json");
-  return [SCALARS["const" in schema ? typeof schema.const : String(schema.type)] ?? "json"];
+  const form = FORMS[`${schema.format} ${schema.type}`];
+  return [form ?? SCALARS["const" in schema ? typeof schema.const : String(schema.type)] ?? "json"];
 }
+
+/** The schemas of `jsonTypes`, by format and type. */
+const FORMS: Readonly<Record<string, EntityProperty["kind"]>> = {
+  "int64 undefined": "bigint",
+  "decimal string": "decimal",
+  "instant integer": "instant",
+  "uuid string": "uuid",
+  "bytes undefined": "bytes",
+};
 
 const SCALARS: Readonly<Record<string, EntityProperty["kind"] | "null">> = {
   string: "text",
@@ -116,18 +127,21 @@ const SCALARS: Readonly<Record<string, EntityProperty["kind"] | "null">> = {
 const snakeCase = (name: string): string => name.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
 
 const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/;
+const ORDERED: readonly EntityProperty["kind"][] = ["text", "integer", "bigint", "decimal", "instant", "uuid", "bytes"];
+const EQUATED: readonly EntityProperty["kind"][] = [...ORDERED, "boolean"];
+const ANY: readonly EntityProperty["kind"][] = [...EQUATED, "json"];
 const COMPARED: Readonly<Record<EntityOperator, readonly EntityProperty["kind"][]>> = {
-  "=": ["text", "integer", "boolean"],
-  "!=": ["text", "integer", "boolean"],
-  in: ["text", "integer", "boolean"],
-  "<": ["text", "integer"],
-  "<=": ["text", "integer"],
-  ">": ["text", "integer"],
-  ">=": ["text", "integer"],
+  "=": EQUATED,
+  "!=": EQUATED,
+  in: EQUATED,
+  "<": ORDERED,
+  "<=": ORDERED,
+  ">": ORDERED,
+  ">=": ORDERED,
   startsWith: ["text"],
   contains: ["text"],
-  isNull: ["text", "integer", "boolean", "json"],
-  isNotNull: ["text", "integer", "boolean", "json"],
+  isNull: ANY,
+  isNotNull: ANY,
 };
 
 /** What is wrong with a description, which may come from anywhere; undefined where nothing is. */
@@ -141,13 +155,13 @@ export function entityFault({ table, key, properties, queries }: EntityDescripti
   if (key.length === 0 || new Set(key).size !== key.length) return "a key is one property or several, each once";
   const ordered = (name: string): boolean => {
     const property = byName.get(name);
-    return property !== undefined && property.missing === "never" && (property.kind === "text" || property.kind === "integer");
+    return property !== undefined && property.missing === "never" && ORDERED.includes(property.kind);
   };
   const unordered = key.find((name) => !ordered(name));
-  if (unordered !== undefined) return `the key's ${unordered} must be a required text or integer`;
+  if (unordered !== undefined) return `the key's ${unordered} must be required, and neither a boolean nor JSON`;
   for (const [name, query] of Object.entries(queries)) {
     const loose = (query.orderBy ?? []).find((property) => !ordered(property));
-    if (loose !== undefined) return `query ${name} is ordered by ${loose}, which must be a required text or integer`;
+    if (loose !== undefined) return `query ${name} is ordered by ${loose}, which must be required, and neither a boolean nor JSON`;
     const kinds = new Map<string, string>();
     for (const condition of query.where.flatMap((each) => ("any" in each ? each.any : [each]))) {
       const fault = conditionFault(condition, byName, kinds);

@@ -23,25 +23,30 @@ export interface JsonForm {
 /** By the `format` of the schema where it is used. */
 export type JsonForms = Readonly<Record<string, JsonForm>>;
 
-/** Schemas of the forms that are built in. */
+/** Schemas of the forms that are built in, which say as well in which column of an entity they lie. */
 export const jsonTypes = /* @__PURE__ */ Object.freeze({
   /** Text that `decimal` reckons with; a number in JSON, exactly. */
   decimal: () => Type.String({ format: "decimal", pattern: decimal.pattern }),
   /** Milliseconds since 1970; ISO 8601 in JSON. */
   instant: () => Type.Integer({ format: "instant" }),
+  /** An integer of at most 64 bits: a bigint beyond 2^53, as in all plain data; digits in JSON. */
+  int64: () => refined<number | bigint>("int64", isInt64, "must be an integer of at most 64 bits"),
+  /** In lower case, as `context.uuid()` makes them. */
+  uuid: () => Type.String({ format: "uuid", pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" }),
   /** Base64 in JSON. */
-  bytes: () =>
-    Type.Unsafe<Uint8Array>({
-      ...Type.Refine(
-        Type.Unknown(),
-        (value) => value instanceof Uint8Array,
-        () => "must be bytes",
-      ),
-      format: "bytes",
-    }),
+  bytes: () => refined<Uint8Array>("bytes", (value) => value instanceof Uint8Array, "must be bytes"),
   /** An X.500 name; in its canonical form once it is read. */
   name: () => Type.String({ format: "x500-name" }),
 } as const);
+
+/** What JSON Schema has no word for. */
+const refined = <T>(format: string, check: (value: unknown) => boolean, message: string) =>
+  Type.Unsafe<T>(Type.Refine(Type.Unknown({ format }), check, () => message));
+
+function isInt64(value: unknown): boolean {
+  if (typeof value === "number") return Number.isSafeInteger(value);
+  return typeof value === "bigint" && BigInt.asIntN(64, value) === value;
+}
 
 export const json = /* @__PURE__ */ Object.freeze({
   /** Throws `json.mismatch` where the value does not fit its schema. */

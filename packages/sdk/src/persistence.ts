@@ -4,6 +4,7 @@
 
 import type { Data } from "@bowline/base";
 import type { Static } from "typebox";
+import { decimal } from "./decimal.ts";
 import type { EntityDefinition, EntityQuery } from "./entity.ts";
 import { FlowError } from "./failure.ts";
 import { fitting, plain } from "./plain.ts";
@@ -71,6 +72,7 @@ export interface Persistence {
 /** Rows of one call. */
 const ROWS_MAX = 1_000;
 
+type Row = Readonly<Record<string, Data>>;
 type Rows = readonly Readonly<Record<string, unknown>>[];
 
 export function persistenceOf(ask: (call: Syscall) => Promise<Data>): Persistence {
@@ -121,8 +123,15 @@ function bounded<T>(rows: readonly T[]): readonly T[] {
   throw new FlowError("persistence.tooMany", `One call takes at most ${ROWS_MAX} entities or keys: do it in parts.`);
 }
 
-const checkedRows = ({ name, schema }: AnyEntity, rows: unknown): Data =>
-  bounded(listOf(rows)).map((row) => fitting(schema, plain(row, `an entity ${name}`), "persistence.invalid", `an entity ${name}`) as Data);
+function checkedRows({ name, schema, description }: AnyEntity, rows: unknown): Data {
+  const decimals = description.properties.filter(({ kind }) => kind === "decimal").map((property) => property.name);
+  return bounded(listOf(rows)).map((row) => {
+    const checked = fitting(schema, plain(row, `an entity ${name}`), "persistence.invalid", `an entity ${name}`) as Row;
+    const given = decimals.filter((property) => typeof checked[property] === "string");
+    // In the form in which they will be read.
+    return { ...checked, ...Object.fromEntries(given.map((property) => [property, decimal.canonical(String(checked[property]))])) };
+  });
+}
 
 function keyMap({ key, name }: AnyEntity, row: unknown): Data {
   const given = plain(row, `a key of ${name}`) as Readonly<Record<string, Data>> | null;
