@@ -2,8 +2,9 @@
 
 import { benchCash } from "./ledger-cash.ts";
 import { benchNotary } from "./ledger-notary.ts";
+import { benchVault } from "./ledger-vault.ts";
 import type { Result } from "./result.ts";
 
 export async function benchLedger(how: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Result[]> {
-  return [...(await benchCash(how)), ...(await benchNotary(how))];
+  return [...(await benchCash(how)), ...(await benchNotary(how)), ...(await benchVault(how))];
 }
