@@ -14,8 +14,7 @@ import { type BatchLimits, createNotaryQueue } from "../packages/host/src/roles/
 import { filterForNotary } from "../packages/ledger/src/filter.ts";
 import { stateRef } from "../packages/ledger/src/leaves.ts";
 import { notarise } from "../packages/ledger/src/notary.store.ts";
-import type { NotariseRequest } from "../packages/ledger/src/notary.ts";
-import type { NotaryAnswer } from "../packages/ledger/src/ports.ts";
+import type { NotariseRequest, NotaryAnswer } from "../packages/ledger/src/ports.ts";
 import { NOW, PLATFORM_VERSION, type Sample, sample } from "../packages/ledger/src/sample.memory.ts";
 import { uniquenessStore } from "../packages/ledger/src/uniqueness.store.ts";
 import { type Result, round } from "./result.ts";

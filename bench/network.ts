@@ -87,7 +87,7 @@ function embedWorker(home: string): Promise<EmbeddedWorker> {
 export async function addParties(connection: Connection, home: string, project = CORDAPP): Promise<void> {
   const signer = await developmentSigner(home);
   await trustSigner(connection, signer);
-  const notary = { name: parseName("O=Bench Notary, L=Zurich, C=CH"), serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
+  const notary = { names: [parseName("O=Bench Notary, L=Zurich, C=CH")], serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
   const policy = staticGroupPolicy({ groupId: randomUUID(), members: PARTIES, notary, endpoint: "https://localhost:1080" });
   const { name, version, cpb } = await packProject(project, signer);
   const { fileName, bytes } = await packCpi({ name, version, cpb, groupPolicy: JSON.stringify(policy) }, signer);

@@ -22,7 +22,7 @@ const TIMEOUT_MS = 240_000;
 const WAIT_MS = 60_000;
 const SLEEP_MS = 25_000;
 const [ALICE = parseName("O=Ping, L=London, C=GB")] = PARTIES;
-const NOTARY = { name: parseName("O=Notary, L=Zurich, C=CH"), serviceName: parseName("O=Service, L=Zurich, C=CH") };
+const NOTARY = { names: [parseName("O=Notary, L=Zurich, C=CH")], serviceName: parseName("O=Service, L=Zurich, C=CH") };
 const POLICY = JSON.stringify(
   staticGroupPolicy({ groupId: randomUUID(), members: PARTIES, notary: NOTARY, endpoint: "https://localhost:1080" }),
 );

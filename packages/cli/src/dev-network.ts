@@ -131,7 +131,7 @@ function groupPolicyOf(home: string): string {
     const policy = staticGroupPolicy({
       groupId: randomUUID(),
       members: COMPANIES,
-      notary: { name: NOTARY, serviceName: NOTARY_SERVICE },
+      notary: { names: [NOTARY], serviceName: NOTARY_SERVICE },
       endpoint: ENDPOINT,
     });
     writeFileSync(`${file}.new`, `${JSON.stringify(policy, null, 2)}\n`, { mode: 0o600 });

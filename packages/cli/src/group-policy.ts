@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { X500Name } from "@bowline/base";
 import { Option } from "commander";
-import { collect } from "./options.ts";
+import { collect, whole } from "./options.ts";
 import { act, type Register } from "./program.ts";
 import { EXIT, usage } from "./terminal.ts";
 
@@ -14,8 +14,10 @@ const SERVICE_DEFAULT = "O=Notary Service, L=Zurich, C=CH";
 
 interface Options {
   readonly member: readonly string[];
-  readonly notary?: string;
+  readonly notary: readonly string[];
   readonly notaryService: string;
+  readonly notaryType: NotaryType;
+  readonly notarySignatures: number;
   readonly endpoint: string;
   readonly groupId?: string;
   readonly file?: string;
@@ -28,8 +30,14 @@ export const register: Register = (program, shell) => {
     .description("Application networks.")
     .command("generate-group-policy")
     .option("-m, --member <name>", "a member's X.500 name; say it once for each", collect, [])
-    .option("--notary <name>", "the member that runs the network's notary, one more beside --member")
+    .option("--notary <name>", "a member that runs the network's notary, beside --member; say it once for each", collect, [])
     .addOption(new Option("--notary-service <name>", "what the notary's service is called").default(SERVICE_DEFAULT))
+    .addOption(new Option("--notary-type <type>", "what the notary does").choices(Object.keys(PROTOCOLS)).default("non-validating"))
+    .addOption(
+      new Option("--notary-signatures <count>", "of how many of those that run it a transaction needs the word")
+        .argParser(whole(1, 20))
+        .default(1),
+    )
     .addOption(new Option("--endpoint <url>", "where members are reached").default(ENDPOINT_DEFAULT))
     .option("--group-id <uuid>", "the network's id (default: a new one)")
     .option("-f, --file <file>", "write it there; an existing file is left alone (default: standard output)")
@@ -51,11 +59,24 @@ Example:
     );
 };
 
+const PROTOCOLS = {
+  "non-validating": "com.r3.corda.notary.plugin.nonvalidating",
+  "contract-verifying": "com.r3.corda.notary.plugin.contractverifying",
+} as const;
+/** A non-validating notary sees no more than which states are used; one that verifies spares its clients the backchain. */
+export type NotaryType = keyof typeof PROTOCOLS;
+
 export interface StaticNetwork {
   /** A UUID, lower case. */
   readonly groupId: string;
   readonly members: readonly X500Name[];
-  readonly notary?: { readonly name: X500Name; readonly serviceName: X500Name };
+  readonly notary?: {
+    /** Those that run it. */
+    readonly names: readonly X500Name[];
+    readonly serviceName: X500Name;
+    readonly type?: NotaryType;
+    readonly signaturesRequired?: number;
+  };
   readonly endpoint: string;
 }
 
@@ -70,21 +91,7 @@ export function staticGroupPolicy({ groupId, members, notary, endpoint }: Static
     protocolParameters: {
       sessionKeyPolicy: "Combined",
       staticNetwork: {
-        members: [
-          ...(notary === undefined
-            ? []
-            : [
-                {
-                  ...entry(notary.name),
-                  notary: {
-                    serviceName: notary.serviceName,
-                    flowProtocolName: "com.r3.corda.notary.plugin.nonvalidating",
-                    backchainRequired: true,
-                  },
-                },
-              ]),
-          ...members.map(entry),
-        ],
+        members: [...(notary?.names ?? []).map((name) => ({ ...entry(name), notary: serviceEntry(notary) })), ...members.map(entry)],
       },
     },
     p2pParameters: {
@@ -99,11 +106,22 @@ export function staticGroupPolicy({ groupId, members, notary, endpoint }: Static
   };
 }
 
-async function readOptions({ member, notary, notaryService, endpoint, groupId }: Options): Promise<StaticNetwork> {
+function serviceEntry(notary: StaticNetwork["notary"]) {
+  const { serviceName, type = "non-validating", signaturesRequired = 1 } = notary ?? {};
+  const needed = signaturesRequired === 1 ? {} : { signaturesRequired };
+  return { serviceName, flowProtocolName: PROTOCOLS[type], backchainRequired: type === "non-validating", ...needed };
+}
+
+async function readOptions(options: Options): Promise<StaticNetwork> {
+  const { member, notary, notaryService, notaryType, notarySignatures, endpoint, groupId } = options;
+
   const { parseName } = await import("@bowline/base"); // Only now: it takes longer to load than help may take.
   const members = member.map((name) => parseName(name));
   if (members.length === 0) throw usage("members", 'Name at least one member: --member "O=Alice, L=London, C=GB".');
-  const all = notary === undefined ? members : [...members, parseName(notary)];
+  const notaries = notary.map((name) => parseName(name));
+  if (notarySignatures > Math.max(notaries.length, 1))
+    throw usage("notarySignatures", `${notarySignatures} must sign, and ${notaries.length} run the notary.`);
+  const all = [...members, ...notaries];
   const twice = all.find((name, at) => all.indexOf(name) !== at);
   if (twice !== undefined) throw usage("members", `${twice} is named twice.`);
   if (URL.parse(endpoint)?.protocol !== "https:") throw usage("endpoint", `--endpoint takes an https address, and not "${endpoint}".`);
@@ -112,7 +130,16 @@ async function readOptions({ member, notary, notaryService, endpoint, groupId }:
   return {
     groupId: groupId?.toLowerCase() ?? randomUUID(),
     members,
-    ...(notary === undefined ? {} : { notary: { name: parseName(notary), serviceName: parseName(notaryService) } }),
+    ...(notaries.length === 0
+      ? {}
+      : {
+          notary: {
+            names: notaries,
+            serviceName: parseName(notaryService),
+            type: notaryType,
+            signaturesRequired: notarySignatures,
+          },
+        }),
     endpoint,
   };
 }

@@ -155,6 +155,20 @@ test("a group policy names its members and its notary", async () => {
       ["O=Alice, L=London, C=GB", false],
     ],
   );
+  const several = ["--notary", "O=N1, L=Zurich, C=CH", "--notary", "O=N2, L=Bern, C=CH", "--notary-type", "contract-verifying"];
+  const verifying = await run("network", "generate-group-policy", "-m", "O=Alice, L=London, C=GB", ...several, "--notary-signatures", "2");
+  const { protocolParameters } = JSON.parse(verifying.out) as typeof policy;
+  const service = {
+    serviceName: "O=Notary Service, L=Zurich, C=CH",
+    flowProtocolName: "com.r3.corda.notary.plugin.contractverifying",
+    backchainRequired: false,
+    signaturesRequired: 2,
+  };
+  assert.deepEqual(
+    protocolParameters.staticNetwork.members.map(({ notary }) => notary),
+    [service, service, undefined],
+  );
+  assert.equal((await run("network", "generate-group-policy", "-m", "O=A, L=B, C=GB", ...several, "--notary-signatures", "3")).code, 2);
   assert.equal((await run("network", "generate-group-policy")).code, 2);
   assert.equal((await run("network", "generate-group-policy", "-m", "Alice")).code, 1);
 });

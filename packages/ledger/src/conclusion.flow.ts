@@ -4,7 +4,7 @@
 import { keyIdOf, leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError } from "@bowline/sdk";
 import { ask, type Carried, keptOutputs, keysThatSee, writeVault } from "./asking.ts";
-import { decodeSignature, keysById, type TransactionSignature } from "./signatures.ts";
+import { decodeSignature, decodeWords, keysById, type TransactionSignature } from "./signatures.ts";
 import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
 
@@ -26,7 +26,7 @@ export async function conclude(
   keys: readonly string[],
 ): Promise<Outcome> {
   const { id, notary } = signed.transaction;
-  const final = withSignatures(signed, [decodeSignature(word)]);
+  const final = withSignatures(signed, decodeWords(word));
   const { complete, signatures, verdict, mac } = await verifyAgain(context, carried, final);
   if (complete) {
     await writeVault(context, { kind: "verified", bytes: encodeSigned(final), verdict, mac, visible: keptOutputs(carried.outputs, keys) });

@@ -40,7 +40,7 @@ import type { NotaryMode } from "./ports.ts";
 import { askParticipants, wordIn } from "./repair.flow.ts";
 import { encodeSignature, type TransactionSignature } from "./signatures.ts";
 import { carry, invalidContent, signWith } from "./signing.flow.ts";
-import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction } from "./transaction.ts";
 
 const STRICT = { additionalProperties: false } as const;
 const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
@@ -75,7 +75,7 @@ export const finalize = platformFlow({
     let outcome: Outcome;
     try {
       const signed = await collectSignatures(context, carried, sessions);
-      outcome = await conclude(context, carried, signed, await decide(context, transaction, "write"), keys);
+      outcome = await conclude(context, carried, signed, await decide(context, signed, "write"), keys);
     } catch (thrown) {
       await tellAll(context, sessions, { kind: "abandoned", ...stopped(thrown) });
       throw thrown;
@@ -208,8 +208,9 @@ async function sendOthers(
 }
 
 /** The notary's final word. */
-async function decide(context: FlowContext, transaction: Transaction, mode: NotaryMode): Promise<Uint8Array> {
-  const word = await askNotary(context, transaction, await context.notaries.lookup(transaction.notary), mode);
+async function decide(context: FlowContext, signed: SignedTransaction, mode: NotaryMode): Promise<Uint8Array> {
+  const { transaction } = signed;
+  const word = await askNotary(context, signed, await context.notaries.lookup(transaction.notary), mode);
   if (word !== undefined) return word;
   throw new FlowError(
     "ledger.notaryUnreachable",
@@ -241,7 +242,7 @@ async function awaitOutcome(
     }
     if (message !== undefined) return accepted(await conclude(context, carried, signed, message.word, keys));
     signed = await askParticipants(context, signed, counterparty);
-    const word = wordIn(signed) ?? (await decide(context, signed.transaction, "read"));
+    const word = wordIn(signed) ?? (await decide(context, signed, "read"));
     return accepted(await conclude(context, carried, signed, word, keys));
   }
 }

@@ -2,7 +2,7 @@
 
 import { resolveHistory } from "./backchain.flow.ts";
 import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
-import { notaryResponder } from "./notary.flow.ts";
+import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
 import { sign } from "./signing.flow.ts";
 
@@ -15,4 +15,5 @@ export const ledgerFlows = [
   repair,
   outcomeResponder,
   notaryResponder,
+  verifyingNotaryResponder,
 ] as const;

@@ -8,8 +8,8 @@
 import { invariant, type SecureHash } from "@bowline/base";
 import { keyIdOf } from "@bowline/crypto";
 import { logLeaf, wordsOf } from "./history.ts";
-import { type Examined, examine, type NotariseRequest, type NotarySelf } from "./notary.ts";
-import type { NotaryAnswer, UniquenessStore, Verdict } from "./ports.ts";
+import { type Examined, examine, type NotarySelf } from "./notary.ts";
+import type { NotariseRequest, NotaryAnswer, UniquenessStore, Verdict } from "./ports.ts";
 import { batchOf, encodeSignature, type NotaryWord, type SignatureMetadata } from "./signatures.ts";
 
 /** What the notary has of the world: its memory, and its key by way of whoever holds it. */

@@ -5,7 +5,7 @@ import { signSync } from "@bowline/crypto";
 import { encodeFiltered, filterForNotary, filterTransaction } from "./filter.ts";
 import { decodeDecisions } from "./history.ts";
 import { notarise } from "./notary.store.ts";
-import type { NotariseRequest } from "./notary.ts";
+import type { NotariseRequest } from "./ports.ts";
 import { firstOutput, NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
 import { checkNotaryWord } from "./signatures.ts";
 import type { Transaction } from "./transaction.ts";

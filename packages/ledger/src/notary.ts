@@ -8,7 +8,7 @@ import { leafKeys } from "@bowline/crypto";
 import type { NotaryInfo, PublicKeyText } from "@bowline/sdk";
 import { type NotaryRequest, readForNotary } from "./filter.ts";
 import { notaryKeysOf } from "./group-parameters.ts";
-import type { NotaryAnswer, NotaryMode, Spend } from "./ports.ts";
+import type { NotariseRequest, NotaryAnswer, Spend } from "./ports.ts";
 
 /** Who this notary is. */
 export interface NotarySelf {
@@ -19,25 +19,20 @@ export interface NotarySelf {
   readonly serviceKeys: readonly PublicKeyText[];
   /** This virtual node's own, which signs: a service key itself, or a part of one. */
   readonly key: PublicKeyText;
+  /** Whether it decides only on what it has verified. */
+  readonly verifies: boolean;
 }
 
 /** Who a member is as a notary, by the group parameters; undefined where it runs none, or its key is no part of the service's. */
 export function notarySelf(groupId: string, info: NotaryInfo | undefined, key: PublicKeyText | undefined): NotarySelf | undefined {
   if (info === undefined || key === undefined) return undefined;
   const serviceKeys = notaryKeysOf(info).filter((named) => leafKeys(named).includes(key));
-  return serviceKeys.length === 0 ? undefined : { groupId, service: info.name, serviceKeys, key };
-}
-
-export interface NotariseRequest {
-  readonly originator: X500Name;
-  /** `filterForNotary` of the transaction. */
-  readonly filtered: Uint8Array;
-  readonly mode: NotaryMode;
+  return serviceKeys.length === 0 ? undefined : { groupId, service: info.name, serviceKeys, key, verifies: !info.backchainRequired };
 }
 
 export type Examined = { readonly kind: "spend"; readonly spend: Spend } | { readonly kind: "malformed"; readonly answer: NotaryAnswer };
 
-export function examine({ originator, filtered, mode }: NotariseRequest, self: NotarySelf): Examined {
+export function examine({ originator, filtered, mode, verified, refusal }: NotariseRequest, self: NotarySelf): Examined {
   let request: NotaryRequest;
   try {
     request = readForNotary(filtered);
@@ -49,7 +44,12 @@ export function examine({ originator, filtered, mode }: NotariseRequest, self: N
   if (groupId !== self.groupId) return malformed(`It is of group ${groupId}; this notary serves ${self.groupId}.`);
   if (notary !== self.service) return malformed(`It names notary ${notary}; this is ${self.service}.`);
   if (!self.serviceKeys.includes(notaryKey)) return malformed(`It names a key of ${self.service} that this notary does not sign for.`);
-  return { kind: "spend", spend: { transactionId: id, originator, inputs, references, outputCount, ...timeWindow, mode } };
+  if (mode === "write" && (verified ?? false) !== self.verifies)
+    return malformed(
+      `${self.service} ${self.verifies ? "verifies, and is shown the whole transaction" : "is shown no more than it decides on"}.`,
+    );
+  const refused = refusal === undefined ? {} : { refusal };
+  return { kind: "spend", spend: { transactionId: id, originator, inputs, references, outputCount, ...timeWindow, mode, ...refused } };
 }
 
 const malformed = (message: string): Examined => ({

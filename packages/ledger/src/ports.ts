@@ -190,7 +190,7 @@ export interface LedgerServices {
   };
   /** Decides on one transaction; only the notary's own virtual node may ask. Leaves a mark. */
   "uniqueness.notarise": {
-    request: { originator: X500Name; filtered: Uint8Array; mode: NotaryMode };
+    request: NotariseRequest;
     reply: NotaryAnswer;
   };
   /** The signed parameters in force (null), or by hash; the role has checked the signature against the group policy. Pure. */
@@ -216,6 +216,17 @@ export interface LedgerServices {
 
 /** `read` only asks for the outcome; past the upper bound it makes sure that there is one. */
 export type NotaryMode = "write" | "read";
+
+/** One request to a notary's memory. */
+export interface NotariseRequest {
+  readonly originator: X500Name;
+  /** `filterForNotary` of the transaction. */
+  readonly filtered: Uint8Array;
+  readonly mode: NotaryMode;
+  /** By the notary's own flow: the whole transaction, or what is wrong with it. A notary that verifies writes nothing else. */
+  readonly verified?: true;
+  readonly refusal?: Refusal;
+}
 
 /** What a notary tells a client. Accepted and refused are final and signed; a retry and a malformed request say nothing of the transaction. */
 export interface NotaryAnswer {

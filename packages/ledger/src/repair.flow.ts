@@ -16,7 +16,7 @@ import { conclude, keysInvolved, withSignatures } from "./conclusion.flow.ts";
 import { Bytes } from "./leaves.ts";
 import { OUTCOME_SESSION_TIMEOUT_MS, SIGNATURES_MAX } from "./limits.ts";
 import { askNotaryOnce } from "./notary.flow.ts";
-import { decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { decodeSignature, encodeSignature, encodeWords, type TransactionSignature } from "./signatures.ts";
 import { carry } from "./signing.flow.ts";
 import { decodeSigned, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 
@@ -82,8 +82,8 @@ export async function askParticipants(context: FlowContext, signed: SignedTransa
 
 /** The notary's word, where it is among the signatures. */
 export function wordIn({ signatures }: SignedTransaction): Uint8Array | undefined {
-  const word = signatures.find(({ batch }) => batch !== undefined);
-  return word && encodeSignature(word);
+  const words = signatures.filter(({ batch }) => batch !== undefined);
+  return words.length === 0 ? undefined : encodeWords(words);
 }
 
 async function participantsOf(context: FlowContext, { signatories }: Transaction, first?: X500Name): Promise<ReadonlySet<X500Name>> {

@@ -120,7 +120,8 @@ export function runContracts(call: ContractCall): ContractResult {
   return { violations, outputs: violations.length > 0 ? [] : call.outputs.map((output) => noteApp.describeState(output)) };
 }
 
-export async function sample(): Promise<Sample> {
+/** Its notary verifies where `verifies` is said, and needs no backchain then. */
+export async function sample({ verifies = false } = {}): Promise<Sample> {
   const party = async (name: string): Promise<Party> => ({
     name: parseName(`O=${name}, L=London, C=GB`),
     keys: await generateKeyPair("CORDA.ECDSA.SECP256R1"),
@@ -130,8 +131,8 @@ export async function sample(): Promise<Sample> {
   const notary: NotaryInfo = {
     name: parseName("O=Notary Service, L=London, C=GB"),
     key: notaryKeys.publicKey,
-    protocol: "com.r3.corda.notary.plugin.nonvalidating",
-    backchainRequired: true,
+    protocol: `com.r3.corda.notary.plugin.${verifies ? "contractverifying" : "nonvalidating"}`,
+    backchainRequired: !verifies,
     members: [parseName("O=Notary Node, L=London, C=GB")],
   };
   const bytes = encode({
@@ -150,7 +151,7 @@ export async function sample(): Promise<Sample> {
     members: [alice, bob, carol].map(({ name, keys }) => ({ name, status: "ACTIVE", ledgerKeys: [keys.publicKey] })),
     notaryKeys,
     notary,
-    self: { groupId: GROUP_ID, service: notary.name, serviceKeys: [notary.key], key: notary.key },
+    self: { groupId: GROUP_ID, service: notary.name, serviceKeys: [notary.key], key: notary.key, verifies },
     parameters: { bytes, signature: new Uint8Array(64), signedBy: notary.key },
     words,
     propose: (notes) => proposal(notary, notes),

@@ -23,7 +23,7 @@ import { proveEach } from "@bowline/crypto/merkle";
 import type { PublicKeyText } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { Bytes } from "./leaves.ts";
-import { REFUSAL_CHARACTERS_MAX } from "./limits.ts";
+import { REFUSAL_CHARACTERS_MAX, SIGNATURES_MAX } from "./limits.ts";
 import type { Refusal } from "./ports.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -106,6 +106,7 @@ const Word = Type.Union([
   ),
 ]);
 const readRecord = decoder(SignatureRecord, "signature");
+const readRecords = decoder(Type.Array(Bytes, { minItems: 1, maxItems: SIGNATURES_MAX }), "signatures of a notary");
 const readWord = decoder(Word, "notary's word");
 
 export function encodeSignature({ by, signature, metadata, batch }: TransactionSignature): Uint8Array {
@@ -218,9 +219,29 @@ export function checkSignatures(transaction: ToBeSigned, signatures: readonly Tr
   return signatureState(transaction, signatures, valid);
 }
 
-/** The notary's valid word in one signature record; throws `ledger.notarySignatureInvalid`. */
+/** A notary's word as it travels: one signature record, or as many as its key takes. */
+export function encodeWords(records: readonly TransactionSignature[]): Uint8Array {
+  const [only, ...more] = records.map(encodeSignature);
+  return only !== undefined && more.length === 0 ? only : encode(records.map(encodeSignature));
+}
+
+export function decodeWords(bytes: Uint8Array): readonly TransactionSignature[] {
+  const records = decode(bytes);
+  return Array.isArray(records) ? readRecords(records).map(decodeSignature) : [decodeSignature(bytes)];
+}
+
+/** Those that are signed by a key of the notary, and say something of this transaction. */
+export function validWords(transaction: Transaction, records: readonly TransactionSignature[]): readonly TransactionSignature[] {
+  const signed = signedBytesOf(transaction, records);
+  return records.filter(({ batch }, i) => {
+    const bytes = signed[i];
+    return batch !== undefined && bytes !== undefined && verifySync(bytes) && wordOn(transaction.id, batch) !== null;
+  });
+}
+
+/** What the notary's valid words amount to; throws `ledger.notarySignatureInvalid`. */
 export function checkNotaryWord(transaction: Transaction, bytes: Uint8Array): NotaryWord {
-  const { notary } = checkSignatures(transaction, [decodeSignature(bytes)]);
+  const { notary } = checkSignatures(transaction, decodeWords(bytes));
   if (notary !== null) return notary;
   throw badRequest(
     "ledger.notarySignatureInvalid",
