@@ -5,6 +5,7 @@ import * as flowOperations from "./flow-operations.ts";
 import * as flows from "./flows.ts";
 import { hello, protocolVersions } from "./hello.ts";
 import * as members from "./members.ts";
+import { readNotaryHistory } from "./notary.ts";
 import type { Route } from "./route.ts";
 import { listVaultStates } from "./vault.ts";
 import * as virtualNodes from "./virtual-nodes.ts";
@@ -12,6 +13,7 @@ import * as virtualNodes from "./virtual-nodes.ts";
 /** Every operation by the name that the server and clients call it. */
 export const operations = {
   hello,
+  readNotaryHistory,
   uploadCpi: cpi.uploadCpi,
   cpiStatus: cpi.cpiStatus,
   listCpis: cpi.listCpis,

@@ -41,7 +41,7 @@ async function run(...args: readonly string[]) {
 test("help lists every command, and the help of a command its options and examples", async () => {
   const top = await run("--help");
   assert.equal(top.code, 0);
-  for (const name of ["dev", "package", "cpi", "vnode", "flow", "vault", "network", "logs", "reset"])
+  for (const name of ["dev", "package", "cpi", "vnode", "flow", "vault", "audit", "network", "logs", "reset"])
     assert.match(top.out, new RegExp(`^  ${name} `, "m"));
   const flowImport = await run("flow", "import", "--help");
   assert.equal(flowImport.code, 0);

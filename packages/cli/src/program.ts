@@ -30,6 +30,7 @@ const GROUPS: readonly Group[] = [
   { name: "cpi", summary: "upload and list CPIs", load: async () => (await import("./cpi.ts")).register },
   { name: "vnode", summary: "create and list virtual nodes", load: async () => (await import("./vnode.ts")).register },
   { name: "flow", summary: "start flows, see them, import files of them", load: async () => (await import("./flow.ts")).register },
+  { name: "audit", summary: "prove what a notary has done", load: async () => (await import("./audit.ts")).register },
   { name: "vault", summary: "see the states that a virtual node holds", load: async () => (await import("./vault.ts")).register },
   { name: "network", summary: "write group policies", load: async () => (await import("./group-policy.ts")).register },
   { name: "logs", summary: "show the log of the network that runs here", load: async () => (await import("./logs.ts")).register },

@@ -28,6 +28,7 @@ export const GRANTS = {
     ],
     persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read"],
     crypto: ["releaseTls"],
+    uniqueness: ["history"],
   },
   flow: {
     persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities"],

@@ -474,7 +474,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     flowRetry: true,
   },
   verification: { verify: true, signatures: true },
-  uniqueness: { notarise: true },
+  uniqueness: { notarise: true, history: true },
   "token-selection": { claim: true, balance: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>

@@ -7,8 +7,10 @@ import type { ConfigChange, StoredConfig } from "@bowline/cluster/config";
 import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/cluster/external-routes";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
-import type { NotaryAnswer } from "@bowline/ledger/notary";
+
+import type { LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
 import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
+
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 import type { TokenBalance, TokenFilter } from "@bowline/sdk/tokens";
 
@@ -105,6 +107,14 @@ export interface VerificationService {
 export interface UniquenessService {
   /** Requests that arrive together are one batch: one transaction, one signature. */
   notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
+  /** A page of the log of decisions, and the keys that it may be sealed with. */
+  history(request: { readonly vnode: ShortHash; readonly after: number; readonly limit: number }): Promise<{
+    readonly groupId: string;
+    readonly service: X500Name;
+    readonly keys: readonly string[];
+    readonly entries: readonly LogEntry[];
+    readonly last: number;
+  }>;
 }
 
 /** Which flow spends which fungible state. Claims end with their flows, or by the step commits that release them. */

@@ -1,5 +1,6 @@
 // `@bowline/ledger/notary`: what runs a notary.
 
+export type { LogEntry } from "./history.ts";
 export { CONTRACT_VERIFYING_PROTOCOL, NON_VALIDATING_PROTOCOL } from "./notary.flow.ts";
 export { notarise } from "./notary.store.ts";
 export { type NotarySelf, notarySelf } from "./notary.ts";

@@ -21,6 +21,7 @@ import { flowAnswers } from "./flow-answers.ts";
 import { serveFlowEvents } from "./flow-events.ts";
 import { flowOperatorAnswers } from "./flow-operator.ts";
 import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
+import { notaryAnswers } from "./notary-answers.ts";
 import { certificateAnswers, configAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
 import { serveSwagger } from "./swagger.ts";
 import { vaultAnswers } from "./vault-answers.ts";
@@ -180,6 +181,7 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
     ...flowAnswers(shell),
     ...flowOperatorAnswers(shell),
     ...vaultAnswers(shell),
+    ...notaryAnswers(shell),
     ...memberAnswers(shell),
     ...configAnswers(shell),
   };

@@ -5,8 +5,8 @@
 // Each originator has a quota, and the queue an end: who is past either hears when to come again, and nothing was done for it.
 
 import { PLATFORM_VERSION } from "@bowline/api";
-import { type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
-import { type BootKey, SCHEMES, schemeOf } from "@bowline/crypto";
+import { badRequest, type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
+import { type BootKey, leafKeys, SCHEMES, schemeOf } from "@bowline/crypto";
 import { type NotariseRequest, type NotaryAnswer, type NotarySelf, notarise, notarySelf, uniquenessStore } from "@bowline/ledger/notary";
 import { notaryKeyOfMember } from "@bowline/membership/notaries";
 import type { Answering } from "../calls.ts";
@@ -84,6 +84,11 @@ export function createUniquenessRole(options: UniquenessOptions): {
           (await queue.ask(request)) ?? later("notary.overloaded", "More requests are waiting than this notary takes.", queue.retryAfterMs)
         );
       },
+      async history({ vnode, after, limit }) {
+        const { groupId, service, serviceKeys } = await selfOf(directory, vnode);
+        const store = await storeOf(vnode);
+        return { groupId, service, keys: [...new Set(serviceKeys.flatMap(leafKeys))], ...(await store.log(after, limit)) };
+      },
     },
     close: () => databases.close(),
   };
@@ -106,6 +111,6 @@ async function selfOf(directory: Directory, vnode: ShortHash): Promise<NotarySel
   const info = parameters?.notaries.find((notary) => notary.members.includes(x500Name));
   const member = members.find((one) => one.info.name === x500Name);
   const self = notarySelf(groupId, info, member && notaryKeyOfMember(member));
-  invariant(self !== undefined, `virtual node ${vnode} runs no notary service`);
+  if (self === undefined) throw badRequest("notary.none", `Virtual node ${vnode} runs no notary service.`, { vnode });
   return self;
 }

@@ -1,0 +1,40 @@
+import Type from "typebox";
+import { defineRoute, named } from "./route.ts";
+
+/** Not of the original: everything that a notary has decided, to be audited. */
+export const readNotaryHistory = defineRoute({
+  method: "GET",
+  path: "/notary/{holdingidentityshorthash}/history",
+  tag: "Notary",
+  summary: "The log of what a notary decided, page by page from its beginning: for `bowline audit history`, which proves it.",
+  versions: ["v5_3"],
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: Type.Object({
+    after: Type.Optional(Type.Integer({ minimum: 0, description: "The entry that the page before ended with." })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: "At most so many entries; 50 where nothing is said." })),
+  }),
+  body: undefined,
+  reply: named(
+    "NotaryHistory",
+    Type.Object({
+      groupId: Type.String(),
+      service: Type.String({ description: "The notary service's name." }),
+      keys: Type.Array(Type.String(), {
+        description: "The keys that its entries may be sealed with, as base64 of a SubjectPublicKeyInfo.",
+      }),
+      entries: Type.Array(
+        named(
+          "NotaryHistoryEntry",
+          Type.Object({
+            seq: Type.Integer(),
+            head: Type.String({ description: "Base64, as the two below: the hash of all entries up to this one." }),
+            decisions: Type.String({ description: "Canonical bytes." }),
+            seal: Type.String({ description: "The notary's signature." }),
+          }),
+        ),
+      ),
+      last: Type.Integer({ description: "How many entries there are." }),
+    }),
+  ),
+  errors: { 400: "A bad short hash, or a virtual node that runs no notary.", 404: "There is no such virtual node." },
+});

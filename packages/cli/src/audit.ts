@@ -1,0 +1,138 @@
+// `bowline audit`: proves what a network's notary has done, from its log alone. The log is brought from the network to a file,
+// page by page; the proof itself is an entry that the platform ships, in a process of its own.
+
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import { chooseTarget, type TargetOptions } from "./network.ts";
+import { collect } from "./options.ts";
+import { act, type Register, type Shell } from "./program.ts";
+import { EXIT, type ExitCode, print, usage } from "./terminal.ts";
+
+const ENTRY = fileURLToPath(new URL("../../host/src/audit.ts", import.meta.url));
+const FORMAT = "bowline-notary-history/1";
+const PAGE_ENTRIES = 50;
+const HELP = `
+Proven: no entry is missing, moved or changed; each is sealed by the notary; no state was spent twice; every input was an
+output of a transaction accepted before; every reference was unspent when it was used; each was accepted within its time
+window. With --continues a later audit proves that the log goes on from where an earlier one ended.
+
+An exported file is text: a line of JSON that says whose log it is, then one for each entry. Believe its keys no more than
+whoever gave it to you: --key names those that you know, by their ids.
+
+Examples:
+  bowline audit history Notary
+  bowline audit history Notary --export notary.history
+  bowline audit history --file notary.history --continues 1200:9BD2...
+
+Exit codes: 0 the history holds; 1 it does not, and where; 2 it could not be audited.`;
+
+interface Options extends TargetOptions {
+  readonly file?: string;
+  readonly export?: string;
+  readonly key: readonly string[];
+  readonly continues?: string;
+}
+
+export const register: Register = (program, shell) => {
+  program
+    .command("audit")
+    .summary("prove what a notary has done")
+    .description("Audits, which anybody may repeat.")
+    .command("history")
+    .argument("[vnode]", "the notary's virtual node: a name, a part of one, or a short hash")
+    .option("--file <file>", "audit an exported history; no network is needed")
+    .option("--export <file>", "keep the history in this file")
+    .option("--key <id>", "believe only seals of this key; say it once for each (default: those that the history names)", collect, [])
+    .option("--continues <entries:head>", "what an earlier audit ended with")
+    .description("Reads all that a notary has decided, and proves that it is a ledger.")
+    .addHelpText("after", HELP)
+    .action(
+      act(shell, (vnode: string | undefined, _: Options, command: Command) =>
+        auditHistory(shell, vnode, command.optsWithGlobals<Options>()),
+      ),
+    );
+};
+
+async function auditHistory(shell: Shell, vnode: string | undefined, options: Options): Promise<ExitCode> {
+  const { cwd } = shell.terminal;
+  if (options.file !== undefined && vnode === undefined) return prove(shell, resolve(cwd, options.file), options);
+  if (options.file !== undefined || vnode === undefined) throw usage("audit", "Name the notary's virtual node, or a file with --file.");
+  const folder = mkdtempSync(join(tmpdir(), "bowline-audit-"));
+  const file = options.export === undefined ? join(folder, "history") : resolve(cwd, options.export);
+  try {
+    if (existsSync(file)) throw usage("exists", `${file} exists already; it is left as it is.`);
+    await bring(shell, vnode, options, file);
+    return await prove(shell, file, options);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What is decided while this reads is for the next audit. */
+async function bring({ terminal }: Shell, vnode: string, options: Options, file: string): Promise<void> {
+  const target = await chooseTarget(terminal, options);
+  const { connectTo } = await import("./connection.ts");
+  const connection = connectTo(target);
+  const out = openSync(file, "wx", 0o600);
+  const write = (line: object) => writeSync(out, `${JSON.stringify(line)}\n`);
+  try {
+    const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
+    let after = 0;
+    let last: number | undefined;
+    do {
+      const page = await connection.call("readNotaryHistory", { params, query: { after, limit: PAGE_ENTRIES } });
+      const { entries, last: now, groupId, service, keys } = page;
+      if (last === undefined) write({ format: FORMAT, groupId, service, keys });
+      last ??= now;
+      for (const { seq, head, decisions, seal } of entries) if (seq <= last) write({ seq, head, decisions, seal });
+      if (entries.length === 0) return;
+      after = entries.at(-1)?.seq ?? after;
+    } while (after < last);
+  } finally {
+    closeSync(out);
+    await connection.close();
+  }
+}
+
+async function prove({ terminal }: Shell, file: string, { key, continues }: Options): Promise<ExitCode> {
+  if (!existsSync(file)) throw usage("audit", `There is no file ${file}.`);
+  const args = ["--file", file, ...key.flatMap((id) => ["--key", id]), ...(continues === undefined ? [] : ["--continues", continues])];
+  const { event, ...found } = await run(args);
+  if (event === "failed") {
+    if (found["code"] === "cli.unexpected") throw usage("audit", String(found["message"]));
+    print(terminal, found, () => String(found["message"]));
+    return EXIT.refused;
+  }
+  print(terminal, found, () => {
+    const { service, entries, accepted, refused, unspent, head, sealedBy } = found;
+    return [
+      `The history of ${service} holds.`,
+      `${entries} entries: ${accepted} transactions accepted, ${refused} refused, ${unspent} states unspent.`,
+      ...Object.entries(sealedBy as Readonly<Record<string, number>>).map(([by, count]) => `Entries sealed by ${by}: ${count}`),
+      `A later audit continues this one with --continues ${entries}:${head}`,
+    ].join("\n");
+  });
+  return EXIT.done;
+}
+
+/** The line that the entry says. */
+function run(args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  const flags = ["--disable-warning=ExperimentalWarning", ENTRY];
+  const child = spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  return new Promise((done, fail) => {
+    child.once("error", fail);
+    child.once("close", (code, signal) => {
+      const line = out.split("\n").findLast((each) => each.startsWith("{"));
+      if (line === undefined) fail(usage("audit", `The audit ended without a word (${signal ?? `exit code ${code}`}).`));
+      else done(JSON.parse(line) as Readonly<Record<string, unknown>>);
+    });
+  });
+}

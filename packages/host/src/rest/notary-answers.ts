@@ -1,0 +1,25 @@
+// What a notary has decided, for auditors.
+
+import type { Answers, RestShell } from "./answers.ts";
+import { requireVirtualNode } from "./input.ts";
+
+const ENTRIES_DEFAULT = 50;
+
+export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistory"> {
+  const { uniqueness } = shell.services;
+  return {
+    async readNotaryHistory({ params, query: { after = 0, limit = ENTRIES_DEFAULT } }) {
+      const { holdingIdentity } = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const page = await uniqueness.history({ vnode: holdingIdentity.shortHash, after, limit });
+      const entries = page.entries.map(({ seq, head, decisions, seal }) => ({
+        seq,
+        head: base64(head),
+        decisions: base64(decisions),
+        seal: base64(seal),
+      }));
+      return { body: { ...page, keys: [...page.keys], entries } };
+    },
+  };
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
