@@ -1,6 +1,6 @@
 // Flows that were recorded on a real network, one file each, named after the example that they are of. All later code replays
 // them: where one diverges, flows that run while a cluster is upgraded would be parked. `bowline flow journal --export`
-// makes such a file.
+// makes such a file; `node tools/record-under-way.ts` makes the one of a flow that is not over.
 
 import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";

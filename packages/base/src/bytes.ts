@@ -67,20 +67,20 @@ export function u32(value: number): Uint8Array {
 
 declare const brand: unique symbol;
 
-/** `SHA-256:` and 64 upper-case hexadecimal digits. */
+/** An algorithm, a colon and upper-case hexadecimal digits. Where nothing else is said: `SHA-256:` and 64 digits. */
 export type SecureHash = string & { readonly [brand]: "SecureHash" };
 
 export const SHA_256 = "SHA-256";
 const PATTERN = /^SHA-256:[0-9A-F]{64}$/;
 
-export const secureHash = (digest: Uint8Array): SecureHash => `${SHA_256}:${hex(digest)}` as SecureHash;
+export const secureHash = (digest: Uint8Array, algorithm: string = SHA_256): SecureHash => `${algorithm}:${hex(digest)}` as SecureHash;
 
-/** Undefined when `text` is not a hash as `SecureHash` writes it. */
+/** Undefined when `text` is not an SHA-256 hash as `SecureHash` writes it. */
 export const parseSecureHash = (text: string): SecureHash | undefined => (PATTERN.test(text) ? (text as SecureHash) : undefined);
 
-/** The 32 bytes of the digest. */
+/** The bytes of the digest. */
 export function digestOf(hash: SecureHash): Uint8Array {
-  return fromHex(hash.slice(SHA_256.length + 1)) as Uint8Array;
+  return fromHex(hash.slice(hash.indexOf(":") + 1)) as Uint8Array;
 }
 
 /** The first twelve hexadecimal digits, upper case: how REST names packages and holding identities. */

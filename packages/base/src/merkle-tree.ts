@@ -26,15 +26,21 @@ export interface HashedLeaf {
 /** The leaves of one tree. A 32-bit index never overflows, and a peer cannot make a tree taller than this. */
 export const LEAVES_MAX = 2 ** 24;
 
+/** Bytes of a hash, where nothing else is said. */
 export const HASH_LENGTH = 32;
-const EMPTY_ROOT = new Uint8Array(HASH_LENGTH);
 
 /** How a node is made of two: `depth` is 0 at the root. */
 export type NodeHash = (depth: number, left: Uint8Array, right: Uint8Array) => Uint8Array;
 
+/** A hash of nodes, and how long it is. */
+interface Hashing {
+  readonly node: NodeHash;
+  readonly length: number;
+}
+
 /** Trees over one way to hash two nodes. */
 export interface MerkleTrees {
-  /** The root over leaf hashes. The root over none is 32 zero bytes. */
+  /** The root over leaf hashes. The root over none is zero bytes, as many as a hash has. */
   root(leafHashes: readonly Uint8Array[]): Uint8Array;
   /** A proof of the leaves at `indexes` (any order, no repeats). */
   prove(leafHashes: readonly Uint8Array[], indexes: readonly number[]): MerkleProof;
@@ -59,47 +65,51 @@ export interface MerkleTrees {
   ): MerkleProof<Leaf>;
 }
 
-export const merkleTrees = (nodeHash: NodeHash): MerkleTrees => ({
-  root: (leafHashes) => levelsOf(nodeHash, leafHashes).at(-1)?.[0] ?? EMPTY_ROOT,
-  prove: (leafHashes, indexes) => proveLeaves(nodeHash, leafHashes, indexes),
-  proveEach(leafHashes) {
-    const levels = levelsOf(nodeHash, leafHashes);
-    const beside = (index: number): Uint8Array[] =>
-      levels.slice(0, -1).flatMap((level, height) => {
-        const sibling = (index >> height) ^ 1;
-        return sibling < level.length ? [level[sibling] as Uint8Array] : [];
-      });
-    return { root: levels.at(-1)?.[0] ?? EMPTY_ROOT, hashes: leafHashes.map((_, index) => beside(index)) };
-  },
-  rootOfProof(proof, hashOf) {
-    const nodes = nodesOf(nodeHash, proof, hashOf);
-    return nodes === undefined ? undefined : proof.count === 0 ? EMPTY_ROOT : nodes.get(position(heightOf(proof.count), 0));
-  },
-  subset(proof, hashOf, indexes) {
-    const leaves = proof.leaves.filter(({ index }) => indexes.includes(index));
-    if (leaves.length !== indexes.length) throw malformed("the proof does not show all of those leaves");
-    return reproof(proof.count, leaves, nodesOf(nodeHash, proof, hashOf));
-  },
-  merge(a, b, hashOf) {
-    const nodes = nodesOf(nodeHash, a, hashOf);
-    const others = nodesOf(nodeHash, b, hashOf);
-    const root = position(heightOf(a.count), 0);
-    if (a.count !== b.count || nodes === undefined || others === undefined || !sameHash(nodes.get(root), others.get(root)))
-      throw malformed("the proofs are not of one tree");
-    const leaves = new Map([...a.leaves, ...b.leaves].map((leaf) => [leaf.index, leaf]));
-    return reproof(
-      a.count,
-      [...leaves.values()].sort((one, other) => one.index - other.index),
-      new Map([...nodes, ...others]),
-    );
-  },
-});
+export function merkleTrees(node: NodeHash, length: number = HASH_LENGTH): MerkleTrees {
+  const hashing: Hashing = { node, length };
+  const emptyRoot = new Uint8Array(length);
+  return {
+    root: (leafHashes) => levelsOf(hashing, leafHashes).at(-1)?.[0] ?? emptyRoot,
+    prove: (leafHashes, indexes) => proveLeaves(hashing, leafHashes, indexes),
+    proveEach(leafHashes) {
+      const levels = levelsOf(hashing, leafHashes);
+      const beside = (index: number): Uint8Array[] =>
+        levels.slice(0, -1).flatMap((level, height) => {
+          const sibling = (index >> height) ^ 1;
+          return sibling < level.length ? [level[sibling] as Uint8Array] : [];
+        });
+      return { root: levels.at(-1)?.[0] ?? emptyRoot, hashes: leafHashes.map((_, index) => beside(index)) };
+    },
+    rootOfProof(proof, hashOf) {
+      const nodes = nodesOf(hashing, proof, hashOf);
+      return nodes === undefined ? undefined : proof.count === 0 ? emptyRoot : nodes.get(position(heightOf(proof.count), 0));
+    },
+    subset(proof, hashOf, indexes) {
+      const leaves = proof.leaves.filter(({ index }) => indexes.includes(index));
+      if (leaves.length !== indexes.length) throw malformed("the proof does not show all of those leaves");
+      return reproof(proof.count, leaves, nodesOf(hashing, proof, hashOf));
+    },
+    merge(a, b, hashOf) {
+      const nodes = nodesOf(hashing, a, hashOf);
+      const others = nodesOf(hashing, b, hashOf);
+      const root = position(heightOf(a.count), 0);
+      if (a.count !== b.count || nodes === undefined || others === undefined || !sameHash(nodes.get(root), others.get(root)))
+        throw malformed("the proofs are not of one tree");
+      const leaves = new Map([...a.leaves, ...b.leaves].map((leaf) => [leaf.index, leaf]));
+      return reproof(
+        a.count,
+        [...leaves.values()].sort((one, other) => one.index - other.index),
+        new Map([...nodes, ...others]),
+      );
+    },
+  };
+}
 
-function proveLeaves(nodeHash: NodeHash, leafHashes: readonly Uint8Array[], indexes: readonly number[]): MerkleProof {
+function proveLeaves(hashing: Hashing, leafHashes: readonly Uint8Array[], indexes: readonly number[]): MerkleProof {
   const count = leafHashes.length;
   const sorted = sortedIndexes(indexes, count);
   if (sorted === undefined) throw malformed(`indexes ${indexes.join(", ")} do not fit a tree of ${count} leaves`);
-  const levels = levelsOf(nodeHash, leafHashes);
+  const levels = levelsOf(hashing, leafHashes);
   return {
     count,
     leaves: sorted.map((index) => ({ index, hash: leafHashes[index] as Uint8Array })),
@@ -117,7 +127,7 @@ function heightOf(count: number): number {
 }
 
 /** All nodes, leaves first. */
-function levelsOf(nodeHash: NodeHash, leafHashes: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
+function levelsOf({ node, length }: Hashing, leafHashes: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
   if (leafHashes.length > LEAVES_MAX) throw malformed(`a tree has at most ${LEAVES_MAX} leaves`);
   const levels: (readonly Uint8Array[])[] = [leafHashes];
   const height = heightOf(leafHashes.length);
@@ -127,7 +137,7 @@ function levelsOf(nodeHash: NodeHash, leafHashes: readonly Uint8Array[]): readon
     for (let i = 0; i < below.length; i += 2) {
       const left = below[i] as Uint8Array;
       const right = below[i + 1];
-      nodes.push(right === undefined ? left : nodeHash(height - 1 - level, exactly32(left), exactly32(right)));
+      nodes.push(right === undefined ? left : node(height - 1 - level, exactly(left, length), exactly(right, length)));
     }
     levels.push(nodes);
   }
@@ -162,7 +172,7 @@ function needed(count: number, sorted: readonly number[]): readonly Position[] {
 
 /** Every node that a proof knows or lets compute; undefined where the proof is malformed. */
 function nodesOf<Leaf extends { readonly index: number }>(
-  nodeHash: NodeHash,
+  hashing: Hashing,
   { count, leaves, hashes }: MerkleProof<Leaf>,
   hashOf: (leaf: Leaf) => Uint8Array,
 ): Map<number, Uint8Array> | undefined {
@@ -170,19 +180,19 @@ function nodesOf<Leaf extends { readonly index: number }>(
   const sorted = sortedIndexes(indexes, count);
   if (sorted === undefined || sorted.some((index, i) => index !== indexes[i])) return undefined;
   const positions = needed(count, sorted);
-  if (positions.length !== hashes.length || hashes.some(({ length }) => length !== HASH_LENGTH)) return undefined;
+  if (positions.length !== hashes.length || hashes.some(({ length }) => length !== hashing.length)) return undefined;
   const nodes = new Map<number, Uint8Array>();
   for (const leaf of leaves) nodes.set(position(0, leaf.index), hashOf(leaf));
   positions.forEach(({ level, index }, i) => {
     nodes.set(position(level, index), hashes[i] as Uint8Array);
   });
-  climb(nodeHash, { count, sorted }, nodes);
+  climb(hashing, { count, sorted }, nodes);
   return nodes;
 }
 
 /** Computes the ancestors of the leaves at `sorted` indexes. All siblings that this takes are there. */
 function climb(
-  nodeHash: NodeHash,
+  { node, length }: Hashing,
   { count, sorted }: { readonly count: number; readonly sorted: readonly number[] },
   nodes: Map<number, Uint8Array>,
 ): void {
@@ -196,7 +206,10 @@ function climb(
       parents.add(parent);
       const left = nodes.get(position(level, parent * 2)) as Uint8Array;
       const right = nodes.get(position(level, parent * 2 + 1));
-      nodes.set(position(level + 1, parent), right === undefined ? left : nodeHash(height - 1 - level, exactly32(left), exactly32(right)));
+      nodes.set(
+        position(level + 1, parent),
+        right === undefined ? left : node(height - 1 - level, exactly(left, length), exactly(right, length)),
+      );
     }
     known = parents;
   }
@@ -226,8 +239,8 @@ function sortedIndexes(indexes: readonly number[], count: number): readonly numb
 const sameHash = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && equalBytes(a, b));
 
-function exactly32(bytes: Uint8Array): Uint8Array {
-  if (bytes.length !== HASH_LENGTH) throw malformed(`${bytes.length} bytes where a hash of ${HASH_LENGTH} belongs`);
+function exactly(bytes: Uint8Array, length: number): Uint8Array {
+  if (bytes.length !== length) throw malformed(`${bytes.length} bytes where a hash of ${length} belongs`);
   return bytes;
 }
 

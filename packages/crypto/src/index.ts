@@ -18,16 +18,13 @@ export { type KeyCategory, type KeyNames, type KeyStore, parseCategory, type Sig
 export {
   batchLeaf,
   batchTop,
-  componentLeaf,
+  batchTrees,
   componentNonce,
-  componentTop,
+  LEDGER_DIGESTS,
+  type LedgerDigest,
+  type LedgerHashes,
+  ledgerHashes,
   type MerkleProof,
-  mergeProofs,
-  merkleRoot,
-  proveLeaves,
-  rootOfProof,
-  subsetProof,
-  transactionId,
 } from "./merkle.ts";
 export {
   DEFAULT_SCHEME,

@@ -3,21 +3,18 @@ import { test } from "node:test";
 import { hex, u32 } from "@bowline/base";
 import fc from "fast-check";
 import { sha256 } from "./digest.ts";
-import {
-  batchLeaf,
-  batchTop,
-  componentLeaf,
-  componentNonce,
-  componentTop,
-  type HashedLeaf,
-  type MerkleProof,
-  mergeProofs,
-  merkleRoot,
-  proveLeaves,
+import { batchLeaf, batchTop, componentNonce, type HashedLeaf, LEDGER_DIGESTS, ledgerHashes, type MerkleProof } from "./merkle.ts";
+
+const {
+  root: merkleRoot,
+  prove: proveLeaves,
   rootOfProof,
-  subsetProof,
-  transactionId,
-} from "./merkle.ts";
+  subset: subsetProof,
+  merge: mergeProofs,
+  leaf: componentLeaf,
+  top: componentTop,
+  id: transactionId,
+} = ledgerHashes("SHA-256");
 
 const leavesOf = (count: number): Uint8Array[] => Array.from({ length: count }, (_, i) => sha256(u32(i)));
 const hashOf = ({ hash }: HashedLeaf): Uint8Array => hash;
@@ -138,3 +135,23 @@ const VECTORS: readonly string[] = [
   "7B91A30B545AE8CE41E4306639508369B37324CF987840C1B576D92B1446D3E7",
   "SHA-256:0DA128DCD8FBF872CC7E814D7B3B6D06EE31D43FBEA0BA784AE927E04007B2A8",
 ];
+
+test("each digest has its own length, and no hash of one is a hash of another", () => {
+  const nonce = componentNonce(new Uint8Array(32).fill(1), 6, 0);
+  const seen = new Set<string>();
+  for (const name of LEDGER_DIGESTS) {
+    const hashes = ledgerHashes(name);
+    const leaf = hashes.leaf({ group: 6, index: 0, nonce, data: new Uint8Array(3) });
+    const leaves = [leaf, hashes.leaf({ group: 6, index: 1, nonce, data: new Uint8Array(3) })];
+    assert.equal(leaf.length, hashes.length);
+    const top = hashes.top(6, 2, hashes.root(leaves));
+    const id = hashes.id({ ledgerVersion: 1, groupId: "g", groupCount: 1, root: hashes.root([top]) });
+    assert.ok(id.startsWith(`${name}:`) && id.length === name.length + 1 + 2 * hashes.length, id);
+    const proof = hashes.prove(leaves, [1]);
+    assert.deepEqual(hashes.rootOfProof(proof, hashOf), hashes.root(leaves));
+    assert.equal(hashes.root([]).length, hashes.length);
+    for (const bytes of [leaf, top]) seen.add(hex(bytes).slice(0, 64));
+    assert.throws(() => hashes.top(6, 1, new Uint8Array(31)), { code: "merkle.malformed" });
+  }
+  assert.equal(seen.size, 2 * LEDGER_DIGESTS.length);
+});

@@ -14,21 +14,21 @@
 
 import { type Data, decoder, type SecureHash } from "@bowline/base";
 import { type FlowContext, FlowError, type GroupParameters, type SessionId, type StateRef } from "@bowline/sdk";
+import { worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
 import { ask, exchange, ownedOutputs, platformFlow, writeVault } from "./asking.ts";
 import { Gathered, type HistoryRequest, invalid, type Shown } from "./backchain.ts";
 import { decodeGroupParameters, notaryKeysOf, notaryOf } from "./group-parameters.ts";
-import { Bytes, parseStateRef } from "./leaves.ts";
+import { Bytes, parseStateRef, TransactionId } from "./leaves.ts";
 import { HISTORY_AHEAD_MAX, HISTORY_ANSWER_BYTES_MAX, HISTORY_REQUEST_MAX, HISTORY_TRANSACTIONS_MAX } from "./limits.ts";
 import { decodeSigned, dependenciesOf, encodeSigned, type ResolvedState, type SignedTransaction, type Transaction } from "./transaction.ts";
 
 const STRICT = { additionalProperties: false } as const;
-const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
 /** What a receiver asks: part of what a sender reads in whatever exchange needs a history. */
 export const Need = Type.Object(
   {
     kind: Type.Literal("need"),
-    ids: Type.Array(Hash, { minItems: 1, maxItems: HISTORY_REQUEST_MAX }),
+    ids: Type.Array(TransactionId, { minItems: 1, maxItems: HISTORY_REQUEST_MAX }),
     ahead: Type.Integer({ minimum: 0, maximum: HISTORY_AHEAD_MAX }),
   },
   STRICT,
@@ -71,7 +71,7 @@ export const resolveHere = async (context: FlowContext, transaction: Transaction
 
 export const resolveHistory = platformFlow({
   name: "ledger.resolve",
-  input: Type.Object({ session: Type.String(), roots: Type.Array(Hash) }, STRICT),
+  input: Type.Object({ session: Type.String(), roots: Type.Array(TransactionId) }, STRICT),
   call: async (context, { session, roots }) => {
     const gathered = new Gathered(roots);
     await fetchHistory(context, session, gathered, roots);
@@ -178,7 +178,7 @@ async function recordBatch(context: FlowContext, ids: readonly SecureHash[]): Pr
   if (writes.length > 0) await writeVault(context, ...writes);
   const wrong = replies[broken];
   if (wrong === undefined) return;
-  const [id, reason] = [ids[broken] as SecureHash, wrong.violations.join("; ")];
+  const [id, reason] = [ids[broken] as SecureHash, worded(wrong.violations)];
   if (wrong.valid) throw invalid(id, "it is not signed by all and accepted by its notary");
   const [row] = await ask(context, "vault.transactions", { ids: [id] });
   const evidence = { kind: "content", verdict: wrong.verdict, mac: wrong.mac } as const;

@@ -2,7 +2,9 @@
 // key, salt, whose code guards each output.
 
 import { BowlineError, badRequest, type Data, encode, parseName, type SecureHash, type X500Name } from "@bowline/base";
-import type { PublicKeyText, StateRef, TransactionProposal } from "@bowline/sdk";
+import type { LedgerDigest } from "@bowline/crypto";
+import type { PublicKeyText, TransactionProposal } from "@bowline/sdk";
+import { brokenTransactionRules, encumbranceSizes, listed, type RuleFailure, worded } from "@bowline/sdk/transaction-rules";
 import {
   COMPONENT_GROUPS,
   type CpkIdentity,
@@ -25,6 +27,8 @@ export interface PlatformFacts {
   readonly packages: readonly InstalledPackage[];
   readonly platformVersion: number;
   readonly groupParametersHash: SecureHash;
+  /** Which the group has chosen. */
+  readonly digest: LedgerDigest;
   /** Of the notary that the proposal names; undefined where the group parameters do not list it. */
   readonly notaryKey: PublicKeyText | undefined;
   /** 32 random bytes, journaled. */
@@ -35,9 +39,7 @@ export interface PlatformFacts {
 export function buildTransaction(proposal: TransactionProposal, facts: PlatformFacts): Transaction {
   const failures = [...proposalFailures(proposal, facts)];
   if (failures.length > 0)
-    throw badRequest("ledger.proposalInvalid", `This transaction cannot be built: ${failures.join("; ")}.`, {
-      failures: failures.join("\n"),
-    });
+    throw badRequest("ledger.proposalInvalid", `This transaction cannot be built: ${worded(failures)}.`, listed(failures));
   const groups: Uint8Array[][] = Array.from({ length: GROUP_COUNT }, () => []);
   const put = (group: number, ...leaves: readonly Uint8Array[]) => groups[group]?.push(...leaves);
   put(GROUP.metadata, encode(metadata(facts)));
@@ -52,31 +54,17 @@ export function buildTransaction(proposal: TransactionProposal, facts: PlatformF
   return transactionOf({ groupId: facts.groupId, salt: facts.salt, groups });
 }
 
-function* proposalFailures(proposal: TransactionProposal, facts: PlatformFacts): Generator<string> {
-  const { notary, timeWindow, inputs, references, outputs, commands, signatories } = proposal;
-  if (!isName(notary)) yield `the notary "${notary}" is not a name in canonical form`;
-  else if (facts.notaryKey === undefined) yield `the group parameters list no notary ${notary}`;
-  if (!Number.isSafeInteger(timeWindow.until)) yield "the time window has no upper bound";
-  else if (timeWindow.from !== undefined && timeWindow.from >= timeWindow.until) yield "the time window contains no moment";
-  for (const [tag, size] of encumbranceSizes(proposal)) if (size < 2) yield `encumbrance group ${tag} has one member, and needs two`;
-  if (signatories.length === 0) yield "nobody signs it";
-  yield* repeats(signatories, "signatory");
-  if (inputs.length === 0 && outputs.length === 0) yield "it has neither inputs nor outputs";
-  yield* repeats(inputs, "input");
-  yield* repeats(references, "reference");
-  for (const ref of inputs) if (references.includes(ref)) yield `${ref} is both an input and a reference`;
-  if (commands.length === 0) yield "it has no command";
+/** The rules of every transaction, and what only the platform can see. */
+function* proposalFailures(proposal: TransactionProposal, facts: PlatformFacts): Generator<RuleFailure> {
+  const { notary, outputs } = proposal;
+  yield* brokenTransactionRules(proposal);
   for (const contract of new Set(outputs.map((output) => output.contract)))
-    if (packageOf(contract, facts) === undefined) yield `no contract package of this CPI has the contract ${contract}`;
-}
-
-/** Each thing that stands twice in a list. */
-export function* repeats(refs: readonly StateRef[], what: string): Generator<string> {
-  const seen = new Set<StateRef>();
-  for (const ref of refs) {
-    if (seen.has(ref)) yield `${what} ${ref} stands twice`;
-    seen.add(ref);
-  }
+    if (packageOf(contract, facts) === undefined)
+      yield { code: "transaction.contractUnknown", message: `no contract package of this CPI has the contract ${contract}` };
+  if (notary === undefined) return; // The rule that names it has said so.
+  if (!isName(notary)) yield { code: "transaction.notaryMalformed", message: `the notary "${notary}" is not a name in canonical form` };
+  else if (facts.notaryKey === undefined)
+    yield { code: "transaction.notaryUnlisted", message: `the group parameters list no notary ${notary}` };
 }
 
 function metadata(facts: PlatformFacts): TransactionMetadata & Data {
@@ -85,7 +73,7 @@ function metadata(facts: PlatformFacts): TransactionMetadata & Data {
     ledgerVersion: LEDGER_VERSION,
     transactionSubtype: "GENERAL",
     schemaVersion: 1,
-    suite: 1,
+    digest: facts.digest,
     platformVersion: facts.platformVersion,
     cpiMetadata: identity(facts.cpi),
     cpkMetadata: facts.packages.map(identity),
@@ -104,7 +92,7 @@ function outputInfo(output: TransactionProposal["outputs"][number], proposal: Tr
     cpk: { name, version, signerSummaryHash },
     notary: proposal.notary,
     notaryKey: facts.notaryKey as PublicKeyText,
-    encumbrance: tag === undefined ? null : { tag, size: encumbranceSizes(proposal).get(tag) ?? 0 },
+    encumbrance: tag === undefined ? null : { tag, size: encumbranceSizes(proposal.outputs).get(tag) ?? 0 },
   };
 }
 
@@ -112,12 +100,6 @@ const identity = ({ name, version, signerSummaryHash, fileChecksum }: CpkIdentit
 
 const packageOf = (contract: string, { packages }: PlatformFacts): InstalledPackage | undefined =>
   packages.find(({ contracts }) => contracts.includes(contract));
-
-function encumbranceSizes({ outputs }: TransactionProposal): ReadonlyMap<string, number> {
-  const sizes = new Map<string, number>();
-  for (const { encumbrance } of outputs) if (encumbrance !== undefined) sizes.set(encumbrance, (sizes.get(encumbrance) ?? 0) + 1);
-  return sizes;
-}
 
 function isName(text: string): text is X500Name {
   try {

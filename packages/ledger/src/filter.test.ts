@@ -11,8 +11,10 @@ import {
   filterTransaction,
   readForNotary,
   verifyFiltered,
+  withDescriptions,
 } from "./filter.ts";
 import { GROUP } from "./leaves.ts";
+import { mergeFiltered, subsetFiltered } from "./partial-views.ts";
 import { sample } from "./sample.memory.ts";
 
 const network = await sample();
@@ -53,7 +55,7 @@ test("whatever is shown is part of the transaction, and how much of it is known"
       for (const name of groupNames) {
         const leaves = transaction.groups[GROUP[name]] ?? [];
         const group = shown.groups[GROUP[name]];
-        const show = name === "metadata" ? "all" : policy[name];
+        const show = name === "metadata" ? "all" : withDescriptions(policy)[name];
         assert.equal(group === undefined, show === undefined);
         if (group === undefined) continue;
         assert.equal(group.count, leaves.length);
@@ -139,3 +141,87 @@ function withGroup(
     encode({ ...filtered, groups: filtered.groups.map((group, at) => (at === index ? change(group) : group)) } as Data),
   );
 }
+
+/** What a view shows: of each group its count and the places of its leaves, or nothing. */
+const shownBy = (filtered: FilteredTransaction) =>
+  verifyFiltered(filtered).groups.map((group) => group && { count: group.count, indexes: [...group.leaves.keys()].sort((a, b) => a - b) });
+
+test("two views of one transaction merge into one that shows what either showed", () => {
+  fc.assert(
+    fc.property(policies, policies, (one, other) => {
+      const [a, b] = [filterTransaction(transaction, one), filterTransaction(transaction, other)];
+      const merged = decodeFiltered(encodeFiltered(mergeFiltered(a, b)));
+      assert.equal(verifyFiltered(merged).id, transaction.id);
+      const [shownA, shownB] = [shownBy(a), shownBy(b)];
+      for (const [at, group] of shownBy(merged).entries()) {
+        const indexes = new Set([...(shownA[at]?.indexes ?? []), ...(shownB[at]?.indexes ?? [])]);
+        assert.equal(group === undefined, shownA[at] === undefined && shownB[at] === undefined);
+        assert.deepEqual(new Set(group?.indexes ?? []), indexes);
+      }
+      assert.deepEqual(mergeFiltered(b, a), merged, "whichever comes first");
+      assert.deepEqual(mergeFiltered(a, a), a);
+    }),
+  );
+});
+
+test("a view can be cut down to what another would have shown, as if it had been made so at first", () => {
+  fc.assert(
+    fc.property(policies, policies, (one, other) => {
+      const merged = mergeFiltered(filterTransaction(transaction, one), filterTransaction(transaction, other));
+      for (const policy of [one, other]) assert.deepEqual(subsetFiltered(merged, policy), filterTransaction(transaction, policy));
+      assert.deepEqual(subsetFiltered(merged, {}), filterTransaction(transaction, {}));
+    }),
+  );
+});
+
+test("what a view does not show cannot be cut out of it, and views of two transactions do not merge", () => {
+  const some = filterTransaction(transaction, { inputs: [0, 2], outputs: "count" });
+  for (const policy of [{ inputs: [1] }, { inputs: "all" }, { outputs: [0] }, { references: "count" }] as const)
+    assert.throws(() => subsetFiltered(some, policy), { code: "ledger.filteredInvalid" }, JSON.stringify(policy));
+  const other = network.build(network.propose({ outputs: [{ owner: alice, amount: 1 }], signedBy: [alice] }));
+  assert.throws(() => mergeFiltered(some, filterTransaction(other, {})), { code: "ledger.filteredInvalid" });
+});
+
+test("metadata are bound also where nothing else is shown", () => {
+  const alone = filterTransaction(transaction, {});
+  const shown = alone.groups[GROUP.metadata];
+  assert.ok(shown?.kind === "shown");
+  const [leaf] = shown.leaves;
+  const lie = encode({ ...(decode(leaf?.data as Uint8Array) as object), platformVersion: 1 });
+  const lying = {
+    ...alone,
+    groups: alone.groups.map((group) => (group === shown ? { ...shown, leaves: [{ ...leaf, data: lie }] } : group)),
+  };
+  assert.notEqual(verifyFiltered(lying as FilteredTransaction).id, transaction.id);
+  // Another digest is another way to hash all of it: the hidden hashes no longer fit, or lead to another id.
+  for (const digest of ["SHA-512", "SHA3-256"]) {
+    const data = encode({ ...(decode(leaf?.data as Uint8Array) as object), digest });
+    const other = { ...alone, groups: alone.groups.map((group) => (group === shown ? { ...shown, leaves: [{ ...leaf, data }] } : group)) };
+    try {
+      assert.notEqual(verifyFiltered(other as FilteredTransaction).id, transaction.id);
+    } catch (error) {
+      assert.ok(malformed(error));
+    }
+  }
+});
+
+test("an output, or a command, is not shown without what is said of it", () => {
+  const shown = verifyFiltered(filterTransaction(transaction, { outputs: [1], outputsInfo: [0], commands: "all" }));
+  assert.deepEqual([...(shown.groups[GROUP.outputsInfo]?.leaves.keys() ?? [])], [0, 1]);
+  assert.equal(shown.groups[GROUP.commandsInfo]?.complete, true);
+  const bare = filterTransaction(transaction, { outputs: [1] });
+  const hidden = filterTransaction(transaction, {});
+  const without = { ...bare, groups: bare.groups.map((group, at) => (at === GROUP.outputsInfo ? hidden.groups[at] : group)) };
+  assert.throws(() => verifyFiltered(without as FilteredTransaction), /outputs 1 is shown without its description/);
+});
+
+test("a leaf of a notary's batch is no root of a group, and a group's hash no batch", () => {
+  const [word] = network.words([{ kind: "accepted", transactionId: transaction.id, at: 1 }]);
+  const posing = withGroup(GROUP.inputs, () => ({
+    kind: "shown",
+    count: 1,
+    leaves: [],
+    hashes: [word?.batch?.hashes[0] ?? new Uint8Array(32)],
+  }));
+  assert.notEqual(verifyFiltered(posing).id, transaction.id);
+});

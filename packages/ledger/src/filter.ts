@@ -6,7 +6,7 @@
 // The salt never leaves: with it, whoever guesses a hidden leaf could tell that the guess is right.
 
 import { badRequest, decode, decoder, encode, type SecureHash, type X500Name } from "@bowline/base";
-import { componentLeaf, componentNonce, componentTop, type MerkleProof, proveLeaves, rootOfProof } from "@bowline/crypto";
+import { componentNonce, type LedgerHashes, ledgerHashes, type MerkleProof } from "@bowline/crypto";
 import type { PublicKeyText, StateRef, TimeWindow } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import {
@@ -22,15 +22,20 @@ import {
   timeWindowOf,
 } from "./leaves.ts";
 import { GROUP_LEAVES_MAX, TRANSACTION_BYTES_MAX } from "./limits.ts";
-import { type Components, idOfTops, leafHashes, topOf } from "./transaction.ts";
+import { hashesOf, idOfTops, leafHashes, type Transaction, topOf } from "./transaction.ts";
 
 export type GroupName = keyof typeof GROUP;
-/** How much of a group to show: all of it, some leaves, or how many there are. What is not mentioned is hidden. */
+/**
+ * How much of a group to show: all of it, some leaves, or how many there are. What is not mentioned is hidden. Who shows an output or a
+ * command shows what is said of it too, since the one cannot be read without the other.
+ */
 export type FilterPolicy = Readonly<Partial<Record<GroupName, "all" | "count" | readonly number[]>>>;
+/** What must not be missing of a filtered transaction. */
+export type RequiredParts = Readonly<Partial<Record<GroupName, "all" | "count">>>;
 
 const STRICT = { additionalProperties: false } as const;
 const Count = Type.Integer({ minimum: 0, maximum: GROUP_LEAVES_MAX });
-const FilteredGroup = Type.Union([
+const Group = Type.Union([
   Type.Object({ kind: Type.Literal("hidden"), top: Bytes }, STRICT),
   Type.Object(
     {
@@ -45,7 +50,7 @@ const FilteredGroup = Type.Union([
 const Filtered = Type.Object(
   {
     groupId: Type.String({ minLength: 36, maxLength: 36 }),
-    groups: Type.Array(FilteredGroup, { minItems: GROUP_COUNT, maxItems: GROUP_COUNT }),
+    groups: Type.Array(Group, { minItems: GROUP_COUNT, maxItems: GROUP_COUNT }),
     ledgerVersion: Type.Literal(LEDGER_VERSION),
   },
   STRICT,
@@ -53,6 +58,9 @@ const Filtered = Type.Object(
 const readFiltered = decoder(Filtered, "filtered transaction");
 
 export type FilteredTransaction = Static<typeof Filtered>;
+
+export type FilteredGroup = FilteredTransaction["groups"][number];
+export type ShownLeaf = Extract<FilteredGroup, { kind: "shown" }>["leaves"][number];
 
 /** What a filtered transaction proves. */
 export interface ShownParts {
@@ -81,10 +89,25 @@ export interface NotaryRequest {
   readonly outputCount: number;
 }
 
-export function filterTransaction(transaction: Components, policy: FilterPolicy): FilteredTransaction {
+export function filterTransaction(transaction: Transaction, policy: FilterPolicy): FilteredTransaction {
   const names = Object.keys(GROUP) as readonly GroupName[];
-  const groups = names.map((name) => filterGroup(transaction, GROUP[name], name === "metadata" ? "all" : policy[name]));
+  const whole = withDescriptions({ ...policy, metadata: "all" });
+  const groups = names.map((name) => filterGroup(transaction, GROUP[name], whole[name]));
   return { groupId: transaction.groupId, groups, ledgerVersion: LEDGER_VERSION };
+}
+
+/** Of each group that is described leaf by leaf, the one that describes it. */
+const DESCRIBED_BY = { outputs: "outputsInfo", commands: "commandsInfo" } as const;
+
+export function withDescriptions(policy: FilterPolicy): FilterPolicy {
+  const whole: Record<string, FilterPolicy[GroupName]> = { ...policy };
+  for (const [name, describing] of Object.entries(DESCRIBED_BY)) {
+    const [shown, described] = [whole[name], whole[describing]];
+    if (shown === undefined || shown === "count" || described === "all") continue;
+    const both = shown === "all" || !Array.isArray(described) ? shown : [...new Set([...(described as readonly number[]), ...shown])];
+    whole[describing] = both;
+  }
+  return whole;
 }
 
 export const encodeFiltered = (filtered: FilteredTransaction): Uint8Array => encode(filtered);
@@ -98,11 +121,10 @@ export function decodeFiltered(bytes: Uint8Array): FilteredTransaction {
  * Computes the id and what is proven under it; `required` says which groups must be complete or counted.
  * Throws `ledger.filteredInvalid`. Whether the id is the expected one is the caller's to compare.
  */
-export function verifyFiltered(
-  filtered: FilteredTransaction,
-  required: Readonly<Partial<Record<GroupName, "all" | "count">>> = {},
-): ShownParts {
-  const tops = filtered.groups.map((group, number) => (group.kind === "hidden" ? hidden(group.top) : topOfShown(group, number)));
+export function verifyFiltered(filtered: FilteredTransaction, required: RequiredParts = {}): ShownParts {
+  const metadata = metadataShown(filtered);
+  const hashes = ledgerHashes(metadata.digest);
+  const tops = topsOf(filtered, hashes);
   const groups = filtered.groups.map((group) =>
     group.kind === "hidden"
       ? undefined
@@ -117,14 +139,35 @@ export function verifyFiltered(
     if (group === undefined) throw invalid(`group ${name} is hidden`);
     if (need === "all" && !group.complete) throw invalid(`group ${name} shows ${group.leaves.size} of ${group.count} leaves`);
   }
-  const metadata = groups[GROUP.metadata]?.leaves;
-  const [leaf] = metadata?.values() ?? [];
-  if (leaf === undefined || metadata?.size !== 1) throw invalid("it has not exactly one metadata leaf");
-  return { id: idOfTops(filtered.groupId, tops), groupId: filtered.groupId, metadata: metadataOf(leaf), groups };
+  requireDescribed(groups);
+  return { id: idOfTops(filtered.groupId, hashes, tops), groupId: filtered.groupId, metadata, groups };
+}
+
+/** Says how the rest is hashed, and is bound with it: read first, and believed for that alone. */
+export function metadataShown({ groups }: FilteredTransaction): TransactionMetadata {
+  const group = groups[GROUP.metadata];
+  if (group?.kind !== "shown") throw invalid("group metadata is hidden");
+  const [leaf, ...more] = group.leaves;
+  if (leaf === undefined || more.length > 0 || group.count !== 1) throw invalid("it has not exactly one metadata leaf");
+  return metadataOf(leaf.data);
+}
+
+export const topsOf = ({ groups }: FilteredTransaction, hashes: LedgerHashes): readonly Uint8Array[] =>
+  groups.map((group, number) => (group.kind === "hidden" ? hidden(group.top, hashes) : topOfShown(group, hashes, number)));
+
+/** A leaf that is shown without what is said of it, or for which there is nothing said, is no part that can be read. */
+function requireDescribed(groups: ShownParts["groups"]): void {
+  for (const [name, describing] of Object.entries(DESCRIBED_BY) as readonly ["outputs" | "commands", "outputsInfo" | "commandsInfo"][]) {
+    const [shown, described] = [groups[GROUP[name]], groups[GROUP[describing]]];
+    if (shown !== undefined && described !== undefined && shown.count !== described.count)
+      throw invalid(`it has ${shown.count} ${name}, and describes ${described.count}`);
+    for (const index of shown?.leaves.keys() ?? [])
+      if (described?.leaves.has(index) !== true) throw invalid(`${name} ${index} is shown without its description`);
+  }
 }
 
 /** What a client sends to a non-validating notary. */
-export const filterForNotary = (transaction: Components): Uint8Array => encodeFiltered(filterTransaction(transaction, NOTARY_POLICY));
+export const filterForNotary = (transaction: Transaction): Uint8Array => encodeFiltered(filterTransaction(transaction, NOTARY_POLICY));
 
 /** What a non-validating notary reads of it: nothing that it decides on may be missing. */
 export function readForNotary(bytes: Uint8Array): NotaryRequest {
@@ -151,31 +194,41 @@ export function readForNotary(bytes: Uint8Array): NotaryRequest {
   };
 }
 
-function filterGroup(transaction: Components, group: number, show: FilterPolicy[GroupName]): FilteredTransaction["groups"][number] {
-  if (show === undefined) return { kind: "hidden", top: topOf(transaction, group) };
+function filterGroup(transaction: Transaction, group: number, show: FilterPolicy[GroupName]): FilteredGroup {
+  const hashes = hashesOf(transaction);
+  if (show === undefined) return { kind: "hidden", top: topOf(transaction, hashes, group) };
   const datas = transaction.groups[group] as readonly Uint8Array[];
   const indexes = show === "all" ? datas.map((_, index) => index) : show === "count" ? [] : show;
-  const { count, leaves, hashes } = proveLeaves(leafHashes(transaction, group), indexes);
+  const proof = hashes.prove(leafHashes(transaction, hashes, group), indexes);
   return {
     kind: "shown",
-    count,
-    leaves: leaves.map(({ index }) => ({
+    count: proof.count,
+    leaves: proof.leaves.map(({ index }) => ({
       index,
       nonce: componentNonce(transaction.salt, group, index),
       data: datas[index] as Uint8Array,
     })),
-    hashes: [...hashes],
+    hashes: [...proof.hashes],
   };
 }
 
-function topOfShown(proof: MerkleProof<{ index: number; nonce: Uint8Array; data: Uint8Array }>, group: number): Uint8Array {
-  const root = rootOfProof(proof, ({ index, nonce, data }) => componentLeaf({ group, index, nonce, data }));
+/** The hash of a leaf that is shown. */
+export const leafHashOf =
+  (hashes: LedgerHashes, group: number) =>
+  ({ index, nonce, data }: ShownLeaf): Uint8Array => {
+    if (nonce.length !== NONCE_LENGTH) throw invalid(`a leaf of group ${group} has no nonce`);
+    return hashes.leaf({ group, index, nonce, data });
+  };
+const NONCE_LENGTH = 32;
+
+function topOfShown(proof: MerkleProof<ShownLeaf>, hashes: LedgerHashes, group: number): Uint8Array {
+  const root = hashes.rootOfProof(proof, leafHashOf(hashes, group));
   if (root === undefined) throw invalid(`the proof of group ${group} is malformed`);
-  return componentTop(group, proof.count, root);
+  return hashes.top(group, proof.count, root);
 }
 
-function hidden(top: Uint8Array): Uint8Array {
-  if (top.length !== 32) throw invalid("the hash of a hidden group is not one");
+function hidden(top: Uint8Array, { length }: LedgerHashes): Uint8Array {
+  if (top.length !== length) throw invalid("the hash of a hidden group is not one");
   return top;
 }
 

@@ -18,6 +18,7 @@
 import { type Data, decoder } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline/sdk";
+import { worded } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
 import { ask, type Carried, exchange, handOver, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
 import { Need, resolveFromPeer, serveHistory } from "./backchain.flow.ts";
@@ -111,7 +112,7 @@ export const receiveProposal = platformFlow({
       });
       if (!reply.valid) {
         const { verdict, mac } = reply;
-        const reason = reply.violations.join("; ");
+        const reason = worded(reply.violations);
         await writeVault(context, { kind: "invalid", bytes, reason, evidence: { kind: "content", verdict, mac } });
         throw invalidContent(transaction, reply);
       }

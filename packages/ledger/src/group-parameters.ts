@@ -2,7 +2,7 @@
 // (the membership role, against the group policy); here their bytes must have the hash that the transaction names.
 
 import { badRequest, decode, decoder, type SecureHash, type X500Name } from "@bowline/base";
-import { secureHashOf } from "@bowline/crypto";
+import { LEDGER_DIGESTS, type LedgerDigest, secureHashOf } from "@bowline/crypto";
 import type { GroupParameters, NotaryInfo, PublicKeyText } from "@bowline/sdk";
 import Type from "typebox";
 
@@ -51,3 +51,16 @@ export const notaryKeyOf = (parameters: GroupParameters, name: X500Name): Public
 
 /** Every key under which this notary's word holds: today's, and those it had before. */
 export const notaryKeysOf = ({ key, formerKeys = [] }: NotaryInfo): readonly PublicKeyText[] => [key, ...formerKeys];
+
+/** What a group says to have its transactions hashed with another digest than SHA-256. */
+export const DIGEST_EXTENSION = "ext.bowline.ledger.digest";
+
+/** The digest of all transactions under these parameters. Throws `ledger.digestUnknown`. */
+export function digestOfGroup({ extensions }: GroupParameters): LedgerDigest {
+  const chosen = extensions?.[DIGEST_EXTENSION] ?? "SHA-256";
+  const digest = LEDGER_DIGESTS.find((name) => name === chosen);
+  if (digest !== undefined) return digest;
+  throw badRequest("ledger.digestUnknown", `The group chose ${chosen}, and the ledger allows ${LEDGER_DIGESTS.join(", ")}.`, {
+    digest: chosen,
+  });
+}

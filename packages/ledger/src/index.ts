@@ -8,7 +8,7 @@ export {
   entityWritesOf,
   isEntityWrite,
 } from "./entities.ts";
-export type { CpkIdentity } from "./leaves.ts";
+export { type CpkIdentity, parseTransactionId } from "./leaves.ts";
 export { ledgerFlows } from "./ledger-flows.ts";
 export type {
   LedgerServices,
@@ -21,7 +21,6 @@ export {
   decodeSignature,
   encodeSignature,
   notaryPreimage,
-  type SignatureMetadata,
   signedBytesOf,
   transactionPreimage,
 } from "./signatures.ts";

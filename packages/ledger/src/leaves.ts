@@ -3,7 +3,7 @@
 // form, no unknown fields, canonical names, bounded texts.
 
 import { badRequest, type Data, decode, decoder, encode, parseName, type SecureHash, type X500Name } from "@bowline/base";
-import { leafKeys, schemeOf } from "@bowline/crypto";
+import { LEDGER_DIGESTS, leafKeys, schemeOf } from "@bowline/crypto";
 import type { PublicKeyText, StateRef, TimeWindow } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { ENCUMBRANCE_TAG_CHARACTERS_MAX, NAME_CHARACTERS_MAX, PUBLIC_KEY_CHARACTERS_MAX } from "./limits.ts";
@@ -41,6 +41,8 @@ export const COMPONENT_GROUPS: readonly (readonly string[])[] = [
 
 const STRICT = { additionalProperties: false } as const;
 const HASH_PATTERN = "^SHA-256:[0-9A-F]{64}$";
+/** Of the digests that ledger version 1 allows. */
+const ID_PATTERN = "(SHA-256D?|SHA3-256):[0-9A-F]{64}|SHA-384:[0-9A-F]{96}|SHA-512:[0-9A-F]{128}";
 /** Printable, so that it can stand in a log, a message and a column. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is the control characters that are refused.
 const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f]+$/.source;
@@ -52,6 +54,8 @@ export const Bytes = Type.Refine(
   () => "must be bytes",
 );
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: HASH_PATTERN }));
+/** A transaction's id, as text that came from outside. */
+export const TransactionId = Type.Unsafe<SecureHash>(Type.String({ pattern: `^(${ID_PATTERN})$` }));
 const Name = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX, pattern: PRINTABLE });
 const PublicKey = Type.String({ minLength: 1, maxLength: PUBLIC_KEY_CHARACTERS_MAX, pattern: "^[A-Za-z0-9+/]+={0,2}$" });
 const Count = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
@@ -65,8 +69,8 @@ const Metadata = Type.Object(
     ledgerVersion: Type.Literal(LEDGER_VERSION),
     transactionSubtype: Type.Literal("GENERAL"),
     schemaVersion: Type.Literal(1),
-    /** Hash suite: 1 is SHA-256. A ledger version allows its suites; nothing is negotiated. */
-    suite: Type.Literal(1),
+    /** Of all the transaction's trees, and of its id. A ledger version allows its digests, a group chooses; nothing is negotiated. */
+    digest: Type.Enum([...LEDGER_DIGESTS]),
     platformVersion: Count,
     cpiMetadata: Package,
     cpkMetadata: Type.Array(Package, { minItems: 1, maxItems: 64 }),
@@ -116,7 +120,7 @@ const readState = decoder(StateLeaf, "state leaf");
 const readCommandInfo = decoder(CommandInfo, "command info leaf");
 const readCommand = decoder(CommandLeaf, "command leaf");
 const readPublicKey = decoder(PublicKey, "public key leaf");
-const readStateRef = decoder(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}:(0|[1-9][0-9]{0,8})$" }), "state reference");
+const readStateRef = decoder(Type.String({ pattern: `^(${ID_PATTERN}):(0|[1-9][0-9]{0,8})$` }), "state reference");
 
 export function metadataOf(leaf: Uint8Array): TransactionMetadata {
   const key = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("latin1");
@@ -167,6 +171,10 @@ export function timeWindowOf(leaf: Uint8Array): TimeWindow {
 }
 
 export const timeWindowLeaf = ({ from, until }: TimeWindow): Uint8Array => encode({ from: from ?? null, until });
+
+/** Undefined for text that is no transaction's id. */
+export const parseTransactionId = (text: string): SecureHash | undefined => (IS_ID.test(text) ? (text as SecureHash) : undefined);
+const IS_ID = new RegExp(`^(${ID_PATTERN})$`);
 
 /** The transaction and the index of the output that a reference names. */
 export function parseStateRef(ref: StateRef): { readonly transactionId: SecureHash; readonly index: number } {

@@ -6,14 +6,15 @@
 // its notary is away. `bowline.ledger.Outcome` answers on every member: a party that comes late needs no session of the flow
 // that it missed. Who asks proves that it has the transaction, by its salt: an id alone tells nobody who signed.
 
-import { equalBytes, type SecureHash, utf8, type X500Name } from "@bowline/base";
+import { equalBytes, utf8, type X500Name } from "@bowline/base";
 import { hmacSha256, leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type Protocol, responder } from "@bowline/sdk";
+import { worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
 import { ask, type Carried, platformFlow, writeVault } from "./asking.ts";
 import { resolveHere } from "./backchain.flow.ts";
 import { conclude, keysInvolved, withSignatures } from "./conclusion.flow.ts";
-import { Bytes } from "./leaves.ts";
+import { Bytes, TransactionId } from "./leaves.ts";
 import { OUTCOME_SESSION_TIMEOUT_MS, SIGNATURES_MAX } from "./limits.ts";
 import { askNotaryOnce } from "./notary.flow.ts";
 import { decodeSignature, encodeSignature, encodeWords, type TransactionSignature } from "./signatures.ts";
@@ -23,8 +24,7 @@ import { decodeSigned, encodeSigned, type SignedTransaction, type Transaction } 
 export const OUTCOME_PROTOCOL: Protocol = { name: "bowline.ledger.outcome", versions: [1] };
 
 const STRICT = { additionalProperties: false } as const;
-const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
-const Question = Type.Object({ id: Hash, proof: Bytes }, STRICT);
+const Question = Type.Object({ id: TransactionId, proof: Bytes }, STRICT);
 const Answer = Type.Object({ signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
 
 /** What a flow that the transaction's time has started is called by. */
@@ -32,7 +32,7 @@ export const REPAIR_FLOW = "ledger.repair";
 
 export const repair = platformFlow({
   name: REPAIR_FLOW,
-  input: Type.Object({ id: Hash }, STRICT),
+  input: Type.Object({ id: TransactionId }, STRICT),
   call: async (context, { id }) => {
     const [row] = await ask(context, "vault.transactions", { ids: [id] });
     if (row?.status !== "U") return { status: row?.status ?? null };
@@ -116,7 +116,7 @@ async function verifyHere(context: FlowContext, signed: SignedTransaction): Prom
   const request = { transaction: encodeSigned(signed), ...resolved, groupParameters: parameters.bytes, verified: null };
   const reply = await ask(context, "verification.verify", request);
   if (!reply.valid)
-    throw new FlowError("ledger.transactionInvalid", `Transaction ${transaction.id} is not valid: ${reply.violations.join("; ")}.`);
+    throw new FlowError("ledger.transactionInvalid", `Transaction ${transaction.id} is not valid: ${worded(reply.violations)}.`);
   const carried = carry(signed, reply);
   const { keys } = await ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) });
   return { carried, keys };

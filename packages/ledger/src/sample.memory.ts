@@ -162,6 +162,7 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
         packages: [PACKAGE],
         platformVersion: PLATFORM_VERSION,
         groupParametersHash: groupParametersHash(bytes),
+        digest: "SHA-256",
         notaryKey: notary.key,
         salt: sha256(utf8(salt)),
       }),

@@ -10,19 +10,18 @@ import { preimage } from "@bowline/base/preimage";
 import {
   batchLeaf,
   batchTop,
+  batchTrees,
   isFulfilledBy,
   keyIdOf,
   leafKeys,
-  rootOfProof,
   SCHEMES,
   type SignatureSpec,
   type SignedBytes,
   verifySync,
 } from "@bowline/crypto";
-import { proveEach } from "@bowline/crypto/merkle";
 import type { PublicKeyText } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
-import { Bytes } from "./leaves.ts";
+import { Bytes, TransactionId } from "./leaves.ts";
 import { REFUSAL_CHARACTERS_MAX, SIGNATURES_MAX } from "./limits.ts";
 import type { Refusal } from "./ports.ts";
 import type { Transaction } from "./transaction.ts";
@@ -94,11 +93,11 @@ const SignatureRecord = Type.Object(
   STRICT,
 );
 const Word = Type.Union([
-  Type.Object({ kind: Type.Literal("accepted"), transactionId: Hash, at: Time }, STRICT),
+  Type.Object({ kind: Type.Literal("accepted"), transactionId: TransactionId, at: Time }, STRICT),
   Type.Object(
     {
       kind: Type.Literal("refused"),
-      transactionId: Hash,
+      transactionId: TransactionId,
       code: Type.String({ maxLength: 128 }),
       message: Type.String({ maxLength: REFUSAL_CHARACTERS_MAX }),
     },
@@ -142,7 +141,7 @@ export function batchOf(
   const encoded = words.map(encodeWord);
   const leaves = encoded.map((word, index) => batchLeaf(index, word));
   if (lastLeaf !== undefined) leaves.push(lastLeaf(leaves.length));
-  const { root, hashes } = proveEach(leaves);
+  const { root, hashes } = batchTrees.proveEach(leaves);
   const keyId = keyIdOf(by);
   return {
     preimage: notaryPreimage(batchTop(leaves.length, root), metadata),
@@ -252,7 +251,7 @@ export function checkNotaryWord(transaction: Transaction, bytes: Uint8Array): No
 
 /** Undefined where the proof does not lead to a top. */
 function batchPreimage({ word, index, count, hashes }: BatchProof, metadata: SignatureMetadata): Uint8Array | undefined {
-  const root = rootOfProof({ count, leaves: [{ index }], hashes }, () => batchLeaf(index, word));
+  const root = batchTrees.rootOfProof({ count, leaves: [{ index }], hashes }, () => batchLeaf(index, word));
   return root === undefined ? undefined : notaryPreimage(batchTop(count, root), metadata);
 }
 

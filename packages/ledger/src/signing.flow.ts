@@ -4,10 +4,11 @@
 import type { Data } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type TransactionProposal } from "@bowline/sdk";
+import { listed, worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
 import { ask, type Carried, handOver, platformFlow, writeVault } from "./asking.ts";
 import { buildTransaction } from "./builder.ts";
-import { decodeGroupParameters, groupParametersHash, notaryKeyOf } from "./group-parameters.ts";
+import { decodeGroupParameters, digestOfGroup, groupParametersHash, notaryKeyOf } from "./group-parameters.ts";
 import type { LedgerServices } from "./ports.ts";
 import { decodeSignature, type TransactionSignature } from "./signatures.ts";
 import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
@@ -52,13 +53,15 @@ export const sign = platformFlow({
       const unknown = refs.filter((_, i) => (states[i] ?? null) === null);
       throw new FlowError("vault.stateUnknown", `This vault holds no verified state ${unknown.join(", ")}.`);
     }
+    const agreed = decodeGroupParameters(parameters.bytes);
     const transaction = buildTransaction(proposal, {
       groupId: context.groupId,
       cpi: packages.cpi,
       packages: packages.contracts,
       platformVersion: packages.platformVersion,
       groupParametersHash: groupParametersHash(parameters.bytes),
-      notaryKey: notaryKeyOf(decodeGroupParameters(parameters.bytes), proposal.notary),
+      digest: digestOfGroup(agreed),
+      notaryKey: notaryKeyOf(agreed, proposal.notary),
       salt,
     });
     const [reply, { keys }] = await Promise.all([
@@ -112,4 +115,4 @@ export const carry = (signed: SignedTransaction, reply: VerificationReply): Carr
 });
 
 export const invalidContent = ({ id }: Transaction, { violations }: VerificationReply) =>
-  new FlowError("ledger.transactionInvalid", `Transaction ${id} is not valid: ${violations.join("; ")}.`, { id });
+  new FlowError("ledger.transactionInvalid", `Transaction ${id} is not valid: ${worded(violations)}.`, { id, ...listed(violations) });

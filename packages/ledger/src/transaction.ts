@@ -1,5 +1,6 @@
 // A transaction: ten groups of leaves, the id that binds them, and their bytes.
 //
+// H is the digest that the metadata name, and that the id begins with.
 // leaf = H(0x00 ‖ suite ‖ group ‖ index ‖ nonce ‖ data), nonce = HMAC(salt, group ‖ index); node = H(0x01 ‖ depth ‖ l ‖ r);
 // top = H(0x02 ‖ group ‖ count ‖ root); id = H(0x03 ‖ ledger version ‖ group id ‖ group count ‖ root over the tops).
 // An empty group has count 0 and a root of zero bytes. (`crypto/merkle.ts` holds the hashes; docs/ledger-vectors.json the numbers.)
@@ -8,7 +9,7 @@
 // passed its schema. Two transactions that differ in anything at all have different ids.
 
 import { badRequest, type Data, decode, decoder, encode, type SecureHash, type X500Name } from "@bowline/base";
-import { componentLeaf, componentNonce, componentTop, merkleRoot, secureHashOf, transactionId } from "@bowline/crypto";
+import { componentNonce, type LedgerHashes, ledgerHashes, secureHashOf } from "@bowline/crypto";
 import type { PublicKeyText, StateAndRef, StateRef, TimeWindow, TransactionView } from "@bowline/sdk";
 import Type from "typebox";
 import {
@@ -137,21 +138,24 @@ export function decodeSigned(bytes: Uint8Array): SignedTransaction {
   return { transaction: decodeTransaction(transaction), signatures: signatures.map(decodeSignature) };
 }
 
+/** What a transaction's trees are made with. */
+export const hashesOf = ({ metadata }: { readonly metadata: TransactionMetadata }): LedgerHashes => ledgerHashes(metadata.digest);
+
 /** The hash of one group as the transaction's tree holds it. */
-export function topOf(components: Components, group: number): Uint8Array {
+export function topOf(components: Components, hashes: LedgerHashes, group: number): Uint8Array {
   const leaves = components.groups[group] as readonly Uint8Array[];
-  return componentTop(group, leaves.length, merkleRoot(leafHashes(components, group)));
+  return hashes.top(group, leaves.length, hashes.root(leafHashes(components, hashes, group)));
 }
 
-export function leafHashes({ salt, groups }: Components, group: number): readonly Uint8Array[] {
+export function leafHashes({ salt, groups }: Components, hashes: LedgerHashes, group: number): readonly Uint8Array[] {
   return (groups[group] as readonly Uint8Array[]).map((data, index) =>
-    componentLeaf({ group, index, nonce: componentNonce(salt, group, index), data }),
+    hashes.leaf({ group, index, nonce: componentNonce(salt, group, index), data }),
   );
 }
 
 /** The id over the tops of all groups. */
-export const idOfTops = (groupId: string, tops: readonly Uint8Array[]): SecureHash =>
-  transactionId({ ledgerVersion: LEDGER_VERSION, groupId, groupCount: GROUP_COUNT, root: merkleRoot(tops) });
+export const idOfTops = (groupId: string, hashes: LedgerHashes, tops: readonly Uint8Array[]): SecureHash =>
+  hashes.id({ ledgerVersion: LEDGER_VERSION, groupId, groupCount: GROUP_COUNT, root: hashes.root(tops) });
 
 /** The output of a transaction as another one resolves it. */
 export function resolvedOutput(transaction: Transaction, index: number): ResolvedState | undefined {
@@ -201,14 +205,16 @@ function parse(components: Components, bytes: Uint8Array): Transaction {
   if (notary === undefined || notaryKey === undefined || window === undefined || moreNotary.length > 0)
     throw malformed("its notary group is not name, key and time window");
   if (leaves(GROUP.unused).length > 0) throw malformed("the unused group has leaves");
-  const tops = Array.from({ length: GROUP_COUNT }, (_, group) => topOf(components, group));
+  const described = metadataOf(metadata);
+  const hashes = ledgerHashes(described.digest);
+  const tops = Array.from({ length: GROUP_COUNT }, (_, group) => topOf(components, hashes, group));
   return {
-    id: idOfTops(groupId, tops),
+    id: idOfTops(groupId, hashes, tops),
     bytes,
     groupId,
     salt,
     groups,
-    metadata: metadataOf(metadata),
+    metadata: described,
     notary: nameOf(notary),
     notaryKey: publicKeyOf(notaryKey),
     timeWindow: timeWindowOf(window),

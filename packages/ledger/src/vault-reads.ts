@@ -1,8 +1,8 @@
 // What can be asked of a vault, over rows that come from PostgreSQL or from memory: one set of answers for both.
 
-import { BowlineError, badRequest, type Data, encode, type Instant, parseSecureHash, type SecureHash, type X500Name } from "@bowline/base";
+import { BowlineError, badRequest, type Data, encode, type Instant, type SecureHash, type X500Name } from "@bowline/base";
 import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
-import { outputInfoOf, parseStateRef, stateRef } from "./leaves.ts";
+import { outputInfoOf, parseStateRef, parseTransactionId, stateRef } from "./leaves.ts";
 import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
 import type { KnownTransaction, ListedState, ServedTransaction, TransactionStatus, UnverifiedTransaction, VaultRead } from "./ports.ts";
 import {
@@ -192,7 +192,7 @@ async function verifiable(ids: readonly string[], rows: VaultRows): Promise<Data
 }
 
 async function view(id: string, rows: VaultRows): Promise<Data> {
-  if (parseSecureHash(id) === undefined) throw badRequest("vault.badQuery", `"${id}" is not a transaction id.`, { id });
+  if (parseTransactionId(id) === undefined) throw badRequest("vault.badQuery", `"${id}" is not a transaction id.`, { id });
   const [row] = await rows.transactions([id]);
   if (row === undefined || row.status === "I") return null;
   const transaction: Transaction = decodeTransaction(row.wire);

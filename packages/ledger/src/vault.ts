@@ -16,7 +16,7 @@ import { secureHashOf } from "@bowline/crypto";
 import type { StateDescription, StateRef } from "@bowline/sdk";
 import type { TokenDescription } from "@bowline/sdk/tokens";
 import Type, { type Static } from "typebox";
-import { Bytes, GROUP, parseStateRef } from "./leaves.ts";
+import { Bytes, GROUP, parseStateRef, TransactionId } from "./leaves.ts";
 import type { TransactionStatus, VaultCommit } from "./ports.ts";
 import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
 import {
@@ -30,14 +30,13 @@ import {
 import { Description, descriptionDigest, openVerdict, resolvedDigest } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
-const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
 const Visible = Type.Array(Type.Object({ index: Type.Integer({ minimum: 0 }), ...Description }, STRICT));
 const Write = Type.Union([
   Type.Object({ kind: Type.Literal("unverified"), status: Type.Enum(["D", "U"]), bytes: Bytes }, STRICT),
   Type.Object({ kind: Type.Literal("history"), bytes: Bytes }, STRICT),
   Type.Object({ kind: Type.Literal("verified"), bytes: Bytes, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
-  Type.Object({ kind: Type.Literal("verifiedHere"), id: Hash, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
-  Type.Object({ kind: Type.Literal("signatures"), id: Hash, signatures: Type.Array(Bytes) }, STRICT),
+  Type.Object({ kind: Type.Literal("verifiedHere"), id: TransactionId, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
+  Type.Object({ kind: Type.Literal("signatures"), id: TransactionId, signatures: Type.Array(Bytes) }, STRICT),
   Type.Object(
     {
       kind: Type.Literal("invalid"),

@@ -22,12 +22,13 @@ import {
   utf8,
 } from "@bowline/base";
 import { hmacSha256, sha256 } from "@bowline/crypto";
-import type { ContractViolation, CordappManifest, StateAndRef, StateDescription, StateRef, TransactionView } from "@bowline/sdk";
+import type { ContractDefinition, ContractViolation, CordappManifest, StateDescription, StateRef, TransactionView } from "@bowline/sdk";
+import { brokenTransactionRules, type RuleFailure } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
-import { repeats } from "./builder.ts";
-import { decodeGroupParameters, notaryOf } from "./group-parameters.ts";
-import { Bytes, type CpkIdentity, type OutputInfo, outputInfoOf, parseStateRef } from "./leaves.ts";
-import { VIOLATION_CHARACTERS_MAX } from "./limits.ts";
+import { decodeGroupParameters } from "./group-parameters.ts";
+import { Bytes, type CpkIdentity, type OutputInfo, outputInfoOf } from "./leaves.ts";
+import { NAME_CHARACTERS_MAX, VIOLATION_CHARACTERS_MAX } from "./limits.ts";
+import { brokenContentRules, brokenEncumbranceRules, brokenPackageRules, brokenParameterRules, guardOf, ruled } from "./rules.ts";
 import { type SignatureState, signatureState } from "./signatures.ts";
 import { type ResolvedState, type SignedTransaction, stateAndRef, type Transaction, viewOf } from "./transaction.ts";
 
@@ -43,7 +44,7 @@ export interface ContractCall {
   readonly cpk: SecureHash;
   /** Those of consumed and created states. What is only referred to is not judged again. */
   readonly contracts: readonly string[];
-  readonly transaction: TransactionView;
+  readonly transaction: Parameters<ContractDefinition["verify"]>[0];
   readonly outputs: readonly { readonly index: number; readonly type: string; readonly data: Data }[];
 }
 
@@ -58,7 +59,7 @@ export interface VerificationPlan {
   readonly context: VerificationContext;
   readonly view: TransactionView;
   /** What is wrong before any contract ran; then `calls` is empty. */
-  readonly violations: readonly string[];
+  readonly violations: readonly RuleFailure[];
   readonly calls: readonly ContractCall[];
 }
 
@@ -70,8 +71,8 @@ export interface SealedVerdict {
 
 export interface VerificationReply extends SealedVerdict {
   readonly valid: boolean;
-  /** Every rule that is broken, the platform's and the contracts'. */
-  readonly violations: readonly string[];
+  /** Every rule that is broken, the platform's in their order and the contracts'. */
+  readonly violations: readonly RuleFailure[];
   readonly signatures: SignatureState;
   /** Valid, signed by all, and accepted by its notary. */
   readonly complete: boolean;
@@ -171,13 +172,17 @@ export function planVerification(
   const inputs = context.inputs.map(stateAndRef);
   const view = viewOf(transaction, inputs, context.references.map(stateAndRef));
   const infos = { inputs: context.inputs.map(({ info }) => outputInfoOf(info)), references: view.references };
+  const groupParameters = decodeGroupParameters(context.groupParameters, transaction.metadata.membershipGroupParametersHash);
   const violations = [
-    ...parameterFailures(transaction, context.groupParameters),
-    ...contentFailures(transaction, infos),
-    ...encumbranceFailures(transaction, context.inputs),
-    ...packageFailures(transaction, infos.inputs, manifests),
+    ...brokenParameterRules(transaction, groupParameters),
+    ...brokenTransactionRules(ruled(transaction)),
+    ...brokenContentRules(transaction, infos),
+    ...brokenEncumbranceRules(transaction, context.inputs),
+    ...brokenPackageRules(transaction, infos.inputs, manifests),
   ];
-  return { signed, context, view, violations, calls: violations.length > 0 ? [] : contractCalls(transaction, infos.inputs, view) };
+  const { notaryKey, metadata } = transaction;
+  const seen = { ...view, notaryKey, metadata, groupParameters };
+  return { signed, context, view, violations, calls: violations.length > 0 ? [] : contractCalls(transaction, infos.inputs, seen) };
 }
 
 /** `results` in the order of the plan's calls; `valid` says which signatures verify, in the order of `signedBytesOf`. */
@@ -188,9 +193,7 @@ export function concludeVerification(
   macKey: Uint8Array,
 ): VerificationReply {
   const { transaction, signatures } = plan.signed;
-  const broken = results.flatMap((result) => result.violations.map(({ contract, failure }) => `${contract}: ${failure.message}`));
-  // A contract's words travel, and stand in journals: as text that can be written, and not without end.
-  const violations = [...plan.violations, ...broken].map((reason) => reason.slice(0, VIOLATION_CHARACTERS_MAX).toWellFormed());
+  const violations = [...plan.violations, ...results.flatMap((result) => result.violations.map(contractFailure))];
   const outputs: StateDescription[] = [];
   plan.calls.forEach((call, i) => {
     call.outputs.forEach(({ index }, j) => {
@@ -274,103 +277,20 @@ function requireResolved(refs: readonly StateRef[], states: readonly ResolvedSta
   );
 }
 
-function* parameterFailures(transaction: Transaction, bytes: Uint8Array): Generator<string> {
-  const { metadata, notary, notaryKey, groupId } = transaction;
-  const parameters = decodeGroupParameters(bytes, metadata.membershipGroupParametersHash);
-  if (parameters.groupId !== groupId) yield `it is of group ${groupId}, and its group parameters of ${parameters.groupId}`;
-  if (metadata.platformVersion < parameters.minimumPlatformVersion)
-    yield `it was built by platform version ${metadata.platformVersion}, and the group asks for ${parameters.minimumPlatformVersion}`;
-  const listed = notaryOf(parameters, notary);
-  if (listed === undefined) yield `the group parameters list no notary ${notary}`;
-  else if (listed.key !== notaryKey) yield `the key of notary ${notary} is not the one that the group parameters list`;
+/** A contract's words travel, and stand in journals: as text that can be written, and not without end. */
+function contractFailure({ contract, failure }: ContractViolation): RuleFailure {
+  const bounded = (text: string, charactersMax: number) => text.slice(0, charactersMax).toWellFormed();
+  return {
+    code: bounded(failure.type, NAME_CHARACTERS_MAX),
+    message: bounded(`${contract}: ${failure.message}`, VIOLATION_CHARACTERS_MAX),
+  };
 }
 
-interface Consumed {
-  readonly inputs: readonly OutputInfo[];
-  readonly references: readonly StateAndRef[];
-}
-
-function* contentFailures(transaction: Transaction, consumed: Consumed): Generator<string> {
-  const { notary, notaryKey, signatories, inputs, references, outputs, commands } = transaction;
-  if (signatories.length === 0) yield "nobody signs it";
-  yield* repeats(signatories, "signatory");
-  if (inputs.length === 0 && outputs.length === 0) yield "it has neither inputs nor outputs";
-  yield* repeats(inputs, "input");
-  yield* repeats(references, "reference");
-  for (const ref of inputs) if (references.includes(ref)) yield `${ref} is both an input and a reference`;
-  if (commands.length === 0) yield "it has no command";
-  const judging = new Set([...consumed.inputs, ...outputs.map(({ info }) => info)].map(({ contract }) => contract));
-  for (const { info } of commands)
-    if (!judging.has(info.contract)) yield `command ${info.type} is for contract ${info.contract}, which guards no input or output`;
-  for (const other of new Set([...consumed.inputs, ...consumed.references].map((state) => state.notary)))
-    if (other !== notary) yield `it names notary ${notary}, and an input or reference is under ${other}`;
-  for (const [index, { info }] of outputs.entries())
-    if (info.notary !== notary || info.notaryKey !== notaryKey) yield `output ${index} is under another notary or notary key`;
-}
-
-/** Whoever consumes one state of an encumbrance group consumes all of it. */
-function* encumbranceFailures(transaction: Transaction, inputs: readonly ResolvedState[]): Generator<string> {
-  const created = new Map<string, { size: number; members: number }>();
-  for (const { info } of transaction.outputs) {
-    if (info.encumbrance === null) continue;
-    const { tag, size } = info.encumbrance;
-    const group = created.get(tag) ?? { size, members: 0 };
-    created.set(tag, { size: group.size === size ? size : -1, members: group.members + 1 });
-  }
-  for (const [tag, { size, members }] of created)
-    if (size !== members || size < 2) yield `encumbrance group ${tag} has ${members} outputs, and says otherwise`;
-  const consumed = new Map<string, { size: number; indexes: Set<number>; tag: string }>();
-  for (const { ref, info } of inputs) {
-    const { encumbrance } = outputInfoOf(info);
-    if (encumbrance === null) continue;
-    const { transactionId, index } = parseStateRef(ref);
-    const key = `${transactionId} ${encumbrance.tag}`;
-    const group = consumed.get(key) ?? { size: encumbrance.size, indexes: new Set(), tag: encumbrance.tag };
-    group.indexes.add(index);
-    consumed.set(key, group);
-  }
-  for (const { size, indexes, tag } of consumed.values())
-    if (indexes.size !== size) yield `${indexes.size} of the ${size} states of encumbrance group ${tag} are consumed`;
-}
-
-/** Who guards a state guards its successor: a package of the same name and signers, and not an older one. */
-function* packageFailures(
+function contractCalls(
   { metadata, outputs }: Transaction,
   inputs: readonly OutputInfo[],
-  manifests: ReadonlyMap<SecureHash, CordappManifest>,
-): Generator<string> {
-  for (const info of inputs) {
-    const cpk = guardOf(metadata.cpkMetadata, info);
-    if (cpk === undefined) yield `an input of ${info.contract} is guarded by package ${info.cpk.name}, which the metadata do not name`;
-    else if (isOlder(cpk.version, info.cpk.version))
-      yield `an input of ${info.contract} was made under ${cpk.name} ${info.cpk.version}, which is newer than ${cpk.version}`;
-    else yield* manifestFailures(info, cpk, manifests, false);
-  }
-  for (const { info } of outputs) {
-    const cpk = guardOf(metadata.cpkMetadata, info);
-    if (cpk === undefined || cpk.version !== info.cpk.version)
-      yield `an output of ${info.contract} names package ${info.cpk.name} ${info.cpk.version}, and the metadata do not`;
-    else yield* manifestFailures(info, cpk, manifests, true);
-  }
-}
-
-function* manifestFailures(
-  info: OutputInfo,
-  cpk: CpkIdentity,
-  manifests: ReadonlyMap<SecureHash, CordappManifest>,
-  created: boolean,
-): Generator<string> {
-  const manifest = manifests.get(cpk.fileChecksum);
-  const state = manifest?.states.find(({ name, contract }) => name === info.type && contract === info.contract);
-  if (state === undefined || manifest?.contracts.every(({ name }) => name !== info.contract) !== false)
-    yield `package ${cpk.name} ${cpk.version} has no state type ${info.type} under a contract ${info.contract}`;
-  else if (created && state.version !== info.version)
-    yield `package ${cpk.name} ${cpk.version} writes ${info.type} in version ${state.version}, and an output is of version ${info.version}`;
-  else if (info.version > state.version || info.version < (state.oldest ?? state.version))
-    yield `package ${cpk.name} ${cpk.version} does not read ${info.type} of version ${info.version}, and an input is of it`;
-}
-
-function contractCalls({ metadata, outputs }: Transaction, inputs: readonly OutputInfo[], view: TransactionView): readonly ContractCall[] {
+  view: ContractCall["transaction"],
+): readonly ContractCall[] {
   const involved = [...inputs, ...outputs.map(({ info }) => info)];
   const contractsOf = (cpk: CpkIdentity) => [
     ...new Set(involved.filter((info) => guardOf(metadata.cpkMetadata, info) === cpk).map(({ contract }) => contract)),
@@ -385,20 +305,6 @@ function contractCalls({ metadata, outputs }: Transaction, inputs: readonly Outp
         guardOf(metadata.cpkMetadata, info) === cpk ? [{ index, type: state.type, data: state.data }] : [],
       ),
     }));
-}
-
-const guardOf = (packages: readonly CpkIdentity[], { cpk }: OutputInfo): CpkIdentity | undefined =>
-  packages.find(({ name, signerSummaryHash }) => name === cpk.name && signerSummaryHash === cpk.signerSummaryHash);
-
-/** By the numbers between the dots; what is not a number counts as none. */
-function isOlder(version: string, than: string): boolean {
-  const numbers = (text: string) => text.split(/[.-]/).map((part) => (/^\d{1,9}$/.test(part) ? Number(part) : 0));
-  const [a, b] = [numbers(version), numbers(than)];
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
 }
 
 const refused = (id: SecureHash, reason: string) =>

@@ -282,7 +282,7 @@ test("an author's own rules run when no constraint is broken, with the data of t
         ...Array(signatories.length).fill({ type: "Other", contract: "Another", data: {} }),
       ],
       signatories,
-    });
+    } as unknown as Parameters<typeof contract.verify>[0]);
   assert.throws(run(thing(), []), { type: "issuable.createUnsigned" });
   assert.deepEqual(seen, []);
   run(thing(), [bank.key])();

@@ -7,7 +7,7 @@ import { FlowError, failureOf } from "./failure.ts";
 import { deepFreeze, fitting, plain } from "./plain.ts";
 import { inVersionOf } from "./state-versions.ts";
 import { describeToken } from "./tokens.ts";
-import type { StateAndRef, TransactionView } from "./transaction.ts";
+import type { ContractTransaction, StateAndRef } from "./transaction.ts";
 import { visibilityOf } from "./visibility.ts";
 
 /** Definitions by name. */
@@ -22,7 +22,7 @@ export function brokenRules(
   contracts: ReadonlyMap<string, ContractDefinition>,
   { transaction, judges }: { readonly transaction: Data; readonly judges: readonly string[] },
 ): readonly ContractViolation[] {
-  const view = deepFreeze(transaction as unknown as TransactionView);
+  const view = deepFreeze(transaction as unknown as ContractTransaction);
   return judges.flatMap((name) => {
     const contract = contracts.get(name);
     const failures = contract === undefined ? [unknownContract(name)] : failuresOf(contract, states, view);
@@ -33,7 +33,7 @@ export function brokenRules(
 const unknownContract = (name: string): FlowError => new FlowError("contract.unknown", `This package has no contract ${name}.`);
 
 /** What was thrown. */
-function failuresOf(contract: ContractDefinition, states: States, view: TransactionView): readonly unknown[] {
+function failuresOf(contract: ContractDefinition, states: States, view: ContractTransaction): readonly unknown[] {
   const failures: unknown[] = [];
   const attempt = <T>(work: () => T): T | undefined => {
     try {
@@ -51,7 +51,7 @@ function failuresOf(contract: ContractDefinition, states: States, view: Transact
   return failures;
 }
 
-function runContract(contract: ContractDefinition, view: TransactionView): void {
+function runContract(contract: ContractDefinition, view: ContractTransaction): void {
   const returned: unknown = contract.verify(view);
   // A promise would be a verdict that comes too late to count.
   if (returned instanceof Promise) {
@@ -60,7 +60,7 @@ function runContract(contract: ContractDefinition, view: TransactionView): void 
   }
 }
 
-function checkCommand(contract: ContractDefinition, { type, data }: TransactionView["commands"][number]): void {
+function checkCommand(contract: ContractDefinition, { type, data }: ContractTransaction["commands"][number]): void {
   const schema = Object.hasOwn(contract.commands, type) ? contract.commands[type] : undefined;
   if (schema === undefined) throw new FlowError("contract.commandUnknown", `Contract ${contract.name} has no command ${type}.`);
   fitting(schema, data, "contract.commandInvalid", `command ${type}`);

@@ -8,7 +8,7 @@ import type { ExternalChannel } from "./external.ts";
 import type { AnyEntity } from "./persistence.ts";
 import type { Protocol } from "./syscalls.ts";
 import type { Token } from "./tokens.ts";
-import type { PublicKeyText, TransactionView } from "./transaction.ts";
+import type { ContractTransaction, PublicKeyText } from "./transaction.ts";
 
 /** A flow that a client or another flow calls. */
 export interface FlowDefinition<I extends TSchema = TSchema, O extends TSchema = TSchema> {
@@ -66,7 +66,7 @@ export interface ContractDefinition {
   readonly name: string;
   readonly commands: Readonly<Record<string, TSchema>>;
   /** Throws where a rule is broken; `requireThat` says which. */
-  verify(transaction: TransactionView): void;
+  verify(transaction: ContractTransaction): void;
 }
 
 // The four helpers give the compiler the schema's type; they return what they are given.

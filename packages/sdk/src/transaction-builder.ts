@@ -7,6 +7,7 @@ import type { ContractDefinition, StateDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
 import { fitting, plain } from "./plain.ts";
 import type { PublicKeyText, StateAndRef, StateRef, TransactionProposal } from "./transaction.ts";
+import { brokenTransactionRules, listed, worded } from "./transaction-rules.ts";
 
 type Gathered = Omit<TransactionProposal, "notary" | "timeWindow"> & {
   readonly notary?: X500Name;
@@ -29,7 +30,7 @@ export interface TransactionBuilder {
   command(contract: ContractDefinition, type: string, data?: Data): TransactionBuilder;
   /** Who must sign. Keys that are there already are not added again. */
   signedBy(...keys: readonly PublicKeyText[]): TransactionBuilder;
-  /** Throws `transaction.incomplete` or `transaction.invalid`, naming what is missing or wrong. */
+  /** Throws `transaction.invalid` with every rule that is broken: its message words them, and `details.failures` has a line for each, which begins with its code. */
   build(): TransactionProposal;
 }
 
@@ -66,37 +67,11 @@ function builder(gathered: Gathered): TransactionBuilder {
 
 const refOf = (state: StateRef | StateAndRef): StateRef => (typeof state === "string" ? state : state.ref);
 
-/** The checks of a builder, in their order; the platform repeats them on what it is given. */
+/** The platform checks the same again, on what it is given. */
 function build({ notary, from, until, ...lists }: Gathered): TransactionProposal {
-  const { inputs, references, outputs, commands, signatories } = lists;
-  if (notary === undefined) throw incomplete("a notary");
-  if (until === undefined) throw incomplete("a time window: say `until` when it ends");
-  if (from !== undefined && from >= until) throw invalid(`its time window ends at ${until}, not after ${from} where it begins`);
-  for (const [encumbrance, count] of encumbrances(outputs)) {
-    if (count < 2) throw invalid(`encumbrance ${encumbrance} holds one output only; it takes two to bind each other`);
-  }
-  if (signatories.length === 0) throw incomplete("a signatory");
-  if (inputs.length === 0 && outputs.length === 0) throw incomplete("an input or an output");
-  refuseRepeats(inputs, "an input");
-  refuseRepeats(references, "a reference");
-  const both = inputs.find((ref) => references.includes(ref));
-  if (both !== undefined) throw invalid(`${both} is an input and a reference`);
-  if (commands.length === 0) throw incomplete("a command");
-  return { notary, timeWindow: { ...(from === undefined ? {} : { from }), until }, ...lists };
+  const timeWindow = { ...(from === undefined ? {} : { from }), ...(until === undefined ? {} : { until }) };
+  const failures = [...brokenTransactionRules({ notary, timeWindow, ...lists })];
+  if (failures.length > 0 || notary === undefined || until === undefined)
+    throw new FlowError("transaction.invalid", `This is no transaction: ${worded(failures)}.`, listed(failures));
+  return { notary, timeWindow: { ...timeWindow, until }, ...lists };
 }
-
-function encumbrances(outputs: TransactionProposal["outputs"]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { encumbrance } of outputs) {
-    if (encumbrance !== undefined) counts.set(encumbrance, (counts.get(encumbrance) ?? 0) + 1);
-  }
-  return counts;
-}
-
-function refuseRepeats(refs: readonly StateRef[], what: string): void {
-  const repeated = refs.find((ref, index) => refs.indexOf(ref) !== index);
-  if (repeated !== undefined) throw invalid(`${repeated} is ${what} twice`);
-}
-
-const incomplete = (what: string): FlowError => new FlowError("transaction.incomplete", `A transaction needs ${what}.`);
-const invalid = (why: string): FlowError => new FlowError("transaction.invalid", `This is no transaction: ${why}.`);

@@ -1,6 +1,7 @@
 // Transactions as flows and contracts see them. The platform builds and reads the bytes; these are views of them.
 
 import type { Data, X500Name } from "@bowline/base";
+import type { GroupParameters } from "./group.ts";
 
 /** Base64 of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). */
 export type PublicKeyText = string;
@@ -76,4 +77,35 @@ export interface TransactionView {
   readonly outputs: readonly StateAndRef[];
   readonly commands: readonly { readonly type: string; readonly contract: string; readonly data: Data }[];
   readonly signatories: readonly PublicKeyText[];
+}
+
+/** A package that ran, by name, version, who signed it and the hash of its file. */
+export interface PackageIdentity {
+  readonly name: string;
+  readonly version: string;
+  readonly signerSummaryHash: string;
+  readonly fileChecksum: string;
+}
+
+/** Set by the platform: no flow can say what ran. */
+export interface TransactionMetadata {
+  readonly ledgerModel: string;
+  readonly ledgerVersion: number;
+  readonly transactionSubtype: string;
+  readonly schemaVersion: number;
+  /** Of all the transaction's hashes. */
+  readonly digest: string;
+  readonly platformVersion: number;
+  readonly cpiMetadata: PackageIdentity;
+  readonly cpkMetadata: readonly PackageIdentity[];
+  readonly componentGroups: readonly (readonly string[])[];
+  readonly membershipGroupParametersHash: string;
+}
+
+/** What a contract may look at besides. */
+export interface ContractTransaction extends TransactionView {
+  readonly notaryKey: PublicKeyText;
+  readonly metadata: TransactionMetadata;
+  /** Those that the metadata name. */
+  readonly groupParameters: GroupParameters;
 }

@@ -1,10 +1,10 @@
 // What keys sign. Every preimage begins with its purpose, and is built or rebuilt here: no caller can have a key sign bytes
 // that mean something else. Each purpose has one role that may ask for it, and the categories of key that do it.
 
-import { BowlineError, badRequest, type Data, decode, decoder, equalBytes, parseSecureHash } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decode, decoder, equalBytes } from "@bowline/base";
 import { appPreimage, preimage } from "@bowline/base/preimage";
 import { type KeyCategory, keyIdOf, SCHEMES, type SignatureSpec, schemeOf } from "@bowline/crypto";
-import { encodeSignature, notaryPreimage, type SignatureMetadata, transactionPreimage } from "@bowline/ledger";
+import { encodeSignature, notaryPreimage, parseTransactionId, transactionPreimage } from "@bowline/ledger";
 import Type from "typebox";
 import type { Caller, CryptoService, RoleName } from "../services.ts";
 
@@ -72,9 +72,13 @@ const decodeTransaction = decoder(
 
 function transactionSigning(publicKey: string, parts: Data): Signing {
   const { transactionId, timestamp, platformVersion } = decodeTransaction(parts);
-  const id = parseSecureHash(transactionId);
+  const id = parseTransactionId(transactionId);
   if (id === undefined) throw badRequest("crypto.preimageRefused", `"${transactionId}" is no transaction id.`);
-  const metadata: SignatureMetadata = { timestamp, spec: SCHEMES[schemeOf(publicKey)].defaultSpec, platformVersion };
+  const metadata: Parameters<typeof transactionPreimage>[1] = {
+    timestamp,
+    spec: SCHEMES[schemeOf(publicKey)].defaultSpec,
+    platformVersion,
+  };
   return {
     categories: ["LEDGER"],
     bytes: transactionPreimage(id, metadata),

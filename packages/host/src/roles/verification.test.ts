@@ -153,7 +153,10 @@ describe("the verification role", () => {
     assert.deepEqual(good.violations, []);
     assert.equal(good.outputs.length, 3);
     const bad = await verify(await requestOf([0], { bond: "due" }));
-    assert.deepEqual(bad.violations, [`${CONTRACT}: Broken rule: the amount is more than zero.`, `${BOND_CONTRACT}: The bond is due.`]);
+    assert.deepEqual(bad.violations, [
+      { code: "rule.broken", message: `${CONTRACT}: Broken rule: the amount is more than zero.` },
+      { code: "due", message: `${BOND_CONTRACT}: The bond is due.` },
+    ]);
   });
 
   test("what is only referred to is not judged again", async () => {
@@ -170,14 +173,15 @@ describe("the verification role", () => {
   test("reports each broken rule of a contract", async () => {
     const reply = await verify(await requestOf([5, 0]));
     assert.equal(reply.valid, false);
-    assert.deepEqual(reply.violations, [`${CONTRACT}: Broken rule: the amount is more than zero.`]);
+    assert.deepEqual(reply.violations, [{ code: "rule.broken", message: `${CONTRACT}: Broken rule: the amount is more than zero.` }]);
     assert.deepEqual(reply.outputs, []);
   });
 
   test("an unknown command is a broken rule", async () => {
     const { valid, violations } = await verify(await requestOf([5], { command: "Burn" }));
     assert.equal(valid, false);
-    assert.match(violations.join(), /no command Burn/);
+    assert.equal(violations[0]?.code, "contract.commandUnknown");
+    assert.match(violations[0]?.message ?? "", /no command Burn/);
   });
 
   test("a contract that runs out of stack could not be run: no verdict", async () => {
