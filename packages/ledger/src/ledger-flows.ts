@@ -1,6 +1,7 @@
 // All flows of the ledger that the platform brings: `cordapp({ flows: ledgerFlows, states: [], contracts: [] })`.
 
 import { resolveHistory } from "./backchain.flow.ts";
+import { filter, mergeShown, verifyShown } from "./filtering.flow.ts";
 import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
 import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
@@ -11,6 +12,9 @@ export const ledgerFlows = [
   finalize,
   receiveProposal,
   answerProposal,
+  filter,
+  verifyShown,
+  mergeShown,
   resolveHistory,
   repair,
   outcomeResponder,

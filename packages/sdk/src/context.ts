@@ -4,6 +4,7 @@ import type { Data, X500Name } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import type { ExternalMessaging } from "./external.ts";
+import type { Filters } from "./filtered.ts";
 import type { Keys } from "./keys.ts";
 import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
 import type { Persistence } from "./persistence.ts";
@@ -52,7 +53,7 @@ export interface SignedTransaction {
   readonly record: Uint8Array;
 }
 
-export interface Ledger {
+export interface Ledger extends Filters {
   /** Builds, verifies and signs with this member's keys among the signatories. Nothing is sent yet. */
   sign(proposal: TransactionProposal): Promise<SignedTransaction>;
   /** Collects the other signatures, notarises, records and distributes. Fails with the notary's or a peer's reason. */

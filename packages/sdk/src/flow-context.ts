@@ -12,6 +12,7 @@ import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import { externalMessagingOf } from "./external.ts";
 import { failureOf, type Outcome } from "./failure.ts";
 import { type Fiber, never } from "./fiber.ts";
+import { filtersOf } from "./filtered.ts";
 import { keysOf } from "./keys.ts";
 import { membersOf, notariesOf, parametersOf } from "./lookups.ts";
 import { persistenceOf } from "./persistence.ts";
@@ -120,7 +121,11 @@ const outcomeOf = (work: Promise<Data>): Promise<Outcome> =>
 function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: Data) => Promise<Data>): Ledger {
   const signed = (transaction: Data) => transaction as unknown as SignedTransaction;
   const party = ({ id, counterparty }: Session) => ({ id, counterparty });
+  const findTransaction = async (id: string) =>
+    ((await ask({ kind: "vault.transaction", id })) ?? undefined) as TransactionView | undefined;
   return {
+    ...filtersOf(platform, findTransaction),
+    findTransaction,
     sign: async (proposal) => signed(await platform("ledger.sign", { proposal: plain(proposal, "the proposal") })),
     finalize: async ({ record }, sessions) =>
       signed(await platform("ledger.finalize", { record: plain(record, "the record"), sessions: sessions.map(party) })),
@@ -136,7 +141,6 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
       }
       return signed(await answer(null));
     },
-    findTransaction: async (id) => ((await ask({ kind: "vault.transaction", id })) ?? undefined) as TransactionView | undefined,
   };
 }
 

@@ -118,6 +118,9 @@ export type PlatformFlowName =
   | "ledger.finalize"
   | "ledger.receiveProposal"
   | "ledger.answerProposal"
+  | "ledger.filter"
+  | "ledger.verifyFiltered"
+  | "ledger.mergeFiltered"
   /** What other flows of the platform call. */
   | "ledger.resolve";
 

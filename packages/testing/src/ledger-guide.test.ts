@@ -1,0 +1,57 @@
+// The CorDapp that docs/ledger.md is made of runs, and does what the page says.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import type { CordappBundle, FlowDefinition, StateDefinition } from "@bowline/sdk";
+import type { TSchema } from "typebox";
+import { createNetwork } from "./index.ts";
+
+const page = new URL("../../../docs/ledger.md", import.meta.url);
+/** Where imports of ours resolve; it is not kept. */
+const folder = new URL("../dist/guide/", import.meta.url);
+
+interface Guide {
+  readonly cordapp: CordappBundle;
+  readonly Bond: StateDefinition<TSchema>;
+  readonly IssueBonds: FlowDefinition<TSchema>;
+  readonly ShowBond: FlowDefinition<TSchema>;
+}
+
+async function guide(): Promise<Guide> {
+  const blocks = [...(await readFile(page, "utf8")).matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code);
+  assert.ok(blocks.length > 3, "the page has code");
+  await mkdir(folder, { recursive: true });
+  const file = new URL(`guide-${process.pid}.ts`, folder);
+  await writeFile(file, blocks.join("\n"));
+  try {
+    return (await import(pathToFileURL(file.pathname).href)) as Guide;
+  } finally {
+    await rm(file);
+  }
+}
+
+test("the page's CorDapp issues, ties together, and shows no more than it was asked to", async () => {
+  const { cordapp, Bond, IssueBonds, ShowBond } = await guide();
+  const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 5 });
+  const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
+  const id = await alice.start(IssueBonds, { to: bob.name, amounts: [5, 7], bound: true } as never);
+  await network.settle();
+  const held = await bob.vault.find(Bond as never);
+  assert.deepEqual(
+    held.map(({ state, encumbrance }) => [(state.data as { amount: number }).amount, encumbrance]),
+    [
+      [5, "issue"],
+      [7, "issue"],
+    ],
+  );
+  assert.deepEqual(await alice.vault.find(Bond as never), [], "the issuer takes part, and does not see it as its own");
+  const seen = await bob.start(ShowBond, { to: carol.name, id, amount: 7 } as never);
+  assert.equal(seen, `7 of 2 bonds, accepted by ${network.notary}`);
+  assert.deepEqual(await carol.vault.find(Bond as never), []);
+  await assert.rejects(async () => alice.start(IssueBonds, { to: bob.name, amounts: [5], bound: true } as never), {
+    type: "transaction.invalid",
+    message: /encumbrance issue holds one output only/,
+  });
+});
