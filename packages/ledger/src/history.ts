@@ -16,9 +16,10 @@ import {
   type Instant,
   type SecureHash,
   secureHash,
+  u32,
   type X500Name,
 } from "@bowline/base";
-import { batchLeaf, sha256 } from "@bowline/crypto";
+import { batchLeaf, LEDGER_DIGESTS, ledgerHashes, sha256 } from "@bowline/crypto";
 import type { StateRef } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { Bytes, parseStateRef, stateRef } from "./leaves.ts";
@@ -53,7 +54,6 @@ export interface Decisions {
 /** Before the first entry. */
 export const FIRST_HEAD = new Uint8Array(32);
 
-const REF_LENGTH = 36;
 const STRICT = { additionalProperties: false } as const;
 const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
 const Stored = Type.Object(
@@ -85,7 +85,7 @@ const readStored = decoder(Stored, "decisions of a notary");
 
 export function encodeDecisions({ at, decisions }: Decisions): Uint8Array {
   const rows = decisions.map(({ spend, refusal }): Static<typeof Stored>["decisions"][number] => ({
-    id: digestOf(spend.transactionId),
+    id: packedId(spend.transactionId),
     originator: spend.originator,
     inputs: packed(spend.inputs),
     references: packed(spend.references),
@@ -105,7 +105,7 @@ export function decodeDecisions(bytes: Uint8Array): Decisions {
     decisions: decisions.map(({ id, originator, inputs, references, from, refusal, ...rest }) => ({
       spend: {
         ...rest,
-        transactionId: secureHash(id),
+        transactionId: unpackedId(id),
         originator: originator as X500Name,
         inputs: unpacked(inputs),
         references: unpacked(references),
@@ -128,25 +128,40 @@ export const logLeaf = (index: number, decisions: Uint8Array): Uint8Array =>
 
 export const headAfter = (head: Uint8Array, decisions: Uint8Array): Uint8Array => sha256(concat(head, sha256(decisions)));
 
-function packed(refs: readonly StateRef[]): Uint8Array {
-  const bytes = new Uint8Array(refs.length * REF_LENGTH);
-  const view = new DataView(bytes.buffer);
-  refs.forEach((ref, i) => {
-    const { transactionId, index } = parseStateRef(ref);
-    bytes.set(digestOf(transactionId), i * REF_LENGTH);
-    view.setUint32(i * REF_LENGTH + REF_LENGTH - 4, index);
-  });
-  return bytes;
-}
+const INDEX_LENGTH = 4;
+
+/** The place of its digest in `LEDGER_DIGESTS`, and the hash. */
+const packedId = (id: SecureHash): Uint8Array =>
+  concat(Uint8Array.of(LEDGER_DIGESTS.findIndex((name) => id.startsWith(`${name}:`))), digestOf(id));
+
+const packed = (refs: readonly StateRef[]): Uint8Array =>
+  concat(...refs.map(parseStateRef).flatMap(({ transactionId, index }) => [packedId(transactionId), u32(index)]));
 
 function unpacked(bytes: Uint8Array): readonly StateRef[] {
-  if (bytes.length % REF_LENGTH !== 0)
-    throw badRequest("ledger.historyInvalid", `A list of states has ${bytes.length} bytes, and each state ${REF_LENGTH}.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const refs: StateRef[] = [];
-  for (let at = 0; at + REF_LENGTH <= bytes.length; at += REF_LENGTH) {
-    const id: SecureHash = secureHash(bytes.slice(at, at + REF_LENGTH - 4));
-    refs.push(stateRef(id, view.getUint32(at + REF_LENGTH - 4)));
+  for (let at = 0; at < bytes.length; ) {
+    const { id, next } = idAt(bytes, at);
+    if (next + INDEX_LENGTH > bytes.length) throw cutShort();
+    refs.push(stateRef(id, view.getUint32(next)));
+    at = next + INDEX_LENGTH;
   }
   return refs;
 }
+
+function unpackedId(bytes: Uint8Array): SecureHash {
+  const { id, next } = idAt(bytes, 0);
+  if (next !== bytes.length) throw cutShort();
+  return id;
+}
+
+function idAt(bytes: Uint8Array, at: number): { readonly id: SecureHash; readonly next: number } {
+  const name = LEDGER_DIGESTS[bytes[at] ?? LEDGER_DIGESTS.length];
+  if (name === undefined) throw badRequest("ledger.historyInvalid", "A transaction's id is of no digest that the ledger knows.");
+  const next = at + 1 + ledgerHashes(name).length;
+  if (next > bytes.length) throw cutShort();
+  return { id: secureHash(bytes.slice(at + 1, next), name), next };
+}
+
+const cutShort = () =>
+  badRequest("ledger.historyInvalid", "A transaction's id, or a list of states, is cut short or goes on after its end.");

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { parseName, type SecureHash, utf8 } from "@bowline/base";
-import { secureHashOf } from "@bowline/crypto";
+import { parseName, type SecureHash, secureHash, utf8 } from "@bowline/base";
+import { LEDGER_DIGESTS, ledgerHashes, secureHashOf } from "@bowline/crypto";
 import { stateRef } from "./leaves.ts";
 import type { Spend, UniquenessStore, Verdict } from "./ports.ts";
 
@@ -49,6 +49,23 @@ export function testUniqueness(name: string, open: (test: TestContext, workers: 
         lost,
         won,
       ]);
+    });
+
+    test("knows transactions of every digest, and never takes one for another", async (t) => {
+      const store = await one(t);
+      const digest = (bytes: number) => new Uint8Array(bytes).fill(9);
+      const ids = LEDGER_DIGESTS.map((name) => secureHash(digest(ledgerHashes(name).length), name));
+      const issues = ids.map((transactionId) => spendOf("issue", { transactionId }));
+      assert.deepEqual(await codes(store, ...issues), Array(ids.length).fill("accepted"));
+      const spends = ids.map((id, i) =>
+        spendOf("spend", { transactionId: secureHash(digest(32).fill(i), "SHA3-256"), inputs: [stateRef(id, 0)] }),
+      );
+      assert.deepEqual(await codes(store, ...spends), Array(ids.length).fill("accepted"));
+      const again = ids.map((id, i) =>
+        spendOf(`again ${i}`, { inputs: [stateRef(id, 0)], references: [stateRef(ids[0] as SecureHash, 1)] }),
+      );
+      assert.deepEqual(await codes(store, ...again), Array(ids.length).fill("notary.inputStateConflict"));
+      assert.deepEqual(await codes(store, ...spends), Array(ids.length).fill("accepted"));
     });
 
     test("judges chains and conflicts within one batch in order", async (t) => {

@@ -65,16 +65,16 @@ async function notarise<S extends Seal>(
   const inputs = keysOf(batch.flatMap((spend) => spend.inputs));
   const references = keysOf(batch.flatMap((spend) => spend.references));
   const [referred, consumable, decided, clock] = await Promise.all([
-    references.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_REFERENCES, [references.ids, references.indexes]),
-    inputs.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_INPUTS, [inputs.ids, inputs.indexes]),
-    sql.query<VerdictRow>(DECIDED, [ids.map(digestOf)]),
+    references.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_REFERENCES, [references.algorithms, references.ids, references.indexes]),
+    inputs.ids.length === 0 ? [] : sql.query<StateRow>(LOCK_INPUTS, [inputs.algorithms, inputs.ids, inputs.indexes]),
+    sql.query<VerdictRow>(DECIDED, [[...new Set(ids.map(algorithmOf))], ids.map(digestOf)]),
     // Sent last, so that it is read after the locks are held.
     sql.query<{ now: number }>(CLOCK),
   ]);
   const now = clock[0]?.now as Instant;
   const past = {
-    verdicts: new Map(decided.map((row) => [secureHash(row.tx_id), verdictOf(row)])),
-    states: new Map([...referred, ...consumable].map((row) => [refOf(row), row.consuming_tx_id && secureHash(row.consuming_tx_id)])),
+    verdicts: new Map(decided.map((row) => [secureHash(row.tx_id, row.tx_id_algo), verdictOf(row)])),
+    states: new Map([...referred, ...consumable].map((row) => [refOf(row), consumerOf(row)])),
   };
   const judgement = judge(batch, past, now);
   if (judgement.decided.length === 0) return { verdicts: judgement.verdicts, seal: undefined };
@@ -91,13 +91,14 @@ async function remember(
   now: Instant,
   entry: { readonly encoded: Uint8Array; readonly record: Uint8Array },
 ): Promise<void> {
-  const rejected = decided.flatMap(({ spend, refusal }) => (refusal === null ? [] : [{ id: digestOf(spend.transactionId), ...refusal }]));
+  const rejected = decided.flatMap(({ spend, refusal }) => (refusal === null ? [] : [{ id: spend.transactionId, ...refusal }]));
   const issuedKeys = keysOf(issued);
   // A chain within the batch consumes what the batch issues: those rows are inserted first.
   const consumedRefs = [...consumed.keys()];
   const consumedKeys = consumedRefs.map(parseStateRef);
   const writes: Promise<boolean>[] = [
     wrote(decided.length, sql, ADD_DECIDED, [
+      decided.map(({ spend }) => algorithmOf(spend.transactionId)),
       decided.map(({ spend }) => digestOf(spend.transactionId)),
       decided.map(({ spend }) => spend.originator),
       decided.map(({ spend }) => spend.until),
@@ -108,17 +109,20 @@ async function remember(
   if (rejected.length > 0)
     writes.push(
       wrote(rejected.length, sql, ADD_REJECTED, [
-        rejected.map(({ id }) => id),
+        rejected.map(({ id }) => algorithmOf(id)),
+        rejected.map(({ id }) => digestOf(id)),
         rejected.map(({ code }) => code),
         rejected.map(({ message }) => message),
       ]),
     );
-  if (issued.length > 0) writes.push(wrote(issued.length, sql, ISSUE, [issuedKeys.ids, issuedKeys.indexes]));
+  if (issued.length > 0) writes.push(wrote(issued.length, sql, ISSUE, [issuedKeys.algorithms, issuedKeys.ids, issuedKeys.indexes]));
   if (consumedRefs.length > 0)
     writes.push(
       wrote(consumedRefs.length, sql, CONSUME, [
+        consumedKeys.map(({ transactionId }) => algorithmOf(transactionId)),
         consumedKeys.map(({ transactionId }) => digestOf(transactionId)),
         consumedKeys.map(({ index }) => index),
+        consumedRefs.map((ref) => algorithmOf(consumed.get(ref) as SecureHash)),
         consumedRefs.map((ref) => digestOf(consumed.get(ref) as SecureHash)),
       ]),
     );
@@ -133,8 +137,10 @@ async function wrote(expected: number, sql: Sql, statement: { name: string; text
 }
 
 interface StateRow {
+  readonly issue_tx_id_algo: string;
   readonly issue_tx_id: Uint8Array;
   readonly issue_tx_output_idx: number;
+  readonly consuming_tx_id_algo: string | null;
   readonly consuming_tx_id: Uint8Array | null;
 }
 
@@ -146,36 +152,51 @@ interface LogRow {
 }
 
 interface VerdictRow {
+  readonly tx_id_algo: string;
   readonly tx_id: Uint8Array;
   readonly at: number;
   readonly error_code: string | null;
   readonly error_details: string | null;
 }
 
-const refOf = (row: StateRow): StateRef => stateRef(secureHash(row.issue_tx_id), row.issue_tx_output_idx);
+const refOf = (row: StateRow): StateRef => stateRef(secureHash(row.issue_tx_id, row.issue_tx_id_algo), row.issue_tx_output_idx);
+
+const consumerOf = ({ consuming_tx_id: id, consuming_tx_id_algo: algorithm }: StateRow): SecureHash | null =>
+  id === null || algorithm === null ? null : secureHash(id, algorithm);
+
+/** The digest that an id begins with: a group's transactions need not all be of one. */
+const algorithmOf = (id: SecureHash): string => id.slice(0, id.indexOf(":"));
 
 const verdictOf = ({ at, error_code, error_details }: VerdictRow): Verdict =>
   error_code === null ? { kind: "accepted", at } : { kind: "refused", code: error_code, message: error_details ?? "" };
 
 /** Columns of distinct references, in the order of their key: everybody locks in the same order. */
-function keysOf(refs: readonly StateRef[]): { readonly ids: readonly Uint8Array[]; readonly indexes: readonly number[] } {
+function keysOf(refs: readonly StateRef[]): {
+  readonly algorithms: readonly string[];
+  readonly ids: readonly Uint8Array[];
+  readonly indexes: readonly number[];
+} {
   const keys = [...new Set(refs)].map(parseStateRef);
-  return { ids: keys.map(({ transactionId }) => digestOf(transactionId)), indexes: keys.map(({ index }) => index) };
+  return {
+    algorithms: keys.map(({ transactionId }) => algorithmOf(transactionId)),
+    ids: keys.map(({ transactionId }) => digestOf(transactionId)),
+    indexes: keys.map(({ index }) => index),
+  };
 }
 
-const STATES_OF = `SELECT s.issue_tx_id, s.issue_tx_output_idx, s.consuming_tx_id
+const STATES_OF = `SELECT s.issue_tx_id_algo, s.issue_tx_id, s.issue_tx_output_idx, s.consuming_tx_id_algo, s.consuming_tx_id
   FROM uniqueness_state_details s
-  JOIN unnest($1::bytea[], $2::int[]) AS k (id, idx)
-    ON s.issue_tx_id_algo = 'SHA-256' AND s.issue_tx_id = k.id AND s.issue_tx_output_idx = k.idx
-  ORDER BY s.issue_tx_id, s.issue_tx_output_idx`;
+  JOIN unnest($1::text[], $2::bytea[], $3::int[]) AS k (algo, id, idx)
+    ON s.issue_tx_id_algo = k.algo AND s.issue_tx_id = k.id AND s.issue_tx_output_idx = k.idx
+  ORDER BY s.issue_tx_id_algo, s.issue_tx_id, s.issue_tx_output_idx`;
 const LOCK_REFERENCES = { name: "uniqueness-lock-references", text: `${STATES_OF} FOR SHARE OF s` };
 const LOCK_INPUTS = { name: "uniqueness-lock-inputs", text: `${STATES_OF} FOR UPDATE OF s` };
 const CLOCK = { name: "uniqueness-clock", text: "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now" };
 const DECIDED = {
   name: "uniqueness-decided",
-  text: `SELECT t.tx_id, floor(extract(epoch FROM t.commit_timestamp) * 1000)::bigint AS at, r.error_code, r.error_details
+  text: `SELECT t.tx_id_algo, t.tx_id, floor(extract(epoch FROM t.commit_timestamp) * 1000)::bigint AS at, r.error_code, r.error_details
   FROM uniqueness_tx_details t LEFT JOIN uniqueness_rejected_txs r USING (tx_id_algo, tx_id)
-  WHERE t.tx_id_algo = 'SHA-256' AND t.tx_id = ANY ($1::bytea[])`,
+  WHERE t.tx_id_algo = ANY ($1::text[]) AND t.tx_id = ANY ($2::bytea[])`,
 };
 const ADD_ENTRY = {
   name: "uniqueness-add-entry",
@@ -187,27 +208,27 @@ const LOG_LAST = { name: "uniqueness-log-last", text: "SELECT seq FROM uniquenes
 const ADD_DECIDED = {
   name: "uniqueness-add-decided",
   text: `INSERT INTO uniqueness_tx_details (tx_id_algo, tx_id, originator_x500_name, expiry_datetime, commit_timestamp, result)
-  SELECT 'SHA-256', d.id, d.originator, to_timestamp(d.until / 1000.0), to_timestamp($5::bigint / 1000.0), d.result
-  FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::text[]) AS d (id, originator, until, result)
-  ORDER BY d.id
+  SELECT d.algo, d.id, d.originator, to_timestamp(d.until / 1000.0), to_timestamp($6::bigint / 1000.0), d.result
+  FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::text[]) AS d (algo, id, originator, until, result)
+  ORDER BY d.algo, d.id
   ON CONFLICT DO NOTHING RETURNING 1`,
 };
 const ADD_REJECTED = {
   name: "uniqueness-add-rejected",
   text: `INSERT INTO uniqueness_rejected_txs (tx_id_algo, tx_id, error_code, error_details)
-  SELECT 'SHA-256', r.id, r.code, r.details FROM unnest($1::bytea[], $2::text[], $3::text[]) AS r (id, code, details)
+  SELECT r.algo, r.id, r.code, r.details FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[]) AS r (algo, id, code, details)
   ON CONFLICT DO NOTHING RETURNING 1`,
 };
 const ISSUE = {
   name: "uniqueness-issue",
   text: `INSERT INTO uniqueness_state_details (issue_tx_id_algo, issue_tx_id, issue_tx_output_idx)
-  SELECT 'SHA-256', i.id, i.idx FROM unnest($1::bytea[], $2::int[]) AS i (id, idx)
+  SELECT i.algo, i.id, i.idx FROM unnest($1::text[], $2::bytea[], $3::int[]) AS i (algo, id, idx)
   ON CONFLICT DO NOTHING RETURNING 1`,
 };
 const CONSUME = {
   name: "uniqueness-consume",
-  text: `UPDATE uniqueness_state_details s SET consuming_tx_id_algo = 'SHA-256', consuming_tx_id = c.by
-  FROM unnest($1::bytea[], $2::int[], $3::bytea[]) AS c (id, idx, by)
-  WHERE s.issue_tx_id_algo = 'SHA-256' AND s.issue_tx_id = c.id AND s.issue_tx_output_idx = c.idx AND s.consuming_tx_id IS NULL
+  text: `UPDATE uniqueness_state_details s SET consuming_tx_id_algo = c.by_algo, consuming_tx_id = c.by
+  FROM unnest($1::text[], $2::bytea[], $3::int[], $4::text[], $5::bytea[]) AS c (algo, id, idx, by_algo, by)
+  WHERE s.issue_tx_id_algo = c.algo AND s.issue_tx_id = c.id AND s.issue_tx_output_idx = c.idx AND s.consuming_tx_id IS NULL
   RETURNING 1`,
 };

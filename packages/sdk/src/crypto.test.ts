@@ -16,6 +16,7 @@ describe("digests", () => {
     assert.deepEqual(Buffer.from(digest.bytes(data, "SHA-256D")), of("sha256", of("sha256", data)));
     assert.deepEqual(Buffer.from(digest.bytes(data, "SHA-384")), of("sha384", data));
     assert.deepEqual(Buffer.from(digest.bytes(data, "SHA-512")), of("sha512", data));
+    assert.deepEqual(Buffer.from(digest.bytes(data, "SHA3-256")), of("sha3-256", data));
     for (const name of digest.supported) assert.equal(digest.bytes(data, name).length, digest.length(name));
     assert.throws(() => digest.hash(data, "MD5"), { type: "digest.unknown" });
     assert.throws(() => digest.length("toString"), { type: "digest.unknown" });

@@ -2,9 +2,10 @@
 
 import { fromHex, hex, utf8 } from "@bowline/base";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
+import { sha3_256 } from "@noble/hashes/sha3.js";
 import { FlowError } from "./failure.ts";
 
-export type DigestAlgorithm = "SHA-256" | "SHA-256D" | "SHA-384" | "SHA-512";
+export type DigestAlgorithm = "SHA-256" | "SHA-256D" | "SHA-384" | "SHA-512" | "SHA3-256";
 
 const ALGORITHMS: Readonly<Record<DigestAlgorithm, { readonly length: number; readonly of: (bytes: Uint8Array) => Uint8Array }>> = {
   "SHA-256": { length: 32, of: sha256 },
@@ -12,6 +13,7 @@ const ALGORITHMS: Readonly<Record<DigestAlgorithm, { readonly length: number; re
   "SHA-256D": { length: 32, of: (bytes) => sha256(sha256(bytes)) },
   "SHA-384": { length: 48, of: sha384 },
   "SHA-512": { length: 64, of: sha512 },
+  "SHA3-256": { length: 32, of: sha3_256 },
 };
 
 /**
@@ -21,7 +23,7 @@ const ALGORITHMS: Readonly<Record<DigestAlgorithm, { readonly length: number; re
  */
 export const digest = /* @__PURE__ */ Object.freeze({
   default: "SHA-256" as DigestAlgorithm,
-  supported: ["SHA-256", "SHA-256D", "SHA-384", "SHA-512"] as readonly DigestAlgorithm[],
+  supported: ["SHA-256", "SHA-256D", "SHA-384", "SHA-512", "SHA3-256"] as readonly DigestAlgorithm[],
 
   /** Of bytes, or of the UTF-8 of a text. Throws `digest.unknown`. */
   hash: (data: Uint8Array | string, algorithm: string = "SHA-256"): string => `${algorithm}:${hex(digest.bytes(data, algorithm))}`,

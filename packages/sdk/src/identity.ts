@@ -13,7 +13,9 @@ import { inVersionOf } from "./state-versions.ts";
 import type { StateAndRef, StateRef } from "./transaction.ts";
 
 /** The reference of a state, as a state holds it: an id, or a pointer. */
-export const StatePointer = Type.String({ pattern: "^SHA-256:[0-9A-F]{64}:(0|[1-9][0-9]{0,8})$" });
+export const StatePointer = Type.String({
+  pattern: "^((SHA-256D?|SHA3-256):[0-9A-F]{64}|SHA-384:[0-9A-F]{96}|SHA-512:[0-9A-F]{128}):(0|[1-9][0-9]{0,8})$",
+});
 
 /** What the state is called: its id, or where it is the first one, its own reference. */
 export const identityOf = (ref: StateRef, id: StateRef | null): StateRef => id ?? ref;

@@ -14,6 +14,7 @@ import {
   type StateAndRef,
   type StateDefinition,
 } from "@bowline/sdk";
+import { dataOf } from "@bowline/sdk/encoding";
 import type { Static, TSchema } from "typebox";
 import * as Type from "typebox";
 import { type Faults, NO_FAULTS } from "./faults.ts";
@@ -177,7 +178,11 @@ export class NetworkNode {
       query: { readonly consumed?: boolean; readonly where?: Readonly<Record<string, string | number | boolean>> } = {},
     ): Promise<readonly StateAndRef<Static<S> & Data>[]> => {
       const found = await this.#place.storage.readVault({ kind: "find", query: { ...query, state: state.name, limit: 1_000 } });
-      return (found as unknown as { readonly states: readonly StateAndRef<Static<S> & Data>[] }).states;
+      const { states } = found as unknown as { readonly states: readonly StateAndRef[] };
+      return states.map((whole) => ({
+        ...whole,
+        state: { ...whole.state, version: state.version, data: dataOf(state, whole) as Static<S> & Data },
+      }));
     },
   };
 
