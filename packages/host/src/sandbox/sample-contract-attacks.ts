@@ -1,6 +1,6 @@
 // A CorDapp whose contract attacks what runs it: by the command's name. For tests of the sandbox.
 
-import { contract, cordapp as define, FlowError, state } from "@bowline/sdk";
+import { contract, cordapp as define, state } from "@bowline/sdk";
 import { compositeKeys } from "@bowline/sdk/crypto";
 import * as Type from "typebox";
 
@@ -52,7 +52,7 @@ const Hostile = contract({
     for (const { type, data } of view.commands) {
       if (type === "Behave") continue;
       const got = ATTACKS[(data as { attack: string }).attack]?.(view);
-      throw new FlowError("attack.succeeded", `got ${String(got)}`);
+      throw new Error(`got ${String(got)}`);
     }
   },
 });
