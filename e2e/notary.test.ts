@@ -88,6 +88,7 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
       packages: [PACKAGE],
       platformVersion: PLATFORM_VERSION,
       groupParametersHash: parametersHash,
+      digest: "SHA-256",
       notaryKey,
       salt: randomBytes(32),
     });

@@ -7,7 +7,7 @@
 // no transaction was decided on twice. Memory: about 100 bytes for each transaction, and for each state that is unspent.
 
 import { BowlineError, badRequest, equalBytes, hex, type SecureHash } from "@bowline/base";
-import { batchLeaf, batchTop, keyIdOf, merkleRoot, type SignedBytes, verifySync } from "@bowline/crypto";
+import { batchLeaf, batchTop, batchTrees, keyIdOf, type SignedBytes, verifySync } from "@bowline/crypto";
 import type { PublicKeyText, StateRef } from "@bowline/sdk";
 import { type Decision, decodeDecisions, FIRST_HEAD, headAfter, type LogEntry, logLeaf, wordsOf } from "./history.ts";
 import { stateRef } from "./leaves.ts";
@@ -76,7 +76,7 @@ function sealOf({ seq, decisions, seal }: LogEntry, keys: ReadonlyMap<SecureHash
   if (publicKey === undefined) throw invalid({ entry: seq }, `it is sealed by ${by}, which is no key of this notary`);
   const leaves = wordsOf(decodeDecisions(decisions)).map((word, index) => batchLeaf(index, encodeWord(word)));
   leaves.push(logLeaf(leaves.length, decisions));
-  const bytes = notaryPreimage(batchTop(leaves.length, merkleRoot(leaves)), metadata);
+  const bytes = notaryPreimage(batchTop(leaves.length, batchTrees.root(leaves)), metadata);
   const signed: SignedBytes = { publicKey, bytes, signature, spec: metadata.spec };
   if (!verifySync(signed)) throw invalid({ entry: seq }, "its seal is not valid: what it decided was changed, or never sealed");
   return by;

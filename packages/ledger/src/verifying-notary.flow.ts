@@ -5,6 +5,7 @@
 
 import { BowlineError, type X500Name } from "@bowline/base";
 import { type FlowContext, FlowError } from "@bowline/sdk";
+import { worded } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
 import { ask } from "./asking.ts";
 import { checkDependencies, FilteredDependencies } from "./dependencies.ts";
@@ -74,7 +75,7 @@ async function refusalOf(
     verified: null,
   });
   if (valid) return undefined;
-  const message = `It is not valid: ${violations.join("; ")}`;
+  const message = `It is not valid: ${worded(violations)}`;
   return { code: "notary.transactionInvalid", message: message.slice(0, REFUSAL_CHARACTERS_MAX).toWellFormed() };
 }
 
