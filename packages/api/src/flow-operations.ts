@@ -44,11 +44,22 @@ export const retryFlow = defineRoute({
   ...shared,
   method: "POST",
   path: `${path}/retry`,
-  summary: "Lets a parked flow go on from its last commit.",
-  query: noParams,
+  summary:
+    "Lets a parked flow go on from its last commit; with code=current, a parked or running one in the code of the virtual node's present CPI, if its journal replays there.",
+  query: Type.Object({
+    code: Type.Optional(
+      Type.Enum(["own", "current"], {
+        description: "own: the code in which the flow began. current: that of the CPI which the virtual node has now.",
+        default: "own",
+      }),
+    ),
+  }),
   statuses: [202],
   reply: FlowStatusReply,
-  errors: { ...FLOW_ERRORS, 409: "The flow is not parked." },
+  errors: {
+    ...FLOW_ERRORS,
+    409: "The flow is not parked, or has ended; or the present CPI has no such flow, or its code does not do what the journal says.",
+  },
 });
 
 const session = named(

@@ -47,13 +47,22 @@ export function registerOperator(group: Command, shell: Shell): void {
       return undefined;
     }),
   );
-  oneFlow(group, "retry", "Lets a parked flow go on from its last commit.").action(
-    online(shell, async (connection, id: string, options: As) => {
-      const body = await connection.call("retryFlow", { params: await paramsOf(connection, id, options) });
-      print(terminal, body, () => "It goes on.");
-      return undefined;
-    }),
-  );
+  oneFlow(group, "retry", "Lets a parked flow go on from its last commit.")
+    .addOption(
+      new Option(
+        "--code <code>",
+        "own: the code in which it began; current: that of the virtual node's present CPI, for a running flow too, if its journal replays there",
+      )
+        .choices(["own", "current"])
+        .default("own"),
+    )
+    .action(
+      online(shell, async (connection, id: string, { code, ...as }: As & { readonly code: "own" | "current" }) => {
+        const body = await connection.call("retryFlow", { params: await paramsOf(connection, id, as), query: { code } });
+        print(terminal, body, () => "It goes on.");
+        return undefined;
+      }),
+    );
 }
 
 const oneFlow = (group: Command, name: string, description: string): Command =>

@@ -6,6 +6,8 @@ import type { Digest } from "./messages.ts";
 import type { Fibers } from "./ports.ts";
 import { type Replay, type ReplayedFlow, replay } from "./replay.ts";
 
+export type { ReplayDivergence } from "./replay.ts";
+
 /**
  * Runs a bundle's fibers in this process, for code that the platform itself brings. `drain` resolves when no microtask
  * is left that the deliveries caused: `() => new Promise(setImmediate)`.

@@ -71,12 +71,12 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
       for (const acknowledgement of acknowledgements) acknowledge(tables, acknowledgement);
     },
     requestKill: async (flowId, now) => mark(flowId, now, isUnfinished, { kill: true }),
-    requestRetry: async (flowId, now, bundle) =>
-      mark(flowId, now, (row) => row.status === "PARKED" || (bundle !== undefined && isUnfinished(row)), {
+    requestRetry: async (flowId, now, code) =>
+      mark(flowId, now, (row) => (code === undefined ? row.status === "PARKED" : isUnfinished(row) && row.version === code.version), {
         status: "RUNNING",
         outcome: null,
         version: (flows.get(flowId)?.version ?? 0) + 1,
-        ...(bundle === undefined ? {} : { bundle }),
+        ...(code === undefined ? {} : { bundle: code.bundle }),
       }),
     byClientRequest: async (clientRequestId) => flows.get(tables.byRequest.get(clientRequestId) ?? ""),
     byId: async (flowId) => flows.get(flowId),

@@ -86,7 +86,8 @@ export function createFlowStore(database: Database, vault: VaultHook = NO_VAULT)
     },
 
     requestKill: async (flowId, now) => (await database.sql.query(SQL.kill, [flowId, now])).length > 0,
-    requestRetry: async (flowId, now, bundle) => (await database.sql.query(SQL.retry, [flowId, now, bundle ?? null])).length > 0,
+    requestRetry: async (flowId, now, code) =>
+      (await database.sql.query(SQL.retry, [flowId, now, code?.bundle ?? null, code?.version ?? null])).length > 0,
 
     async byClientRequest(clientRequestId) {
       const [row] = await database.sql.query<FlowColumns>(SQL.byClientRequest, [clientRequestId]);

@@ -35,13 +35,16 @@ const OLD = app(steps(false));
 const NEW = app(steps(true));
 const services = Object.fromEntries(["a", "early", "b", "late", "late again", "c"].map((name) => [`pure.${name}`, () => ({ ok: name })]));
 
+const fix = async (trial: Trial, id: string) =>
+  trial.stores[vnodeOf(ALICE)]?.requestRetry(id, trial.now, { bundle: FIXED, version: (await trial.row(id)).version });
+
 /** Begins in the old code, goes on in the new one after so long, and loses its worker again later. */
 async function rescued(afterMs: number): Promise<{ readonly trial: Trial; readonly id: string }> {
   const trial = new Trial({ cordapp: OLD, bundles: { [FIXED]: NEW }, services });
   const first = await trial.worker();
   const id = await trial.start("Steps", {});
   await trial.run(afterMs);
-  assert.equal(await trial.stores[vnodeOf(ALICE)]?.requestRetry(id, trial.now, FIXED), true);
+  assert.equal(await fix(trial, id), true);
   await trial.wake(id);
   await trial.run(3_000);
   first.crash();
@@ -77,6 +80,20 @@ describe("a fix that is to reach flows under way", () => {
     await endsWith({ trial, id }, ["a", "early", "b", "late", "late again", "c"]);
   });
 
+  test("is not in flows that began before it, whoever runs them, unless an operator brings it there", async () => {
+    const trial = new Trial({ cordapp: OLD, bundles: { [FIXED]: NEW }, services });
+    const first = await trial.worker();
+    const old = await trial.start("Steps", {});
+    await trial.run(1_000);
+    const fresh = await trial.start("Steps", {}, { bundle: FIXED });
+    await trial.run(11_000); // The old one has slept once, the new one sleeps.
+    first.crash();
+    await trial.worker("next"); // It has neither code in memory.
+    assert.deepEqual((await trial.finished(old)).outcome, { ok: ["a", "b", "c"] });
+    await endsWith({ trial, id: fresh }, ["a", "early", "b", "late", "late again", "c"]);
+    assert.notEqual((await trial.row(old)).bundle, (await trial.row(fresh)).bundle);
+  });
+
   test("without asking parks a flow that had passed, with the step where they part", async () => {
     const careless = flow({
       name: "Steps",
@@ -91,7 +108,7 @@ describe("a fix that is to reach flows under way", () => {
     await trial.worker();
     const id = await trial.start("Steps", {});
     await trial.run(1_000);
-    await trial.stores[vnodeOf(ALICE)]?.requestRetry(id, trial.now, FIXED);
+    await fix(trial, id);
     await trial.wake(id);
     await trial.finished(id);
     const inspection = await trial.stores[vnodeOf(ALICE)]?.inspect(id);

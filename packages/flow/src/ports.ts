@@ -16,6 +16,13 @@ import type {
   Syscall,
 } from "@bowline/sdk";
 
+/** The code in which a flow goes on, if its row still has the version that was looked at. */
+export interface CodeChange {
+  /** A CPK's file checksum. */
+  readonly bundle: SecureHash;
+  readonly version: number;
+}
+
 /** PARKED is shown by REST as RUNNING with its error kept for the operator. */
 export type FlowStatus = "START_REQUESTED" | "RUNNING" | "PARKED" | "COMPLETED" | "FAILED" | "KILLED";
 
@@ -311,10 +318,10 @@ export interface FlowStore {
   /** False when there is no such flow, or it is finished. The caller wakes it. */
   requestKill(flowId: string, now: Instant): Promise<boolean>;
   /**
-   * A parked flow runs again from its last commit; with a bundle so does any unfinished one, in that code. False when there is
+   * A parked flow runs again from its last commit; with other code so does any unfinished one, in that code. False when there is
    * none such. Whoever has it in memory is fenced. The caller wakes it.
    */
-  requestRetry(flowId: string, now: Instant, bundle?: SecureHash): Promise<boolean>;
+  requestRetry(flowId: string, now: Instant, code?: CodeChange): Promise<boolean>;
   byClientRequest(clientRequestId: string): Promise<FlowRow | undefined>;
   byId(flowId: string): Promise<FlowRow | undefined>;
   /**

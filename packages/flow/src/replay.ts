@@ -75,7 +75,8 @@ function endDivergence({ row }: ReplayedFlow, { root, asked }: FlowState): Repla
     row.outcome !== null && (row.status === "COMPLETED" || row.status === "FAILED") ? { kind: "ended", outcome: row.outcome } : null;
   const now: Deed | null = finished === undefined ? null : { kind: "ended", outcome: finished };
   if (recorded === null) {
-    if (now === null || row.status === "KILLED") return null;
+    // What was killed or parked, or has not begun, did not go on.
+    if (now === null || row.status !== "RUNNING") return null;
     return { path: "", message: "It ends where it went on.", asked: now, recorded };
   }
   if (finished !== undefined) {

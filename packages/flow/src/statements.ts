@@ -203,7 +203,8 @@ export const SQL = named({
     UPDATE flow SET kill = true, wake_at = $2 WHERE id = $1 AND status NOT IN ('COMPLETED', 'FAILED', 'KILLED') RETURNING id`,
   retry: `
     UPDATE flow SET status = 'RUNNING', outcome = NULL, version = version + 1, wake_at = $2, bundle = COALESCE($3, bundle)
-    WHERE id = $1 AND (status = 'PARKED' OR ($3::text IS NOT NULL AND status IN ('START_REQUESTED', 'RUNNING'))) RETURNING id`,
+    WHERE id = $1 AND (status = 'PARKED' OR ($3::text IS NOT NULL AND status IN ('START_REQUESTED', 'RUNNING')))
+      AND ($4::bigint IS NULL OR version = $4) RETURNING id`,
 
   byClientRequest: `SELECT ${FLOW} FROM flow WHERE client_request_id = $1`,
   list: `

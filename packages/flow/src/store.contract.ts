@@ -391,8 +391,9 @@ function operators(open: OpenFlowStore): void {
     const fixed = "SHA-256:FIXED" as SecureHash;
     await store.start([client("1"), client("2")]);
     await store.commit([step("1", {}), step("2", { status: "COMPLETED", outcome: { ok: 1 }, wakeAt: null })]);
-    assert.equal(await store.requestRetry("1", NOW + 7, fixed), true);
-    assert.equal(await store.requestRetry("2", NOW + 7, fixed), false);
+    assert.equal(await store.requestRetry("1", NOW + 7, { bundle: fixed, version: 0 }), false, "its row was written since");
+    assert.equal(await store.requestRetry("1", NOW + 7, { bundle: fixed, version: 1 }), true);
+    assert.equal(await store.requestRetry("2", NOW + 7, { bundle: fixed, version: 1 }), false);
     const { row } = await only(store, "1");
     assert.deepEqual([row.status, row.bundle, row.version, row.wakeAt], ["RUNNING", fixed, 2, NOW + 7]);
     assert.deepEqual(await store.commit([step("1", { expectedVersion: 1, commitId: "before" })]), [{ kind: "fenced" }]);

@@ -192,14 +192,18 @@ export class Trial {
   }
 
   /** Starts a flow as the persistence role does for a client. */
-  async start(flowName: string, input: Data, options: { readonly me?: X500Name; readonly clientRequestId?: string } = {}): Promise<string> {
+  async start(
+    flowName: string,
+    input: Data,
+    options: { readonly me?: X500Name; readonly clientRequestId?: string; readonly bundle?: SecureHash } = {},
+  ): Promise<string> {
     const me = options.me ?? ALICE;
     const number = ++this.#flows;
     const vnode = vnodeOf(me);
     const start = clientStart({
       id: `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`,
       seed: digest(Uint8Array.of(number)),
-      bundle: AUTHOR,
+      bundle: options.bundle ?? AUTHOR,
       flowName,
       identity: { me, groupId: GROUP },
       ...(this.#options.properties === undefined ? {} : { properties: this.#options.properties }),

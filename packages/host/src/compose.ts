@@ -153,6 +153,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     progress("Starting flows");
     const flow = await createFlowRole({ calls: calls.for("flow"), bus, clock, random, workerId: randomUUID(), log, onUnstoppable });
     stopping.push(() => flow.close());
+    calls.answer("flow", flow.service);
   }
   const rest = await startRest(options, { home, calls, stopping, place: claim.place });
   return { ...rest, user: FIRST_ADMIN, services: calls.for("rest") };

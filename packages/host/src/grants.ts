@@ -27,6 +27,7 @@ export const GRANTS = {
       "changeConfig",
     ],
     persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read"],
+    flow: ["tryCode"],
     crypto: ["releaseTls"],
     uniqueness: ["history"],
   },

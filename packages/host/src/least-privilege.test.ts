@@ -79,7 +79,7 @@ describe("calls", () => {
   function listening(): { readonly calls: LocalCalls; readonly heard: { method: string; caller: Caller }[] } {
     const calls = new LocalCalls("frozen");
     const heard: { method: string; caller: Caller }[] = [];
-    for (const target of ["db", "crypto", "persistence", "verification", "uniqueness", "token-selection"] as const) {
+    for (const target of ["db", "crypto", "persistence", "verification", "uniqueness", "flow", "token-selection"] as const) {
       const methods = ALL_METHODS.filter(([service]) => service === target).map(([, method]) => [
         method,
         async (_: unknown, caller: Caller) => void heard.push({ method: `${target}.${method}`, caller }),
@@ -473,6 +473,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     flowKill: true,
     flowRetry: true,
   },
+  flow: { tryCode: true },
   verification: { verify: true, signatures: true },
   uniqueness: { notarise: true, history: true },
   "token-selection": { claim: true, balance: true },

@@ -63,6 +63,9 @@ export interface StartFlowRequest {
 /** Of a journal, the steps from a place on. */
 export type JournalPage = NonNullable<Parameters<FlowStore["inspect"]>[1]>;
 
+/** The code in which a flow goes on, if its row still has the version that was looked at. */
+export type CodeChange = NonNullable<Parameters<FlowStore["requestRetry"]>[2]>;
+
 /** One flow of a virtual node. */
 export type FlowName = { readonly clientRequestId: string } | { readonly flowId: string };
 
@@ -91,8 +94,22 @@ export interface PersistenceService extends FlowPersistence {
   flowInspect(request: { readonly vnode: ShortHash; readonly page?: JournalPage } & FlowName): Promise<FlowInspection | null>;
   /** Ends the flow, and its sessions with an error, at once: whatever it waits for, and parked too. Not done to one that is over. */
   flowKill(request: { readonly vnode: ShortHash; readonly flowId: string }): Promise<FlowRequestOutcome>;
-  /** A parked flow runs again from its last commit; with `bundle` (a CPK's file checksum) any unfinished one does, in that code. */
-  flowRetry(request: { readonly vnode: ShortHash; readonly flowId: string; readonly bundle?: SecureHash }): Promise<FlowRequestOutcome>;
+  /** A parked flow runs again from its last commit; with `code` any unfinished one does, in that code. */
+  flowRetry(request: { readonly vnode: ShortHash; readonly flowId: string; readonly code?: CodeChange }): Promise<FlowRequestOutcome>;
+}
+
+/** How a flow would do in other code. */
+export interface FlowTrial {
+  /** Of the row whose journal it was. */
+  readonly version: number;
+  /** Where the code parts from the journal: the step, empty where it is none. Null where it nowhere does. */
+  readonly divergence: { readonly step: string; readonly message: string } | null;
+}
+
+/** The flow role runs flows; what others may ask of it is to try code. */
+export interface CodeTrials {
+  /** Runs a flow again over its journal in the code of a CPK, named by its file checksum. Nothing is performed. Null where there is no such flow. */
+  tryCode(request: { readonly vnode: ShortHash; readonly flowId: string; readonly bundle: SecureHash }): Promise<FlowTrial | null>;
 }
 
 export interface VerificationService {
@@ -242,6 +259,7 @@ export interface DbService {
 
 /** Every service by the role that answers it. */
 export interface Services {
+  readonly flow: CodeTrials;
   readonly persistence: PersistenceService;
   readonly verification: VerificationService;
   readonly uniqueness: UniquenessService;

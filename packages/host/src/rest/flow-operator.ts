@@ -6,9 +6,9 @@ import { JOURNAL_DEFAULTS, type operations, type ReplyOf, TERMINAL_STATUSES } fr
 import { BowlineError } from "@bowline/base";
 import type { FlowInspection, FlowRow } from "@bowline/flow";
 import { recordingOf } from "@bowline/flow/recording";
-import type { JournalPage, VirtualNodeInfo } from "../services.ts";
+import type { CodeChange, JournalPage, VirtualNodeInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
-import { requireFlow, statusBody } from "./flow-answers.ts";
+import { cpiOf, isOver, requireFlow, statusBody } from "./flow-answers.ts";
 import { journalFrom, journalPage, momentText, sessionBody, waitingBody } from "./flow-journal.ts";
 import { requireVirtualNode } from "./input.ts";
 
@@ -68,19 +68,48 @@ export function flowOperatorAnswers(shell: RestShell): Pick<Answers, OperatorOpe
         flowStatus: now.status,
       });
     },
-    async retryFlow({ params }) {
+    async retryFlow({ params, query }) {
       const { node, row, vnode } = await find(params);
-      const { done, row: now } = await persistence.flowRetry({ vnode, flowId: row.id });
+      const code = query.code === "current" ? await codeNow(shell, node, row) : undefined;
+      const { done, row: now } = await persistence.flowRetry({ vnode, flowId: row.id, ...(code === undefined ? {} : { code }) });
       if (now === null) throw gone(row);
       if (done) return { status: 202, body: statusBody(now, node) };
-      throw new BowlineError("conflict", "flow.notParked", `The flow ${nameOf(row)} is not parked (${now.status}): it needs no retry.`, {
-        flowStatus: now.status,
-      });
+      throw code === undefined || isOver(now) ? notParked(now) : wentOn(now);
     },
   };
 }
 
+/** The code of the virtual node's CPI, once the flow's journal has been run through it; undefined where the flow is in it. */
+async function codeNow(shell: RestShell, node: VirtualNodeInfo, row: FlowRow): Promise<CodeChange | undefined> {
+  if (isOver(row)) throw notParked(row);
+  const { cpks, id: cpi } = await cpiOf(shell, node);
+  const bundle = cpks.find(({ manifest }) => manifest.flows.some(({ name }) => name === row.flowName))?.fileChecksum;
+  if (row.bundle === "platform" || bundle === row.bundle) return undefined;
+  if (bundle === undefined)
+    throw new BowlineError("conflict", "flow.notInCpi", `${cpi.cpiName} ${cpi.cpiVersion} has no flow ${row.flowName} any more.`, {
+      flowClassName: row.flowName,
+    });
+  const trial = await shell.services.flow.tryCode({ vnode: node.holdingIdentity.shortHash, flowId: row.id, bundle });
+  if (trial === null) throw gone(row);
+  const { version, divergence } = trial;
+  if (divergence === null) return { bundle, version };
+  throw new BowlineError(
+    "conflict",
+    "flow.codeDiverges",
+    `In ${cpi.cpiName} ${cpi.cpiVersion} the flow ${nameOf(row)} would not do what its journal says. ${divergence.message}`,
+    { step: divergence.step, reason: divergence.message },
+  );
+}
+
 const nameOf = ({ origin, id }: FlowRow): string => (origin.kind === "client" ? origin.clientRequestId : id);
+const notParked = (row: FlowRow): BowlineError =>
+  new BowlineError("conflict", "flow.notParked", `The flow ${nameOf(row)} is not parked (${row.status}): it needs no retry.`, {
+    flowStatus: row.status,
+  });
+const wentOn = (row: FlowRow): BowlineError =>
+  new BowlineError("conflict", "flow.wentOn", `The flow ${nameOf(row)} went on while its journal was run in the new code: ask again.`, {
+    flowStatus: row.status,
+  });
 const gone = (row: FlowRow): BowlineError =>
   new BowlineError("notFound", "flow.unknown", `The flow ${nameOf(row)} has just been cleaned up.`, { flowId: row.id });
 

@@ -7,9 +7,11 @@ import { createFlowWorker, type FlowDirectory, inProcessFibers, type Responder }
 import { ledgerFlows } from "@bowline/ledger";
 import { OUTCOME_PROTOCOL } from "@bowline/ledger/upkeep";
 import { cordapp } from "@bowline/sdk";
+import type { Answering } from "../calls.ts";
 import { createDirectory, type Directory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
 import { createIsolatePool } from "../sandbox/isolate-pool.ts";
+import type { CodeTrials } from "../services.ts";
 import { createFlowServices } from "../syscalls.ts";
 
 export async function createFlowRole(options: {
@@ -21,7 +23,7 @@ export async function createFlowRole(options: {
   readonly log: Log;
   /** Author code holds a thread for good: see `IsolateOptions`. */
   readonly onUnstoppable: () => void;
-}): Promise<{ close(): Promise<void> }> {
+}): Promise<{ readonly service: Answering<CodeTrials>; close(): Promise<void> }> {
   const { calls, log, onUnstoppable } = options;
   const directory = createDirectory(calls.db, options.clock);
   const isolates = createIsolatePool({ bundle: (fileChecksum) => calls.db.bundle({ fileChecksum }), log, onUnstoppable });
@@ -38,6 +40,8 @@ export async function createFlowRole(options: {
   const inProcess = inProcessFibers(platform, () => new Promise((drained) => setImmediate(drained)));
   await worker.start();
   return {
+    // Rarely asked for, so loaded then.
+    service: { tryCode: async (request) => (await import("./flow-trial.ts")).tryCode(options, request) },
     async close() {
       await worker.stop();
       await isolates.close();

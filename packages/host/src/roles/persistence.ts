@@ -106,7 +106,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       return (flowId === undefined ? undefined : await flows.inspect(flowId, page)) ?? null;
     },
     flowKill: ({ vnode, flowId }) => request(vnode, flowId, (flows) => flows.requestKill(flowId, clock.now())),
-    flowRetry: ({ vnode, flowId, bundle }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now(), bundle)),
+    flowRetry: ({ vnode, flowId, code }) => request(vnode, flowId, (flows) => flows.requestRetry(flowId, clock.now(), code)),
   };
 
   /** What an operator asks of a flow takes effect when its worker looks, and a worker is told to. */

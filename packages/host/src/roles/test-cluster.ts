@@ -171,11 +171,9 @@ export const MEMBERS: readonly object[] = [
 
 export async function buildTestCpi(
   signer: JarSigner,
-  { name = "notes", version = "1.0", policy = groupPolicy(), script = "var __cordapp = 1;" } = {},
+  { name = "notes", version = "1.0", policy = groupPolicy(), script = "var __cordapp = 1;", manifest = MANIFEST } = {},
 ): Promise<Uint8Array> {
-  const bytes = await buildCpk({ name: "com.example.notes", version: "1.0.0", script, manifest: MANIFEST, migrations: MIGRATIONS }, [
-    signer,
-  ]);
+  const bytes = await buildCpk({ name: "com.example.notes", version: "1.0.0", script, manifest, migrations: MIGRATIONS }, [signer]);
   const cpks = [{ fileName: packageFileName("com.example.notes", "1.0.0", "jar"), bytes }];
   const cpb = { fileName: "notes.cpb", bytes: await buildCpb({ name: "notes", version: "1.0.0", cpks }, [signer]) };
   return buildCpi({ name, version, groupPolicy: policy, cpb }, [signer]);

@@ -16,14 +16,15 @@ const withoutHashing: Plugin = {
 
 const built = new Map<string, Promise<BundleSource>>();
 
-/** The CorDapp of a file that lies beside this one. */
-export function sampleBundle(file = "sample.ts"): Promise<BundleSource> {
-  const known = built.get(file) ?? bundle(file);
-  built.set(file, known);
+/** The CorDapp of a file that lies beside this one; `version` is what it has for `globalThis.VERSION`. */
+export function sampleBundle(file = "sample.ts", version = 1): Promise<BundleSource> {
+  const key = `${file} ${version}`;
+  const known = built.get(key) ?? bundle(file, version);
+  built.set(key, known);
   return known;
 }
 
-async function bundle(file: string): Promise<BundleSource> {
+async function bundle(file: string, version: number): Promise<BundleSource> {
   const entry = new URL(file, import.meta.url);
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(entry)],
@@ -33,6 +34,7 @@ async function bundle(file: string): Promise<BundleSource> {
     globalName: "__cordapp",
     legalComments: "none",
     plugins: [withoutHashing],
+    define: { "globalThis.VERSION": `${version}` },
   });
   const { cordapp } = (await import(entry.href)) as { readonly cordapp: { readonly manifest: BundleSource["manifest"] } };
   return { script: outputFiles[0]?.text ?? "", manifest: cordapp.manifest };
