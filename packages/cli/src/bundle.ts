@@ -93,8 +93,13 @@ export async function bundleCordapp(entryFile: string, { debug = false } = {}): 
 
 /** Sources by their place on this machine, whatever folder the script is written to. */
 function debuggable(code: string, map: string, root: string): string {
-  const { sources, ...rest } = JSON.parse(map) as { readonly sources: readonly string[] };
-  const placed = JSON.stringify({ ...rest, sources: sources.map((source) => pathToFileURL(resolve(root, source)).href) });
+  const { sources, sourcesContent, ...rest } = JSON.parse(map) as Readonly<Record<"sources" | "sourcesContent", readonly string[]>>;
+  const placed = JSON.stringify({
+    ...rest,
+    sources: sources.map((source) => pathToFileURL(resolve(root, source)).href),
+    // As their authors wrote them.
+    sourcesContent: sourcesContent.map((text) => text.split(`\n${FREEZING}`)[0]),
+  });
   const url = `data:application/json;base64,${Buffer.from(placed).toString("base64")}`;
   return `${code}\nif (typeof module === "object") module.exports = ${BUNDLE_GLOBAL};\n//# sourceMappingURL=${url}\n`;
 }
@@ -193,8 +198,8 @@ async function checkFile(file: string, root: string) {
 }
 
 /** At the end, so that every line stays where its author knows it. */
-const frozen = (constants: readonly string[]): string =>
-  `import { freezeAll as __freezeAll } from "@bowline/sdk/constants";\n__freezeAll([${constants.join(", ")}]);\n`;
+const frozen = (constants: readonly string[]): string => `${FREEZING}\n__freezeAll([${constants.join(", ")}]);\n`;
+const FREEZING = 'import { freezeAll as __freezeAll } from "@bowline/sdk/constants";';
 
 /**
  * What stands at the top of a module all flows of the bundle share, and a replay would find it changed. So there is no `let` or `var`, and what a
