@@ -1,8 +1,8 @@
 // Flows that show when something happened twice, or not at all: what each ends with is a count of what it and its
 // counterparty did.
 
-import { cordapp, flow, responder } from "@bowline/sdk";
-import { Integer, Array as List, Optional, Object as Struct, String as Text } from "typebox";
+import { cordapp, type FlowError, flow, responder } from "@bowline/sdk";
+import { Any, Boolean as Flag, Integer, Array as List, Optional, Object as Struct, String as Text } from "typebox";
 
 const protocol = { name: "e2e.talk", versions: [1] };
 const Said = Struct({ round: Integer(), pauseMs: Integer(), failAt: Integer(), filler: Text() });
@@ -90,8 +90,39 @@ export const Announce = flow({
   },
 });
 
+const bulk = { name: "e2e.bulk", versions: [1] };
+
+/** Says how many of its bytes came back as they were, or why they did not leave. */
+export const Bulk = flow({
+  name: "e2e.Bulk",
+  startable: true,
+  initiates: bulk,
+  input: Struct({ peer: Text(), megabytes: Integer(), asText: Optional(Flag()) }),
+  async call(context, { peer, megabytes, asText = false }) {
+    const session = await context.initiate(peer);
+    const bytes = new Uint8Array(megabytes * 2 ** 20);
+    for (let i = 0; i < bytes.length; i += 1_000) bytes[i] = i / 1_000;
+    try {
+      const back: Uint8Array = await session.sendAndReceive(asText ? "x".repeat(bytes.length) : bytes, Any());
+      let same = back.length === bytes.length ? bytes.length : 0;
+      for (let i = 0; i < bytes.length; i += 1_000) if (back[i] !== bytes[i]) same--;
+      return same;
+    } catch (refused) {
+      return (refused as FlowError).type;
+    }
+  },
+});
+
+export const Echo = responder({
+  name: "e2e.Echo",
+  answers: bulk,
+  async call(_context, session) {
+    await session.send(await session.receive(Any()));
+  },
+});
+
 const bundle = cordapp({
-  flows: [Talk, Answer, Sleep, Compute, Announce],
+  flows: [Talk, Answer, Sleep, Compute, Announce, Bulk, Echo],
   states: [],
   contracts: [],
   channels: [{ name: "prices", type: "SEND" }],

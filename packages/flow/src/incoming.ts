@@ -22,7 +22,7 @@ export function absorb(rules: Rules, state: FlowState, report: FiberReport, now:
   if (state.caughtUp) {
     for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
   }
-  for (const { path, call } of report.syscalls) ask(rules, state, { fiber, path, call, now });
+  for (const { path, call, refused } of report.syscalls) ask(rules, state, { fiber, path, call, refused, now });
   fiber.finished ??= report.finished;
   if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
 }
@@ -31,17 +31,20 @@ interface Question {
   readonly fiber: FiberState;
   readonly path: StepPath;
   readonly call: Syscall;
+  /** Where it was asked. */
+  readonly refused: Failure | undefined;
   readonly now: Instant;
 }
 
-function ask(rules: Rules, state: FlowState, { fiber, path, call, now }: Question): void {
+function ask(rules: Rules, state: FlowState, { fiber, path, call, refused, now }: Question): void {
   const request = requestSafely(rules, call);
   const recorded = state.recorded.get(path);
   if (recorded !== undefined && (recorded.kind !== call.kind || !sameHash(recorded.requestHash, request.hash))) {
     diverged(state, path, recorded.kind === call.kind ? `${call.kind} asks otherwise` : `${call.kind} instead of ${recorded.kind}`, call);
   }
   if (++state.steps > STEPS_MAX) exceed(state, { type: "flow.tooManySteps", message: `A flow has at most ${STEPS_MAX} steps.` });
-  const { hash, bytes, refusal } = request;
+  const { hash, bytes } = request;
+  const refusal = refused === undefined ? request.refusal : { error: refused };
   // A step that waited when its flow was taken over was asked before.
   const before = state.row.waiting.find((waiting) => waiting.path === path);
   const askedAt = recorded?.askedAt ?? before?.since ?? now;

@@ -56,7 +56,12 @@ export interface Delivery {
 /** What happened in one fiber since the last `collect`. */
 export interface FiberReport {
   readonly fiber: string;
-  readonly syscalls: readonly { readonly path: StepPath; readonly call: Syscall }[];
+  readonly syscalls: readonly {
+    readonly path: StepPath;
+    readonly call: Syscall;
+    /** It is settled with this, and never performed: what was asked could not leave the sandbox, and `call` only names it. */
+    readonly refused?: Failure;
+  }[];
   readonly logs: readonly { readonly level: "debug" | "info" | "warn" | "error"; readonly message: string; readonly facts: Data }[];
   /** Set when the function returned or threw; no syscalls follow. */
   readonly finished?: Outcome;

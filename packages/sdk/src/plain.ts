@@ -35,7 +35,7 @@ function copy(value: unknown, where: string, depth: number): Data {
 
 function copyObject(value: object | null, where: string, depth: number): Data {
   if (value === null) return null;
-  if (value instanceof Uint8Array) return value.slice();
+  if (value instanceof Uint8Array) return copyBytes(value, where);
   if (Array.isArray(value)) return value.map((item, index) => copy(item, `${where}[${index}]`, depth + 1));
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype) throw unsupported(where, "is an object with a class");
@@ -47,6 +47,16 @@ function copyObject(value: object | null, where: string, depth: number): Data {
     else map[key] = copied;
   }
   return map;
+}
+
+function copyBytes(value: Uint8Array, where: string): Uint8Array {
+  try {
+    return value.slice();
+  } catch (thrown) {
+    // What is no typed array throws a TypeError.
+    if (!(thrown instanceof RangeError)) throw thrown;
+    throw new FlowError("data.noRoom", `There is no room in the flow's memory for a copy of ${where}, which has ${value.length} bytes.`);
+  }
 }
 
 const unsupported = (where: string, what: string): FlowError =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkReports } from "./answers.ts";
-import { LOGS_PER_REPORT_MAX, SYSCALLS_PER_REPORT_MAX } from "./limits.ts";
+import { checkReports, parseCollected } from "./answers.ts";
+import { ACTIVATION_BYTES_MAX, LOGS_PER_REPORT_MAX, STEP_BYTES_MAX, SYSCALLS_PER_REPORT_MAX } from "./limits.ts";
 
 const live = new Map([
   ["f/", ""],
@@ -58,6 +58,46 @@ describe("what a bundle reports", () => {
       assert.ok(failed?.finished && "error" in failed.finished);
     });
   }
+
+  test("bytes that came apart stand in one place, and of the others' nothing is taken", () => {
+    const apart = new Map([1, 2].map((id) => [id, new Uint8Array(id)]));
+    const send = (path: string, id: number) => ({
+      path,
+      call: { kind: "session.exchange", sends: [{ session: "s", payload: { "#": `a${id}` } }], receives: [] },
+    });
+    const of = (...syscalls: object[]) => checkReports([report("f/", { syscalls })], live, apart).reports[0];
+    assert.deepEqual(of(send("1", 2))?.syscalls[0]?.call, { ...send("1", 2).call, sends: [{ session: "s", payload: new Uint8Array(2) }] });
+    assert.deepEqual(
+      [of(send("1", 2)), of(send("1", 3)), of(send("1", 1), send("2", 1))].map((said) => said?.syscalls),
+      [[], [], []],
+    );
+  });
+
+  test("a step that is too large is refused by itself, and something stands for it", () => {
+    const apart = new Map([[1, new Uint8Array(STEP_BYTES_MAX + 1)]]);
+    const sign = { path: "2", call: { kind: "keys.sign", key: "k", bytes: { "#": "a1" } } };
+    const said = { path: "1", kind: "session.exchange", excess: "5000000 characters" };
+    const { reports } = checkReports([report("f/", { syscalls: [said, sign, { path: "3", call: now }] })], live, apart);
+    const [large, signing, last] = reports[0]?.syscalls ?? [];
+    assert.match(large?.refused?.message ?? "", /and this one 5000000 characters/);
+    for (const [step, service] of [
+      [large, "session.exchange"],
+      [signing, "keys.sign"],
+    ] as const) {
+      assert.equal(step?.refused?.type, "sandbox.stepTooLarge");
+      assert.deepEqual(step?.call, { kind: "service", service, request: step?.refused?.message });
+    }
+    assert.deepEqual(last, { path: "3", call: now });
+    const [madeUp] = checkReports([report("f/", { syscalls: [{ ...said, kind: "vault.write" }] })], live).reports;
+    assert.ok(madeUp?.finished, "what it may not ask it may not ask too much of");
+  });
+
+  test("more bytes than an isolate can hold are not taken from it", () => {
+    const parsed = (...sizes: number[]) => parseCollected({ reports: [], apart: sizes.map((size, id) => [id + 1, size]) }).sizes.length;
+    assert.equal(parsed(ACTIVATION_BYTES_MAX / 2, ACTIVATION_BYTES_MAX / 2), 2);
+    for (const sizes of [[ACTIVATION_BYTES_MAX, 1], [ACTIVATION_BYTES_MAX + 1], [0], [1.5]])
+      assert.throws(() => parsed(...sizes), { code: "sandbox.answerInvalid" });
+  });
 
   test("what does not live here, or is said twice, is dropped", () => {
     const twice = [report("other/", { syscalls: [{ path: "1", call: now }] }), report("f/", {}), report("f/", { finished: { ok: 1 } })];

@@ -1,13 +1,20 @@
 // What comes out of an isolate, read and checked: nothing of it is believed.
 //
-// It is text: JSON, where bytes are {"#":"b<base64>"}, integers beyond 2^53 {"#":"n<decimal>"}, and a key that begins with #
-// is written with one # more. Of what a bundle says of its fibers: one that asks what author code may not ask, or says what
+// It is text: JSON, where bytes are {"#":"b<base64>"}, or {"#":"a<number>"} where they came apart from it, integers beyond 2^53
+// {"#":"n<decimal>"}, and a key that begins with # is written with one # more. Of what a bundle says of its fibers: one that asks what author code may not ask, or says what
 // is no plain data, has failed; the others go on.
 
 import { BowlineError, type Data, type Decoder, decoder, parseName } from "@bowline/base";
 import type { AuthorSyscall, FiberReport, Outcome, Syscall } from "@bowline/sdk";
 import Type, { type TSchema } from "typebox";
-import { LOGS_PER_REPORT_MAX, SYSCALLS_PER_REPORT_MAX } from "./limits.ts";
+import {
+  ACTIVATION_BYTES_MAX,
+  ANSWER_CHARS_MAX,
+  LOGS_PER_REPORT_MAX,
+  PAYLOADS_BYTES_MAX,
+  STEP_BYTES_MAX,
+  SYSCALLS_PER_REPORT_MAX,
+} from "./limits.ts";
 
 // --- Text ---
 
@@ -29,8 +36,35 @@ export function parseAnswer(text: unknown, charsMax: number): { readonly ok: unk
   throw answerInvalid("is neither an answer nor a failure");
 }
 
-/** Of parsed JSON, the plain data that it stands for. `numbers` says whether fractions may be among it. Throws `sandbox.answerInvalid`. */
-export function fromWire(value: unknown, numbers: "integers" | "any", depth = 0): Data {
+/** Bytes that came apart from the text, by the number that stands for them there. Whoever reads the text takes them out. */
+export type Apart = Map<number, Uint8Array>;
+
+const decodeCollected = decoder(
+  Type.Object({
+    reports: Type.Unknown(),
+    apart: Type.Array(Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ minimum: 1, maximum: ACTIVATION_BYTES_MAX })])),
+  }),
+  "collected reports",
+);
+
+/** Reports, and how many bytes are to be taken apart from them. Throws `sandbox.answerInvalid`. */
+export function parseCollected(answer: unknown): { readonly reports: unknown; readonly sizes: readonly (readonly [number, number])[] } {
+  try {
+    const { reports, apart } = decodeCollected(answer);
+    const bytes = apart.reduce((sum, [, size]) => sum + size, 0);
+    if (bytes <= ACTIVATION_BYTES_MAX) return { reports, sizes: apart };
+    throw answerInvalid(`hands over ${bytes} bytes at once, more than ${ACTIVATION_BYTES_MAX}`);
+  } catch (cause) {
+    if (cause instanceof BowlineError && cause.code !== "sandbox.answerInvalid") throw answerInvalid("is no list of reports");
+    throw cause;
+  }
+}
+
+/**
+ * Of parsed JSON, the plain data that it stands for. `numbers` says whether fractions may be among it. Throws
+ * `sandbox.answerInvalid`.
+ */
+export function fromWire(value: unknown, numbers: "integers" | "any", apart: Apart = NOTHING_APART, depth = 0): Data {
   if (depth > WIRE_DEPTH_MAX) throw answerInvalid(`nests deeper than ${WIRE_DEPTH_MAX} levels`);
   if (value === null || typeof value === "boolean") return value;
   if (typeof value === "string") {
@@ -41,32 +75,41 @@ export function fromWire(value: unknown, numbers: "integers" | "any", depth = 0)
     if (numbers === "any" || Number.isSafeInteger(value)) return value;
     throw answerInvalid(`holds ${value}, which is no integer below 2^53`);
   }
-  if (Array.isArray(value)) return value.map((item) => fromWire(item, numbers, depth + 1));
+  if (Array.isArray(value)) return value.map((item) => fromWire(item, numbers, apart, depth + 1));
   if (!isObject(value)) throw answerInvalid(`holds a ${typeof value}`);
   const entries = Object.entries(value);
-  if (entries.length === 1 && entries[0]?.[0] === "#") return scalar(entries[0][1]);
+  if (entries.length === 1 && entries[0]?.[0] === "#") return scalar(entries[0][1], apart);
   const map: { [key: string]: Data } = {};
   for (const [escaped, member] of entries) {
     if (escaped === "#") throw answerInvalid("holds a # beside other members");
     const key = escaped.startsWith("##") ? escaped.slice(1) : escaped;
     if (!key.isWellFormed()) throw answerInvalid("holds a key with a lone surrogate");
     // `__proto__` as an own property, never as the prototype.
-    Object.defineProperty(map, key, { value: fromWire(member, numbers, depth + 1), enumerable: true, configurable: true, writable: true });
+    const said = fromWire(member, numbers, apart, depth + 1);
+    Object.defineProperty(map, key, { value: said, enumerable: true, configurable: true, writable: true });
   }
   return map;
 }
 
-function scalar(written: unknown): Data {
+const NOTHING_APART: Apart = new Map();
+
+function scalar(written: unknown, apart: Apart): Data {
   if (typeof written === "string" && /^b(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(written))
     return new Uint8Array(Buffer.from(written.slice(1), "base64"));
   if (typeof written === "string" && /^n-?\d{1,40}$/.test(written)) return BigInt(written.slice(1));
+  if (typeof written === "string" && /^a\d{1,15}$/.test(written)) {
+    const id = Number(written.slice(1));
+    const bytes = apart.get(id);
+    apart.delete(id); // They stand in one place.
+    if (bytes !== undefined) return bytes;
+  }
   throw answerInvalid("holds a # that is neither bytes nor an integer");
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const answerInvalid = (what: string): BowlineError =>
+export const answerInvalid = (what: string): BowlineError =>
   new BowlineError("internal", "sandbox.answerInvalid", `What a package answered ${what}.`, { reason: what });
 
 // --- Reports of fibers ---
@@ -78,6 +121,7 @@ export type LiveFibers = ReadonlyMap<string, string>;
 export function checkReports(
   collected: unknown,
   live: LiveFibers,
+  apart: Apart = new Map(),
 ): { readonly reports: readonly FiberReport[]; readonly refused: readonly string[] } {
   if (!Array.isArray(collected)) throw answerInvalid("is no list of reports");
   const reports = new Map<string, FiberReport>();
@@ -88,7 +132,7 @@ export function checkReports(
     const prefix = live.get(fiber);
     if (prefix === undefined || reports.has(fiber)) continue;
     try {
-      reports.set(fiber, checkReport(fiber, prefix, item["report"]));
+      reports.set(fiber, checkReport({ fiber, prefix, apart }, item["report"]));
     } catch (cause) {
       if (!(cause instanceof BowlineError)) throw cause;
       refused.push(fiber);
@@ -98,12 +142,19 @@ export function checkReports(
   return { reports: [...reports.values()], refused };
 }
 
-function checkReport(fiber: string, prefix: string, answer: unknown): FiberReport {
+interface Reporting {
+  readonly fiber: string;
+  readonly prefix: string;
+  readonly apart: Apart;
+}
+
+function checkReport(reporting: Reporting, answer: unknown): FiberReport {
+  const { fiber } = reporting;
   if (!isObject(answer)) throw answerInvalid("is no report");
   if (typeof answer["thrown"] === "string") throw answerInvalid(`cannot leave the sandbox: ${answer["thrown"]}`);
   const report = answer["ok"];
   if (!isObject(report)) throw answerInvalid("is no report");
-  const syscalls = listOf(report["syscalls"], "syscalls", SYSCALLS_PER_REPORT_MAX).map((asked) => checkSyscall(asked, prefix));
+  const syscalls = listOf(report["syscalls"], "syscalls", SYSCALLS_PER_REPORT_MAX).map((asked) => checkSyscall(reporting, asked));
   const logs = listOf(report["logs"], "logs").slice(0, LOGS_PER_REPORT_MAX).map(checkLog);
   const finished = report["finished"];
   if (finished === undefined) return { fiber, syscalls, logs };
@@ -116,12 +167,35 @@ function listOf(value: unknown, what: string, lengthMax = Number.MAX_SAFE_INTEGE
   return value;
 }
 
-function checkSyscall(asked: unknown, prefix: string): { readonly path: string; readonly call: Syscall } {
-  const { path, call } = isObject(asked) ? asked : {};
+function checkSyscall({ prefix, apart }: Reporting, asked: unknown): FiberReport["syscalls"][number] {
+  const { path, call, kind, excess } = isObject(asked) ? asked : {};
   const own = typeof path === "string" && (prefix === "" ? path : path.startsWith(`${prefix}.`) ? path.slice(prefix.length + 1) : "");
   if (typeof path !== "string" || typeof own !== "string" || path.length > PATH_CHARS_MAX || !/^[1-9]\d*(\.[1-9]\d*)*$/.test(own))
     throw answerInvalid("asks for a step that is not its own");
-  return { path, call: checkCall(fromWire(call, "integers")) };
+  if (typeof excess === "string") {
+    if (typeof kind !== "string" || !Object.hasOwn(CALLS, kind)) throw mayNotAsk(kind);
+    return tooLarge(path, kind, excess);
+  }
+  const bytesBefore = sizeOf(apart);
+  const checked = checkCall(fromWire(call, "integers", apart));
+  const bytes = bytesBefore - sizeOf(apart);
+  return bytes <= bytesMaxOf(checked.kind) ? { path, call: checked } : tooLarge(path, checked.kind, `${bytes} bytes`);
+}
+
+function sizeOf(apart: Apart): number {
+  let size = 0;
+  for (const { length } of apart.values()) size += length;
+  return size;
+}
+
+/** Of steps that carry what flows say to each other and hand to each other. */
+const bytesMaxOf = (kind: string): number => (kind === "session.exchange" || kind === "subFlow" ? PAYLOADS_BYTES_MAX : STEP_BYTES_MAX);
+
+/** What is too large never leaves: something stands for it that names it, the same whenever the flow is replayed. */
+function tooLarge(path: string, kind: string, excess: string): FiberReport["syscalls"][number] {
+  const most = `${bytesMaxOf(kind)} bytes and ${ANSWER_CHARS_MAX} characters of other data`;
+  const message = `Such a step hands over at most ${most}, and this one ${excess.slice(0, 100)}: do it in several.`;
+  return { path, call: { kind: "service", service: kind, request: message }, refused: { type: "sandbox.stepTooLarge", message } };
 }
 
 const PATH_CHARS_MAX = 1_000;
@@ -129,9 +203,11 @@ const PATH_CHARS_MAX = 1_000;
 function checkCall(call: Data): Syscall {
   const kind = isObject(call) ? call["kind"] : undefined;
   const check = typeof kind === "string" && Object.hasOwn(CALLS, kind) ? CALLS[kind as AuthorSyscall["kind"]] : undefined;
-  if (check === undefined) throw answerInvalid(`asks for ${String(kind)}, which packages may not ask for`);
+  if (check === undefined) throw mayNotAsk(kind);
   return canonicalNames(check(call) as AuthorSyscall);
 }
+
+const mayNotAsk = (kind: unknown): BowlineError => answerInvalid(`asks for ${String(kind)}, which packages may not ask for`);
 
 /** Throws `name.invalid`. */
 function canonicalNames(call: AuthorSyscall): AuthorSyscall {

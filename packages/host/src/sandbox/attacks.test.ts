@@ -125,6 +125,7 @@ const TYPE_ERROR = /^FAILED TypeError/;
 const TIME = /^PARKED sandbox\.timeLimit/;
 const MEMORY = /^PARKED sandbox\.(memoryLimit|timeLimit)/;
 const UNSAYABLE = /^FAILED data\.unsupported/;
+const TOO_LARGE = /^FAILED sandbox\.stepTooLarge/;
 const INVALID = /^FAILED sandbox\.answerInvalid/;
 
 const EXPECTED: Readonly<Record<string, RegExp>> = {
@@ -158,6 +159,9 @@ const EXPECTED: Readonly<Record<string, RegExp>> = {
   platformFlow: /^FAILED (sandbox\.answerInvalid|input\.invalid)/,
   madeUpKind: INVALID,
   moreMembers: /^FAILED (sandbox\.answerInvalid|input\.invalid)/,
+  hugeStep: TOO_LARGE,
+  hugeBytes: TOO_LARGE,
+  caughtHugeSteps: /^COMPLETED \{"ok":\["sandbox.stepTooLarge","sandbox.stepTooLarge"\]\}/,
   foreignSession: /^FAILED session\.unknown/,
   tooManySteps: INVALID,
   loop: TIME,

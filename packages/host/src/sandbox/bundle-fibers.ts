@@ -35,7 +35,8 @@ class Cell {
   async activate(starts: readonly FiberStart[], deliveries: readonly Delivery[]): Promise<readonly FiberReport[]> {
     const isolate = await this.#isolate;
     for (const { fiber, path } of starts) this.live.set(fiber, path);
-    const { reports, refused } = checkReports(await isolate.activate(starts, deliveries), this.live);
+    const { reports: collected, apart } = await isolate.activate(starts, deliveries);
+    const { reports, refused } = checkReports(collected, this.live, apart);
     for (const { fiber, finished } of reports) if (finished !== undefined) this.live.delete(fiber);
     // The bundle has forgotten those that have ended, and believes that these go on.
     for (const fiber of refused) isolate.drop(fiber);

@@ -5,12 +5,18 @@ import { appPreimage } from "@bowline/base/preimage";
 import { generateKeyPair, type SchemeName, type SignatureSpec, signSync } from "@bowline/crypto";
 import { digest, merkle, publicKeys } from "@bowline/sdk/crypto";
 import { BundleIsolate } from "./isolate.ts";
+import { CONTRACT_LIMITS } from "./limits.ts";
 import { silent } from "./probe.ts";
 import { sampleBundle } from "./sample-bundle.ts";
 
 let isolate: BundleIsolate;
 before(async () => {
-  isolate = await BundleIsolate.create(await sampleBundle("sample-oracle.ts"), { name: "oracle", log: silent, onUnstoppable: () => {} });
+  isolate = await BundleIsolate.create(await sampleBundle("sample-oracle.ts"), {
+    name: "oracle",
+    limits: CONTRACT_LIMITS,
+    log: silent,
+    onUnstoppable: () => {},
+  });
 });
 after(() => isolate.dispose());
 

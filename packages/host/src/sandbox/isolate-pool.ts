@@ -5,7 +5,7 @@ import type { Log, SecureHash } from "@bowline/base";
 import type { Fibers } from "@bowline/flow";
 import { BundleFibers } from "./bundle-fibers.ts";
 import { BundleIsolate, type BundleSource, type IsolateOptions } from "./isolate.ts";
-import { ISOLATES_MAX } from "./limits.ts";
+import { CONTRACT_LIMITS, FLOW_LIMITS, ISOLATES_MAX, type IsolateLimits } from "./limits.ts";
 
 export interface IsolatePool {
   /** The same object until its fibers are gone: then the engine replays the flows in the next one. */
@@ -24,14 +24,17 @@ export function createIsolatePool(options: {
   const { bundle, log, onUnstoppable, isolatesMax = ISOLATES_MAX } = options;
   /** Flows that lived in a heap that broke its limit, by bundle. */
   const suspects = new Map<string, Set<string>>();
-  const create = (name: string, source: BundleSource) => BundleIsolate.create(source, { name, log, onUnstoppable });
+  const create = (name: string, source: BundleSource, limits: IsolateLimits) =>
+    BundleIsolate.create(source, { name, limits, log, onUnstoppable });
   const flows = new WarmPool<BundleFibers>(isolatesMax, async (name) => {
     const source = await bundle(name as SecureHash);
     const suspected = suspects.get(name) ?? new Set();
     suspects.set(name, suspected);
-    return new BundleFibers({ name, suspected, log, isolate: () => create(name, source) });
+    return new BundleFibers({ name, suspected, log, isolate: () => create(name, source, FLOW_LIMITS) });
   });
-  const contracts = new WarmPool<BundleIsolate>(isolatesMax, async (name) => create(name, await bundle(name as SecureHash)));
+  const contracts = new WarmPool<BundleIsolate>(isolatesMax, async (name) =>
+    create(name, await bundle(name as SecureHash), CONTRACT_LIMITS),
+  );
   return {
     fibers: (checksum) => flows.get(checksum),
     contracts: (checksum) => contracts.get(checksum),

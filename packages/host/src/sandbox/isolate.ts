@@ -11,10 +11,19 @@ import { dirname, join } from "node:path";
 import { BowlineError, type Data, type Log } from "@bowline/base";
 import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
 import ivm from "isolated-vm";
-import { parseAnswer, WIRE_DEPTH_MAX } from "./answers.ts";
-import { answersWithin, domainsWithin, type Inside, inside } from "./inside.ts";
+import { type Apart, answerInvalid, parseAnswer, parseCollected, WIRE_DEPTH_MAX } from "./answers.ts";
+import { type AnswerLimits, answersWithin, domainsWithin, type Inside, inside } from "./inside.ts";
 import type { Warm } from "./isolate-pool.ts";
-import { ANSWER_CHARS_MAX, DOMAINS_KEPT_MAX, EVALUATE_MS_MAX, ISOLATE_MEMORY_MB_MAX, RUN_CPU_MS_BLAMED, RUN_MS_MAX } from "./limits.ts";
+import {
+  ACTIVATION_BYTES_MAX,
+  ANSWER_CHARS_MAX,
+  APART_BYTES_MIN,
+  DOMAINS_KEPT_MAX,
+  EVALUATE_MS_MAX,
+  type IsolateLimits,
+  PAYLOADS_BYTES_MAX,
+  PIECE_BYTES_MAX,
+} from "./limits.ts";
 import { boundNativeLoops, datesInUtc } from "./tame.ts";
 
 /** A bundle as its package holds it. */
@@ -27,6 +36,7 @@ export interface BundleSource {
 export interface IsolateOptions {
   /** How the bundle is called in messages: its checksum. */
   readonly name: string;
+  readonly limits: IsolateLimits;
   readonly log: Log;
   /**
    * A native loop of V8 could not be stopped: its thread is suspended and its memory is lost until the process ends.
@@ -64,14 +74,23 @@ const LOCKDOWN = `lockdown(${JSON.stringify({
  * virtual node share no variable by accident. What the bundle defines is frozen through and through, and its runtime is the host's alone: no
  * flow changes another's code, or settles its steps.
  */
-const ENTER = `(script, keptMax, depthMax, charsMax) => {
+const ENTER = `(script, keptMax, limits) => {
   const evaluate = () => {
     const compartment = new Compartment({ globals: {}, __options__: true });
     Object.freeze(compartment.globalThis);
     return harden(harden(compartment.evaluate(script + "\\n;__cordapp.cordapp")).handOver());
   };
-  return (${inside})((${domainsWithin})(evaluate, keptMax), (${answersWithin})(depthMax, charsMax));
+  return (${inside})((${domainsWithin})(evaluate, keptMax), (${answersWithin})(limits));
 }`;
+
+const ANSWER_LIMITS: AnswerLimits = {
+  depthMax: WIRE_DEPTH_MAX,
+  charsMax: ANSWER_CHARS_MAX,
+  apartBytesMin: APART_BYTES_MIN,
+  stepBytesMax: PAYLOADS_BYTES_MAX,
+  activationBytesMax: ACTIVATION_BYTES_MAX,
+  pieceBytesMax: PIECE_BYTES_MAX,
+};
 
 /** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */
 let snapshot: ivm.ExternalCopy<ArrayBuffer> | undefined;
@@ -106,7 +125,7 @@ export class BundleIsolate implements Warm {
   static async create(source: BundleSource, options: IsolateOptions): Promise<BundleIsolate> {
     const end = new End();
     const isolate = new ivm.Isolate({
-      memoryLimit: ISOLATE_MEMORY_MB_MAX,
+      memoryLimit: options.limits.memoryMb,
       snapshot: sesSnapshot(),
       onCatastrophicError: (message) => {
         options.log.error("an isolate could not be stopped; end this process soon", { bundle: options.name, message });
@@ -137,14 +156,34 @@ export class BundleIsolate implements Warm {
     return this.#running > 0;
   }
 
-  /** Starts fibers, delivers results, lets the microtasks drain, and answers the reports as parsed JSON. */
-  async activate(starts: readonly FiberStart[], deliveries: readonly Delivery[]): Promise<unknown> {
+  /** Starts fibers, delivers results, lets the microtasks drain, and answers the reports as parsed JSON, with the bytes that are not in it. */
+  async activate(
+    starts: readonly FiberStart[],
+    deliveries: readonly Delivery[],
+  ): Promise<{ readonly reports: unknown; readonly apart: Apart }> {
     // Queued together: nothing of this isolate runs between them but the microtasks of the first.
     const started = this.#run("activate", [starts, deliveries] as never);
     const collected = this.#run("collect", [] as never, Number.MAX_SAFE_INTEGER);
     collected.catch(() => {}); // Where the first failed, its reason is the one that counts.
     this.#required(await started);
-    return this.#required(await collected);
+    const { reports, sizes } = parseCollected(this.#required(await collected));
+    const apart: Apart = new Map();
+    for (const [id, size] of sizes) apart.set(id, await this.#takeApart(id, size));
+    return { reports, apart };
+  }
+
+  /** In pieces, so that neither the isolate's memory nor a run's time must have room for all of it again. */
+  async #takeApart(id: number, size: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(size);
+    for (let from = 0; from < size; from += PIECE_BYTES_MAX) {
+      const piece = await this.#call("piece", [id, from] as never, { copy: true });
+      if (!(piece instanceof Uint8Array) || piece.length !== Math.min(PIECE_BYTES_MAX, size - from)) {
+        this.dispose();
+        throw answerInvalid("announced other bytes than it has");
+      }
+      bytes.set(piece, from);
+    }
+    return bytes;
   }
 
   /** These contracts' violations and the outputs' descriptions, as parsed JSON; or what `verify` or `describeState` threw. */
@@ -154,7 +193,7 @@ export class BundleIsolate implements Warm {
 
   /** Forgets a fiber. */
   drop(fiber: string): void {
-    if (this.isAlive) this.#calls.drop.applyIgnored(undefined, [fiber] as never, { timeout: RUN_MS_MAX });
+    if (this.isAlive) this.#calls.drop.applyIgnored(undefined, [fiber] as never, { timeout: this.#options.limits.runMs });
   }
 
   dispose(): void {
@@ -164,19 +203,25 @@ export class BundleIsolate implements Warm {
   }
 
   async #run(method: keyof Inside, values: never, charsMax = ANSWER_CHARS_MAX) {
-    const { name } = this.#options;
+    return this.#call(method, values, {}, (answer) => parseAnswer(answer, charsMax));
+  }
+
+  async #call(method: keyof Inside, values: never, result: ivm.TransferOptions): Promise<unknown>;
+  async #call<T>(method: keyof Inside, values: never, result: ivm.TransferOptions, read: (answer: unknown) => T): Promise<T>;
+  async #call(method: keyof Inside, values: never, result: ivm.TransferOptions, read = (answer: unknown) => answer): Promise<unknown> {
+    const { name, limits } = this.#options;
     if (!this.isAlive) throw gone(name);
     const before = this.#isolate.cpuTime;
     this.#running++;
-    const call = this.#calls[method].apply(undefined, values, { arguments: { copy: true }, timeout: RUN_MS_MAX });
+    const call = this.#calls[method].apply(undefined, values, { arguments: { copy: true }, result, timeout: limits.runMs });
     try {
-      return parseAnswer(await this.#end.orAnswer(call), charsMax);
+      return read(await this.#end.orAnswer(call));
     } catch (cause) {
       call.catch(() => {});
       const cpuMs = this.isAlive ? Number(this.#isolate.cpuTime - before) / 1e6 : 0;
       // Of calls that were queued together, any may be told of the end first, and only one is told why.
       const endedByItself = !this.isAlive && !this.#isDismissed;
-      this.#reason ??= endedByItself ? limitHit(name, "memory") : reasonOf(name, cause, cpuMs);
+      this.#reason ??= endedByItself ? limitHit(name, "memory") : reasonOf(name, cause, cpuMs < limits.runCpuMsBlamed);
       this.dispose();
       throw this.#reason;
     } finally {
@@ -244,32 +289,34 @@ async function enter(isolate: ivm.Isolate, script: string): Promise<Readonly<Rec
   const context = await isolate.createContext();
   await context.eval(LOCKDOWN);
   const entered: ivm.Reference<Inside> = await context.evalClosure(
-    `return (${ENTER})($0, $1, $2, $3)`,
-    [script, DOMAINS_KEPT_MAX, WIRE_DEPTH_MAX, ANSWER_CHARS_MAX],
-    { result: { reference: true }, timeout: EVALUATE_MS_MAX },
+    `return (${ENTER})($0, $1, $2)`,
+    [script, DOMAINS_KEPT_MAX, ANSWER_LIMITS],
+    { arguments: { copy: true }, result: { reference: true }, timeout: EVALUATE_MS_MAX },
   );
   const method = (name: keyof Inside): Call => entered.getSync(name, { reference: true }) as Call;
   return {
     manifest: method("manifest"),
     activate: method("activate"),
     collect: method("collect"),
+    piece: method("piece"),
     drop: method("drop"),
     check: method("check"),
   };
 }
 
 /** isolated-vm tells its errors apart by their words only. */
-function reasonOf(name: string, cause: unknown, cpuMs: number): BowlineError {
+function reasonOf(name: string, cause: unknown, isStarved: boolean): BowlineError {
   if (cause instanceof BowlineError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
-  if (message.includes("memory limit")) return limitHit(name, "memory");
-  if (message.includes("timed out")) return limitHit(name, cpuMs < RUN_CPU_MS_BLAMED ? "starved" : "time");
+  // The second is how bytes are refused for which there is no room.
+  if (message.includes("memory limit") || message.includes("Array buffer allocation failed")) return limitHit(name, "memory");
+  if (message.includes("timed out")) return limitHit(name, isStarved ? "starved" : "time");
   return gone(name);
 }
 
 const WORDS: Readonly<Record<LimitHit, string>> = {
-  memory: `used more than ${ISOLATE_MEMORY_MB_MAX} MB`,
-  time: `ran longer than ${RUN_MS_MAX} ms without a pause`,
+  memory: "used more memory than it may",
+  time: "ran longer than it may without a pause",
   starved: "was given too little of the processor",
   bounds: "outgrew what V8 gives to a stack or to one value",
 };

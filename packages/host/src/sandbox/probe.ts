@@ -2,6 +2,7 @@
 
 import { BowlineError, type Data, type Log } from "@bowline/base";
 import { BundleIsolate, type BundleSource } from "./isolate.ts";
+import { CONTRACT_LIMITS } from "./limits.ts";
 
 export const silent: Log = { error() {}, warn() {}, info() {}, debug() {} };
 const EMPTY = { flows: [], states: [], contracts: [] };
@@ -21,7 +22,7 @@ export const probeSource = (verify: string): BundleSource => ({
 });
 
 export const isolateOf = (source: BundleSource): Promise<BundleIsolate> =>
-  BundleIsolate.create(source, { name: "probe", log: silent, onUnstoppable: () => {} });
+  BundleIsolate.create(source, { name: "probe", limits: CONTRACT_LIMITS, log: silent, onUnstoppable: () => {} });
 
 /**
  * The code of what stops `run`, which must break a limit. Where a busy machine gives it too little of the processor to be blamed

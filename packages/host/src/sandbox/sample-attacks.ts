@@ -66,6 +66,15 @@ const ATTACKS: Readonly<Record<string, (context: Context) => unknown>> = {
   platformFlow: (context) => context.syscall({ kind: "platform", flow: "ledger.notary" as never, input: null }),
   madeUpKind: (context) => context.syscall({ kind: "constructor" } as never),
   moreMembers: (context) => context.syscall({ kind: "clock.now", trusted: true } as never),
+  hugeStep: (context) => context.syscall({ kind: "checkpoint", reached: "x".repeat(5_000_000) }),
+  hugeBytes: (context) => context.syscall({ kind: "checkpoint", reached: new Uint8Array(5_000_000) }),
+  caughtHugeSteps: async (context) => {
+    const codes: string[] = [];
+    for (const huge of [new Uint8Array(5_000_000), "x".repeat(5_000_000)])
+      await context.syscall({ kind: "checkpoint", reached: huge }).catch(({ type }: FlowError) => codes.push(type));
+    await context.now();
+    return codes;
+  },
   foreignSession: (context) => context.syscall({ kind: "session.exchange", sends: [{ session: "another:1", payload: 1 }], receives: [] }),
   tooManySteps: (context) => Promise.all(Array.from({ length: 5_000 }, () => context.now())),
 

@@ -1,7 +1,7 @@
 // A small CorDapp, as an author would write it, with flows that misbehave. For tests of the sandbox.
 
 import { contract, cordapp as define, flow, requireThat, responder, state } from "@bowline/sdk";
-import { Integer, Array as List, Object as Shape, String as Text } from "typebox";
+import { Any, Integer, Array as List, Object as Shape, String as Text } from "typebox";
 
 const Nothing = Shape({});
 const protocol = { name: "com.example.ping", versions: [1] };
@@ -70,6 +70,24 @@ const Hoard = flow({
   },
 });
 
+/** Says how much of what came back is what it sent. */
+const Bulk = flow({
+  name: "com.example.Bulk",
+  startable: true,
+  initiates: protocol,
+  input: Shape({ peer: Text(), megabytes: Integer() }),
+  output: Integer(),
+  async call(context, { peer, megabytes }) {
+    const session = await context.initiate(peer as never);
+    const bytes = new Uint8Array(megabytes * 2 ** 20);
+    for (let i = 0; i < bytes.length; i += 4_096) bytes[i] = i >> 12;
+    const back: Uint8Array = await session.sendAndReceive(bytes, Any());
+    let same = 0;
+    for (let i = 0; i < bytes.length; i += 4_096) if (back[i] === bytes[i]) same += 4_096;
+    return back.length === bytes.length ? same : 0;
+  },
+});
+
 const Coin = state({
   name: "com.example.Coin",
   version: 1,
@@ -90,4 +108,4 @@ const CoinContract = contract({
   },
 });
 
-export const cordapp = define({ flows: [Steps, Ping, Pong, Forbidden, Loop, Hoard], states: [Coin], contracts: [CoinContract] });
+export const cordapp = define({ flows: [Steps, Ping, Pong, Forbidden, Loop, Hoard, Bulk], states: [Coin], contracts: [CoinContract] });
