@@ -141,6 +141,7 @@ export const createGroupCommit = (store: Pick<FlowStore, "commit">): ((commit: S
 /** It touches its flow and its journal, and nothing that another flow reads or writes. */
 export const isPlain = (commit: StepCommit): boolean =>
   commit.start?.session === undefined &&
+  commit.stack === undefined &&
   commit.vaultWrites.length +
     commit.collapsed.length +
     commit.sessions.length +

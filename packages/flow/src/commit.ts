@@ -64,6 +64,7 @@ export function compose(state: FlowState, status: FlowRow["status"], outcome: Ou
       // What is tried again after an operator's word is tried anew.
       waiting: parked ? row.waiting.map(({ trouble: _, ...waiting }) => waiting) : waitingOf(state),
       vaultWrites: draft.writes.flatMap(({ writes }) => writes),
+      ...(status === "FAILED" && state.stack !== undefined ? { stack: state.stack } : {}),
     },
   };
 }

@@ -52,6 +52,7 @@ export function begin(
     caughtUp: row.status === "START_REQUESTED",
     parking: undefined,
     divergence: undefined,
+    stack: undefined,
     over: false,
   };
   const out: Effect[] = [];

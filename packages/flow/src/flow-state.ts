@@ -157,6 +157,8 @@ export interface FlowState {
   /** Why the flow is to be parked instead of running on. */
   parking: Failure | undefined;
   divergence: Divergence | undefined;
+  /** Where its function threw what it ended with. */
+  stack: string | undefined;
   /** Finished, parked or lost: memory only, to be dropped. */
   over: boolean;
 }

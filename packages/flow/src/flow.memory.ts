@@ -42,6 +42,7 @@ interface Tables {
   readonly sessions: Map<string, SessionRow>;
   readonly inbox: Map<string, { readonly flowId: string; readonly message: SessionMessage }>;
   readonly outbox: Map<string, Sent>;
+  readonly stacks: Map<string, string>;
 }
 
 export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): FlowStore {
@@ -52,6 +53,7 @@ export function createMemoryFlowStore(options: MemoryFlowStoreOptions = {}): Flo
     sessions: new Map(),
     inbox: new Map(),
     outbox: new Map(),
+    stacks: new Map(),
   };
   const { flows } = tables;
   const mark = (flowId: string, now: Instant, may: (row: FlowRow) => boolean, changes: Partial<FlowRow>): boolean => {
@@ -128,6 +130,7 @@ function purge(tables: Tables, { overBefore, expiredBefore, limit }: Parameters<
   for (const { id, origin } of gone) {
     flows.delete(id);
     journal.delete(id);
+    tables.stacks.delete(id);
     if (origin.kind === "client") byRequest.delete(origin.clientRequestId);
     for (const [key, session] of sessions) {
       if (session.flowId !== id) continue;
@@ -169,7 +172,7 @@ function inspectFlow(tables: Tables, flowId: string, page?: JournalPage): FlowIn
     .slice(0, page?.limit);
   const mine = new Set(sessions.map(({ id, side }) => `${side} ${id}`));
   const outbox = [...tables.outbox.values()].filter(({ message }) => mine.has(`${message.from} ${message.session}`)).length;
-  return { row, journal, sessions, inbox: inbox.length, outbox, ...troubleOf(row) };
+  return { row, journal, sessions, inbox: inbox.length, outbox, ...troubleOf(row, tables.stacks.get(flowId)) };
 }
 
 function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStoreOptions): CommitOutcome {
@@ -188,6 +191,7 @@ function applyCommit(tables: Tables, commit: StepCommit, options: MemoryFlowStor
   }
   if (row.origin.kind === "client") tables.byRequest.set(row.origin.clientRequestId, flowId);
   flows.set(flowId, { ...row, status, outcome, wakeAt, waiting, commitId, version: row.version + 1, updatedAt: commit.at });
+  if (commit.stack !== undefined) tables.stacks.set(flowId, commit.stack);
   if (commit.start?.session !== undefined) tables.sessions.set(sessionKey(commit.start.session), commit.start.session);
   applyRows(tables, commit);
   return { kind: "committed" };

@@ -271,6 +271,8 @@ function sendRows(sql: Sql, commits: readonly StepCommit[]): void {
   if (collapsed.length > 0) void sql.query(SQL.collapse, columns(collapsed, ["flowId", "commitId", "path"]));
   const large = of((commit) => commit.journal.filter(isLarge));
   if (large.length > 0) void sql.query(SQL.insertLargeSteps, [...columns(large, ["commitId"]), ...stepColumns(large)]);
+  const stacks = of(({ stack }) => (stack === undefined ? [] : [{ stack }]));
+  if (stacks.length > 0) void sql.query(SQL.insertStacks, columns(stacks, ["flowId", "commitId", "stack"]));
   const sessions = of(sessionsOf);
   if (sessions.length > 0) void sql.query(SQL.saveSessions, [...sessionColumns(sessions), sessions.map(({ commitId }) => commitId)]);
   const consumed = of((commit) => commit.inboxConsumed);

@@ -23,6 +23,7 @@ export function absorb(rules: Rules, state: FlowState, report: FiberReport, now:
     for (const { level, message, facts } of report.logs) out.push({ kind: "log", level, message, facts });
   }
   for (const { path, call, refused } of report.syscalls) ask(rules, state, { fiber, path, call, refused, now });
+  if (fiber.finished === undefined && fiber.path === "") state.stack = report.stack;
   fiber.finished ??= report.finished;
   if (report.finished !== undefined && fiber.path !== "") endChild(state, fiber, report.finished, out);
 }

@@ -21,7 +21,7 @@ export async function listFlows(database: Database, filter: FlowFilter): Promise
 }
 
 export async function inspectFlow(database: Database, flowId: string, page?: JournalPage): Promise<FlowInspection | undefined> {
-  const [flows, steps, sessions, counts] = await database.transaction((sql) =>
+  const [flows, steps, sessions, counts, stacks] = await database.transaction((sql) =>
     Promise.all([
       sql.query<FlowColumns>(SQL.loadFlows, [[flowId]]),
       sql.query<StepColumns & { readonly request: Uint8Array | null }>(SQL.readSteps, [
@@ -32,6 +32,7 @@ export async function inspectFlow(database: Database, flowId: string, page?: Jou
       ]),
       sql.query<SessionColumns>(SQL.loadSessions, [[flowId]]),
       sql.query<{ readonly inbox: number; readonly outbox: number }>(SQL.countMessages, [flowId]),
+      sql.query<{ readonly stack: string }>(SQL.readStack, [flowId]),
     ]),
   );
   const [flow] = flows;
@@ -43,6 +44,6 @@ export async function inspectFlow(database: Database, flowId: string, page?: Jou
     sessions: sessions.map(sessionOf),
     inbox: counts[0]?.inbox ?? 0,
     outbox: counts[0]?.outbox ?? 0,
-    ...troubleOf(row),
+    ...troubleOf(row, stacks[0]?.stack),
   };
 }

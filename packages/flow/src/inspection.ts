@@ -24,9 +24,14 @@ export function pageOf(found: readonly FlowRow[], limit: number): FlowPage {
   return { rows, next: found.length > limit && last !== undefined ? `${last.createdAt}-${last.id}` : null };
 }
 
-/** Why a flow is parked, or what the step that is tried most often was last refused with. */
-export function troubleOf(row: FlowRow): Pick<FlowInspection, "lastError" | "attempts"> {
+/** Why a flow is parked or has failed, or what the step that is tried most often was last refused with. */
+export function troubleOf(row: FlowRow, thrownAt: string | undefined): Pick<FlowInspection, "lastError" | "attempts"> {
   const { status, outcome, waiting, updatedAt } = row;
+  if (status === "FAILED" && outcome !== null && "error" in outcome) {
+    const { type, message } = outcome.error;
+    const known = { type, message, step: null, since: updatedAt };
+    return { lastError: thrownAt === undefined ? known : { ...known, stack: thrownAt }, attempts: 1 };
+  }
   if (status === "PARKED" && outcome !== null && "error" in outcome) {
     const { type, message, details = {} } = outcome.error;
     const { step = null, since, attempts, stack } = details;

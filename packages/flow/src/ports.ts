@@ -271,6 +271,8 @@ export interface StepCommit {
   readonly waiting: readonly Waiting[];
   /** What this flow writes in the vault, for the ledger's store to write in the same transaction. */
   readonly vaultWrites: readonly Data[];
+  /** Of a flow that fails with this commit, where its code threw; for who inspects it, and nobody else. */
+  readonly stack?: string;
 }
 
 export type CommitOutcome =

@@ -143,6 +143,12 @@ export const SQL = named({
     JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
     ON CONFLICT DO NOTHING`,
 
+  insertStacks: `
+    INSERT INTO flow_stack (flow_id, stack)
+    SELECT n.flow_id, n.stack FROM unnest($1::text[], $2::text[], $3::text[]) AS n(flow_id, commit_id, stack)
+    JOIN flow f ON f.id = n.flow_id AND f.commit_id = n.commit_id
+    ON CONFLICT DO NOTHING`,
+
   // Whatever becomes of the commit: chunks are true by their hash, and go when nobody refers to them.
   insertInboxParts: `
     WITH n AS (
@@ -224,6 +230,8 @@ export const SQL = named({
       DELETE FROM flow_step WHERE flow_id IN (SELECT id FROM gone) RETURNING chunk
     ), chunks AS (
       UPDATE flow_chunk SET touched_at = 0 WHERE hash IN (SELECT chunk FROM steps)
+    ), stacks AS (
+      DELETE FROM flow_stack WHERE flow_id IN (SELECT id FROM gone)
     ), arrived AS (
       DELETE FROM flow_inbox WHERE flow_id IN (SELECT id FROM gone)
     ), sent AS (
@@ -235,6 +243,7 @@ export const SQL = named({
   readSteps: `
     SELECT flow_id, path, kind, request_hash, request, ${STEP_OUTCOME}, activation, ordinal, asked_at, at FROM flow_step s
     WHERE flow_id = $1 AND (activation, ordinal) >= ($2::int, $3::int) ORDER BY activation, ordinal LIMIT $4`,
+  readStack: `SELECT stack FROM flow_stack WHERE flow_id = $1`,
   countMessages: `
     SELECT (SELECT count(*) FROM flow_inbox WHERE flow_id = $1)::int AS inbox,
       (SELECT count(*) FROM flow_outbox o JOIN flow_session s ON o.session = s.id AND o.sender = s.side WHERE s.flow_id = $1)::int AS outbox`,

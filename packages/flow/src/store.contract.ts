@@ -363,6 +363,22 @@ function timers(open: OpenFlowStore): void {
 }
 
 function operators(open: OpenFlowStore): void {
+  test("where a flow's code threw is told to who inspects it, and goes with the flow", async (t) => {
+    const { store } = await open(t);
+    await store.start([client("1"), client("2")]);
+    const failed = { status: "FAILED", outcome: { error: { type: "t", message: "m" } }, wakeAt: null } as const;
+    const stack = "at pay (cordapp.js:1:2)\nat ünï (cordapp.js:3:4)";
+    await store.commit([step("1", { ...failed, stack }), step("2", failed)]);
+    await store.commit([step("1", { ...failed, stack: "at another (cordapp.js:5:6)", commitId: "late" })]);
+    const known = { type: "t", message: "m", step: null, since: NOW + 1 };
+    assert.deepEqual((await store.inspect("1"))?.lastError, { ...known, stack });
+    assert.deepEqual((await store.inspect("2"))?.lastError, known);
+    assert.equal(await store.purge({ overBefore: NOW + 2, expiredBefore: NOW, limit: 9 }), 2);
+    await store.start([client("1")]);
+    await store.commit([step("1", failed)]);
+    assert.deepEqual((await store.inspect("1"))?.lastError, known);
+  });
+
   test("a flow that is to be killed takes no commit but the one that ends it", async (t) => {
     const { store } = await open(t);
     await store.start([client("1")]);

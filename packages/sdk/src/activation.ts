@@ -65,6 +65,10 @@ export interface FiberReport {
   readonly logs: readonly { readonly level: "debug" | "info" | "warn" | "error"; readonly message: string; readonly facts: Data }[];
   /** Set when the function returned or threw; no syscalls follow. */
   readonly finished?: Outcome;
+  /** What it threw, as it lies in its heap: it never leaves it. */
+  readonly thrown?: unknown;
+  /** Where in the bundle that was thrown: for operators, and no part of what the flow did. */
+  readonly stack?: string;
 }
 
 /** What a bundle's script evaluates to. */

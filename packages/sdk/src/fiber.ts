@@ -18,6 +18,7 @@ export class Fiber {
   #syscalls: { readonly path: StepPath; readonly call: Syscall }[] = [];
   #logs: FiberReport["logs"][number][] = [];
   #finished: Outcome | undefined;
+  #thrown: unknown;
   #reported = false;
 
   /** The external channels that the CorDapp declares. */
@@ -39,7 +40,10 @@ export class Fiber {
   run(body: () => Promise<Data>): void {
     body().then(
       (ok) => this.#finish({ ok }),
-      (thrown: unknown) => this.#finish({ error: failureOf(thrown) }),
+      (thrown: unknown) => {
+        this.#finish({ error: failureOf(thrown) });
+        this.#thrown = thrown;
+      },
     );
   }
 
@@ -93,6 +97,7 @@ export class Fiber {
       // What it asked without waiting for it dies with it.
       report.syscalls = [];
       report.finished = this.#finished;
+      if ("error" in this.#finished) report.thrown = this.#thrown;
       this.#reported = true;
     }
     this.#syscalls = [];

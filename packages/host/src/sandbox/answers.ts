@@ -12,6 +12,7 @@ import {
   ANSWER_CHARS_MAX,
   LOGS_PER_REPORT_MAX,
   PAYLOADS_BYTES_MAX,
+  STACK_CHARS_MAX,
   STEP_BYTES_MAX,
   SYSCALLS_PER_REPORT_MAX,
 } from "./limits.ts";
@@ -158,8 +159,19 @@ function checkReport(reporting: Reporting, answer: unknown): FiberReport {
   const logs = listOf(report["logs"], "logs").slice(0, LOGS_PER_REPORT_MAX).map(checkLog);
   const finished = report["finished"];
   if (finished === undefined) return { fiber, syscalls, logs };
-  return { fiber, syscalls: [], logs, finished: checkOutcome(finished) };
+  return { fiber, syscalls: [], logs, finished: checkOutcome(finished), ...checkStack(report["stack"]) };
 }
+
+/** Text of lines, whatever it says. */
+const checkStack = (stack: unknown): { readonly stack?: string } =>
+  typeof stack === "string"
+    ? {
+        stack: stack
+          .slice(0, STACK_CHARS_MAX)
+          .toWellFormed()
+          .replaceAll(/[^\P{Cc}\n]/gu, "?"),
+      }
+    : {};
 
 function listOf(value: unknown, what: string, lengthMax = Number.MAX_SAFE_INTEGER): readonly unknown[] {
   if (!Array.isArray(value)) throw answerInvalid(`has no list of ${what}`);

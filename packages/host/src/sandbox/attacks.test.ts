@@ -205,6 +205,12 @@ describe("an attack fails its own flow", () => {
   for (const [attack, expected] of Object.entries(EXPECTED))
     test(attack, { timeout: 2 * WAIT_MS }, async () => assert.match(await endOf(attack), expected));
 
+  test("whoever inspects such a flow sees where in its bundle it failed", async () => {
+    const { id } = await (await start(MALLORY, "com.example.Attack", { attack: "processGlobal" }))();
+    const inspected = await of(stores, vnodeOf(MALLORY)).inspect(id);
+    assert.match(inspected?.lastError?.stack ?? "", /^ *at (?:Object\.)?processGlobal \(.*cordapp\.js:\d+:\d+\)$/m);
+  });
+
   test("and none was forgotten here", async () => {
     const { attacks } = (await import("./sample-attacks.ts")) as { readonly attacks: readonly string[] };
     assert.deepEqual([...attacks].sort(), Object.keys(EXPECTED).sort());

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Data } from "@bowline/base";
 import { BundleIsolate } from "./isolate.ts";
+import { CONTRACT_LIMITS } from "./limits.ts";
 import { silent } from "./probe.ts";
 import { sampleBundle } from "./sample-bundle.ts";
 
@@ -12,7 +13,12 @@ const CONTRACT = "com.example.Hostile";
 let isolate: BundleIsolate;
 before(async () => {
   const source = await sampleBundle("sample-contract-attacks.ts");
-  isolate = await BundleIsolate.create(source, { name: "hostile", log: silent, onUnstoppable: () => assert.fail("unstoppable") });
+  isolate = await BundleIsolate.create(source, {
+    name: "hostile",
+    limits: CONTRACT_LIMITS,
+    log: silent,
+    onUnstoppable: () => assert.fail("unstoppable"),
+  });
 });
 after(() => isolate.dispose());
 

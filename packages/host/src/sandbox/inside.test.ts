@@ -3,9 +3,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FiberReport, FiberStart } from "@bowline/sdk";
-import { answersWithin, domainsWithin, inside } from "./inside.ts";
+import { domainsWithin, inside } from "./inside.ts";
+import { answersWithin, apartWithin, notationWithin, tracesWithin } from "./inside-answers.ts";
 
-const LIMITS = { depthMax: 40, charsMax: 1_000, apartBytesMin: 8, stepBytesMax: 100, activationBytesMax: 150, pieceBytesMax: 30 };
+const LIMITS = {
+  depthMax: 40,
+  charsMax: 1_000,
+  apartBytesMin: 8,
+  stepBytesMax: 100,
+  activationBytesMax: 150,
+  pieceBytesMax: 30,
+  stackCharsMax: 100,
+};
 const MANIFEST = { flows: [], states: [], contracts: [] };
 
 /** A bundle that no packager of ours has made: each evaluation reports whatever `says` of it says. */
@@ -32,7 +41,9 @@ function reporting(reports: (evaluation: number) => readonly FiberReport[], kept
       describeState: () => ({ participants: [], json: null }),
     };
   };
-  return inside(domainsWithin(evaluate, keptMax), answersWithin(LIMITS));
+  const apart = apartWithin(LIMITS);
+  const traceOf = tracesWithin(LIMITS, ({ stack }) => String(stack));
+  return inside(domainsWithin(evaluate, keptMax), answersWithin(LIMITS, { say: notationWithin(LIMITS, apart), apart, traceOf }), apart);
 }
 
 interface Collected {

@@ -7,7 +7,8 @@
 // Each virtual node has the bundle's modules to itself, evaluated in a compartment of its own: what code of one keeps, code of
 // another never meets, and what it says of another's flow is not heard.
 
-import type { ContractViolation, CordappBundle, Delivery, FiberReport, FiberStart, StateDescription } from "@bowline/sdk";
+import type { ContractViolation, CordappBundle, Delivery, FiberStart, StateDescription } from "@bowline/sdk";
+import type { Answers, Apart } from "./inside-answers.ts";
 
 /** Answers are JSON text in the notation of `answers.ts`. */
 export interface Inside {
@@ -24,167 +25,6 @@ export interface Inside {
     contracts: readonly string[],
     outputs: readonly { readonly type: string; readonly data: never }[],
   ): string;
-}
-
-export interface Answers {
-  /** In the notation; throws on what cannot be said in it. */
-  text(value: unknown): string;
-  /** Of a report, in the notation; steps that are too large are named with what is too much about them. */
-  reportText(report: FiberReport): string;
-  /** What `work` answers, or why it threw: always JSON. */
-  attempt(work: () => string): string;
-  /** Bytes that were said since the last call and are not in the text: by number, how many. */
-  apart(): readonly (readonly [id: number, size: number])[];
-  /** See `Inside`. */
-  piece(id: number, from: number): Uint8Array | null;
-}
-
-export interface AnswerLimits {
-  readonly depthMax: number;
-  readonly charsMax: number;
-  readonly apartBytesMin: number;
-  readonly stepBytesMax: number;
-  readonly activationBytesMax: number;
-  readonly pieceBytesMax: number;
-}
-
-export function answersWithin(limits: AnswerLimits): Answers {
-  const { depthMax, charsMax, apartBytesMin, stepBytesMax, activationBytesMax, pieceBytesMax } = limits;
-  const { apply } = Reflect;
-  /** Of bytes as V8 has them, whatever their object says of itself; throws on what only pretends to be any. */
-  const own = (name: "byteLength" | "byteOffset" | "buffer") => {
-    const getter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get as () => never;
-    return (bytes: Uint8Array): never => apply(getter, bytes, []);
-  };
-  const [sizeOf, offsetOf, bufferOf] = [own("byteLength"), own("byteOffset"), own("buffer")];
-  const held = new Map<number, Uint8Array>();
-  let apartIds = 0;
-  /** Of this activation. */
-  let waiting: (readonly [id: number, size: number])[] = [];
-  let waitingBytes = 0;
-
-  const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-  const base64 = (bytes: Uint8Array): string => {
-    let text = "";
-    for (let i = 0; i < bytes.length; i += 3) {
-      const a = bytes[i] as number;
-      const b = bytes[i + 1] ?? 0;
-      const c = bytes[i + 2] ?? 0;
-      text += `${BASE64[a >> 2]}${BASE64[((a & 3) << 4) | (b >> 4)]}`;
-      text += i + 1 < bytes.length ? BASE64[((b & 15) << 2) | (c >> 6)] : "=";
-      text += i + 2 < bytes.length ? BASE64[c & 63] : "=";
-    }
-    return text;
-  };
-
-  /** Of what waits, all from place `from` on was never said. */
-  const forget = (from: number): void => {
-    for (const [id, size] of waiting.splice(from)) {
-      waitingBytes -= size;
-      held.delete(id);
-    }
-  };
-
-  const bytesText = (value: Uint8Array, mayLeaveApart: boolean): string => {
-    const size: number = sizeOf(value);
-    if (mayLeaveApart && size >= apartBytesMin) {
-      const id = ++apartIds;
-      held.set(id, value);
-      waiting.push([id, size]);
-      waitingBytes += size;
-      return `a${id}`;
-    }
-    const bytes = new Uint8Array(size);
-    bytes.set(value);
-    return `b${base64(bytes)}`;
-  };
-
-  /** A fresh tree of what JSON can say. */
-  const wire = (value: unknown, depth: number, apart: boolean): unknown => {
-    if (depth > depthMax) throw new TypeError(`it nests deeper than ${depthMax} levels`);
-    if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-    if (typeof value === "number" && Number.isFinite(value)) return value;
-    if (typeof value === "bigint") return { "#": `n${value}` };
-    if (typeof value !== "object") throw new TypeError(`it holds a ${typeof value}`);
-    if (Array.isArray(value)) return value.map((item) => wire(item, depth + 1, apart));
-    if (value instanceof Uint8Array) return { "#": bytesText(value, apart) };
-    // Pairs, and not members: a key such as __proto__ stays a key.
-    const pairs: [string, unknown][] = [];
-    for (const [key, member] of Object.entries(value))
-      if (member !== undefined) pairs.push([key.startsWith("#") ? `#${key}` : key, wire(member, depth + 1, apart)]);
-    return Object.fromEntries(pairs);
-  };
-
-  /** What is said and how, or what is too much about it; of that nothing is kept. */
-  const fit = (value: unknown, charsLeft: number): { readonly text: string } | { readonly excess: string } => {
-    const from = waiting.length;
-    const bytesBefore = waitingBytes;
-    try {
-      const written = JSON.stringify(wire(value, 0, true));
-      const bytes = waitingBytes - bytesBefore;
-      if (written.length <= charsLeft && bytes <= stepBytesMax && waitingBytes <= activationBytesMax) return { text: written };
-      forget(from);
-      return { excess: written.length > charsLeft ? `${written.length} characters` : `${bytes} bytes` };
-    } catch (thrown) {
-      forget(from);
-      throw thrown;
-    }
-  };
-
-  const text = (value: unknown): string => {
-    const written = JSON.stringify(wire(value, 0, false));
-    if (written.length > charsMax) throw new TypeError(`it takes ${written.length} characters, more than ${charsMax}`);
-    return written;
-  };
-  /** Whatever was thrown, as words. */
-  const reason = (thrown: unknown): string => {
-    try {
-      return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-    } catch {
-      return "something that cannot be described";
-    }
-  };
-  return {
-    text,
-    reportText(report) {
-      const { finished, ...rest } = report;
-      if (finished !== undefined) return text({ ...rest, syscalls: [], finished });
-      const whole = fit(rest, charsMax);
-      if ("text" in whole) return whole.text;
-      // Each step by itself: one that asks too much fails, and what else the fiber did goes on.
-      const steps: string[] = []; // Our own list: one of author code's might join as it likes.
-      let charsLeft = charsMax;
-      for (const { path, call } of rest.syscalls) {
-        const step = fit({ path, call }, charsLeft);
-        steps.push("text" in step ? step.text : text({ path, kind: call.kind, excess: step.excess }));
-        if ("text" in step) charsLeft -= step.text.length;
-      }
-      return `{"logs":${text(rest.logs)},"syscalls":[${steps.join(",")}]}`;
-    },
-    apart() {
-      const announced = waiting;
-      waiting = [];
-      waitingBytes = 0;
-      return announced;
-    },
-    piece(id, from) {
-      const bytes = held.get(id);
-      const left = bytes === undefined ? 0 : sizeOf(bytes) - from;
-      if (bytes === undefined || left <= 0) return null;
-      if (left <= pieceBytesMax) held.delete(id);
-      const piece = new Uint8Array(Math.min(left, pieceBytesMax));
-      piece.set(new Uint8Array(bufferOf(bytes), offsetOf(bytes) + from, piece.length));
-      return piece;
-    },
-    attempt(work) {
-      try {
-        return `{"ok":${work()}}`;
-      } catch (thrown) {
-        return JSON.stringify({ thrown: String(reason(thrown)).slice(0, 1_000) });
-      }
-    },
-  };
 }
 
 type Bundle = ReturnType<CordappBundle["handOver"]>;
@@ -236,7 +76,7 @@ export function domainsWithin(evaluate: () => Bundle, keptMax: number): Domains 
   };
 }
 
-export function inside(domains: Domains, { text, reportText, attempt, apart, piece }: Answers): Inside {
+export function inside(domains: Domains, { text, reportText, attempt }: Answers, apart: Apart): Inside {
   /** Whose code has run since the last `collect`. */
   const touched = new Set<Domain>();
 
@@ -282,9 +122,9 @@ export function inside(domains: Domains, { text, reportText, attempt, apart, pie
       attempt(() => {
         const reports = [...touched].flatMap(reportsOf);
         touched.clear();
-        return `{"reports":[${reports.join(",")}],"apart":${JSON.stringify(apart())}}`;
+        return `{"reports":[${reports.join(",")}],"apart":${JSON.stringify(apart.announce())}}`;
       }),
-    piece,
+    piece: apart.piece,
     drop: (fiber) => {
       const domain = domains.home(fiber);
       domains.forget(fiber);

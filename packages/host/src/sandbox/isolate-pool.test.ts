@@ -86,6 +86,21 @@ describe("activations of an author's bundle", () => {
     await assert.rejects(deliver(fibers, answer("f1", "1", { ok: 1 })), { code: "sandbox.gone", kind: "unavailable" });
   });
 
+  test("where code threw is said in places of the bundle, and of nothing else", async () => {
+    const fibers = await poolOf().fibers(CPK);
+    const thrown = async (how: string): Promise<FiberReport | undefined> => {
+      await start(fibers, startOf("Throw", how, { how }));
+      return (await deliver(fibers, answer(how, "1", { ok: 1 })))[0];
+    };
+    const bug = await thrown("bug");
+    const places = (bug?.stack ?? "").split("\n");
+    assert.match(places[0] ?? "", /^ *at payNobody \(.*cordapp\.js:\d+:\d+\)$/);
+    for (const place of places) assert.match(place, /^ *at [^/]*\bcordapp\.js:\d+:\d+\)?$/);
+    assert.deepEqual(Object.keys(bug ?? {}).sort(), ["fiber", "finished", "logs", "stack", "syscalls"]);
+    assert.equal((await thrown("nothing"))?.stack, undefined);
+    assert.doesNotMatch((await thrown("forged"))?.stack ?? "", /secret/);
+  });
+
   test("a dropped fiber is forgotten", async () => {
     const fibers = await poolOf().fibers(CPK);
     await start(fibers, startOf("Steps", "f1", { label: "L" }));

@@ -12,7 +12,8 @@ import { BowlineError, type Data, type Log } from "@bowline/base";
 import type { CordappManifest, Delivery, FiberStart } from "@bowline/sdk";
 import ivm from "isolated-vm";
 import { type Apart, answerInvalid, parseAnswer, parseCollected, WIRE_DEPTH_MAX } from "./answers.ts";
-import { type AnswerLimits, answersWithin, domainsWithin, type Inside, inside } from "./inside.ts";
+import { domainsWithin, type Inside, inside } from "./inside.ts";
+import { type AnswerLimits, answersWithin, apartWithin, notationWithin, tracesWithin } from "./inside-answers.ts";
 import type { Warm } from "./isolate-pool.ts";
 import {
   ACTIVATION_BYTES_MAX,
@@ -23,6 +24,7 @@ import {
   type IsolateLimits,
   PAYLOADS_BYTES_MAX,
   PIECE_BYTES_MAX,
+  STACK_CHARS_MAX,
 } from "./limits.ts";
 import { boundNativeLoops, datesInUtc } from "./tame.ts";
 
@@ -78,9 +80,13 @@ const ENTER = `(script, keptMax, limits) => {
   const evaluate = () => {
     const compartment = new Compartment({ globals: {}, __options__: true });
     Object.freeze(compartment.globalThis);
-    return harden(harden(compartment.evaluate(script + "\\n;__cordapp.cordapp")).handOver());
+    return harden(harden(compartment.evaluate(script + "\\n;__cordapp.cordapp\\n//# sourceURL=cordapp.js")).handOver());
   };
-  return (${inside})((${domainsWithin})(evaluate, keptMax), (${answersWithin})(limits));
+  const apart = (${apartWithin})(limits);
+  const say = (${notationWithin})(limits, apart);
+  const traceOf = (${tracesWithin})(limits, getStackString);
+  const answers = (${answersWithin})(limits, { say, apart, traceOf });
+  return (${inside})((${domainsWithin})(evaluate, keptMax), answers, apart);
 }`;
 
 const ANSWER_LIMITS: AnswerLimits = {
@@ -90,6 +96,7 @@ const ANSWER_LIMITS: AnswerLimits = {
   stepBytesMax: PAYLOADS_BYTES_MAX,
   activationBytesMax: ACTIVATION_BYTES_MAX,
   pieceBytesMax: PIECE_BYTES_MAX,
+  stackCharsMax: STACK_CHARS_MAX,
 };
 
 /** SES loaded once per process. Lockdown cannot be part of it: V8 adds to intrinsics when a context is made, and they would be frozen. */

@@ -37,6 +37,9 @@ export const SYSCALLS_PER_REPORT_MAX = 1_000;
 /** Log lines of one fiber in one activation; what is beyond is dropped. */
 export const LOGS_PER_REPORT_MAX = 100;
 
+/** Of the stack of what a flow threw, for operators; what is beyond is cut. */
+export const STACK_CHARS_MAX = 4_096;
+
 /** Warm isolates of one role. */
 export const ISOLATES_MAX = 64;
 

@@ -58,6 +58,20 @@ const Loop = flow({
   },
 });
 
+const Throw = flow({
+  name: "com.example.Throw",
+  startable: true,
+  input: Shape({ how: Text() }),
+  async call(context, { how }) {
+    await context.now();
+    const payNobody = (): never => (null as unknown as { pay(): never }).pay();
+    if (how === "bug") payNobody();
+    const hidden = new Error("x");
+    Object.defineProperty(hidden, "stack", { value: "at secret (cordapp.js:1:1)" });
+    throw how === "nothing" ? null : hidden;
+  },
+});
+
 const Hoard = flow({
   name: "com.example.Hoard",
   startable: true,
@@ -108,4 +122,8 @@ const CoinContract = contract({
   },
 });
 
-export const cordapp = define({ flows: [Steps, Ping, Pong, Forbidden, Loop, Hoard, Bulk], states: [Coin], contracts: [CoinContract] });
+export const cordapp = define({
+  flows: [Steps, Ping, Pong, Forbidden, Loop, Hoard, Bulk, Throw],
+  states: [Coin],
+  contracts: [CoinContract],
+});
