@@ -33,7 +33,7 @@ export const GRANTS = {
   },
   flow: {
     persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities"],
-    verification: ["verify", "signatures"],
+    verification: ["verify", "signatures", "dependencies"],
     uniqueness: ["notarise"],
     "token-selection": ["claim", "balance"],
     crypto: ["filterMyKeys", "sign"],

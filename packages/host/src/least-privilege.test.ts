@@ -474,7 +474,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     flowRetry: true,
   },
   flow: { tryCode: true },
-  verification: { verify: true, signatures: true },
+  verification: { verify: true, signatures: true, dependencies: true },
   uniqueness: { notarise: true, history: true },
   "token-selection": { claim: true, balance: true },
 };

@@ -119,6 +119,10 @@ export interface VerificationService {
   ): Promise<LedgerServices["verification.verify"]["reply"]>;
   /** Signatures alone, whatever the content. */
   signatures(request: LedgerServices["verification.signatures"]["request"]): Promise<LedgerServices["verification.signatures"]["reply"]>;
+  /** What is shown of the past, and the MAC under which it is kept. */
+  dependencies(
+    request: LedgerServices["verification.dependencies"]["request"],
+  ): Promise<LedgerServices["verification.dependencies"]["reply"]>;
 }
 
 export interface UniquenessService {

@@ -27,12 +27,14 @@ const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "verification.verify": "pure",
   "verification.signatures": "pure",
   "verification.verifyHere": "read",
+  "verification.dependencies": "pure",
   "uniqueness.notarise": "mark",
   "membership.groupParameters": "pure",
   "cluster.packages": "pure",
   "vault.sources": "read",
   "vault.transactions": "read",
   "vault.unresolved": "read",
+  "vault.dependencies": "read",
   "vault.ancestors": "read",
   "vault.history": "read",
 };
@@ -218,6 +220,8 @@ async function platformService(
       return dataOf(await calls.verification.verify({ vnode, ...asked(name) }));
     case "verification.signatures":
       return dataOf(await calls.verification.signatures(asked(name)));
+    case "verification.dependencies":
+      return dataOf(await calls.verification.dependencies(asked(name)));
     case "verification.verifyHere":
       return dataOf(await verifyHere(calls, directory, { vnode, groupId: context.identity.groupId, ...asked(name) }));
     case "uniqueness.notarise":
@@ -235,6 +239,8 @@ async function platformService(
       return calls.persistence.read({ vnode, read: { kind: "transactions", ...asked(name) } });
     case "vault.unresolved":
       return calls.persistence.read({ vnode, read: { kind: "unresolved", ...asked(name) } });
+    case "vault.dependencies":
+      return calls.persistence.read({ vnode, read: { kind: "dependencies", ...asked(name) } });
     case "vault.ancestors":
       return calls.persistence.read({ vnode, read: { kind: "ancestors", ...asked(name) } });
     case "vault.history":

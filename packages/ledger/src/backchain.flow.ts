@@ -50,13 +50,16 @@ const readChain = decoder(
   "answer to a request for a history",
 );
 
-interface Resolved {
+/** A transaction, or what is to become one. */
+type Proving = Pick<Transaction, "id" | "inputs" | "references">;
+
+export interface Resolved {
   readonly inputs: readonly ResolvedState[];
   readonly references: readonly ResolvedState[];
 }
 
 /** Inputs and references of a transaction, from verified rows of this vault; what is missing is fetched from the peer first. */
-export async function resolveFromPeer(context: FlowContext, session: SessionId, transaction: Transaction): Promise<Resolved> {
+export async function resolveFromPeer(context: FlowContext, session: SessionId, transaction: Proving): Promise<Resolved> {
   const refs = refsOf(transaction);
   const states = await sourcesOf(context, refs);
   const roots = missingSources(refs, states);
@@ -66,7 +69,7 @@ export async function resolveFromPeer(context: FlowContext, session: SessionId, 
   return resolveHere(context, transaction);
 }
 
-export const resolveHere = async (context: FlowContext, transaction: Transaction): Promise<Resolved> =>
+export const resolveHere = async (context: FlowContext, transaction: Proving): Promise<Resolved> =>
   split(transaction, await sourcesOf(context, refsOf(transaction)));
 
 export const resolveHistory = platformFlow({
@@ -186,9 +189,9 @@ async function recordBatch(context: FlowContext, ids: readonly SecureHash[]): Pr
   throw invalid(id, reason);
 }
 
-const refsOf = ({ inputs, references }: Transaction): readonly StateRef[] => [...inputs, ...references];
+const refsOf = ({ inputs, references }: Proving): readonly StateRef[] => [...inputs, ...references];
 
-function split({ id, inputs, references }: Transaction, states: readonly (ResolvedState | null)[]): Resolved {
+function split({ id, inputs, references }: Proving, states: readonly (ResolvedState | null)[]): Resolved {
   const resolved = states.map((state, i) => {
     if (state === null) throw invalid(id, `state ${[...inputs, ...references][i]} is no output of the transaction that it names`);
     return state;

@@ -4,7 +4,8 @@
 // Guarantees: what is resolved is part of transactions that this notary accepted, under a key that the group parameters list for
 // it today or listed before; every input and reference is resolved, by exactly the transactions that it names.
 
-import { badRequest, decoder, type SecureHash } from "@bowline/base";
+import { badRequest, concat, type Data, decoder, encode, type SecureHash, utf8 } from "@bowline/base";
+import { hmacSha256, sha256 } from "@bowline/crypto";
 import type { GroupParameters, StateRef } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { decodeFiltered, encodeFiltered, filterTransaction, type ShownParts, verifyFiltered } from "./filter.ts";
@@ -22,7 +23,23 @@ const FilteredDependency = Type.Object(
 export type FilteredDependency = Static<typeof FilteredDependency>;
 /** One for each transaction: at most as many as there are inputs and references. */
 export const FilteredDependencies = Type.Array(FilteredDependency, { maxItems: 2 * GROUP_LEAVES_MAX });
+export const readDependency = decoder(FilteredDependency, "filtered dependency");
 export const readDependencies = decoder(FilteredDependencies, "filtered dependencies");
+
+/** Under this key the verification role says that it has checked dependencies: the vault keeps no others. */
+export const dependenciesMac = (key: Uint8Array, dependencies: readonly FilteredDependency[]): Uint8Array =>
+  hmacSha256(key, concat(utf8("bowline/dependencies/1\0"), sha256(encode(dependencies as unknown as Data))));
+
+/** What one dependency shows: the id that it has, and its outputs by index. Whether a notary accepted it is not looked at. */
+export function shownBy({ filtered }: FilteredDependency) {
+  const { id, metadata, groups } = verifyFiltered(decodeFiltered(filtered), { notary: "all" });
+  const datas = groups[GROUP.outputs]?.leaves ?? new Map<number, Uint8Array>();
+  const outputs = [...(groups[GROUP.outputsInfo]?.leaves ?? [])].flatMap(([index, info]) => {
+    const data = datas.get(index);
+    return data === undefined ? [] : [{ index, info, data }];
+  });
+  return { id, groupParametersHash: metadata.membershipGroupParametersHash, outputs };
+}
 
 /** `source` is a verified row, whole: it shows these outputs, who its notary is, and that it was accepted. */
 export function filteredDependency({ transaction, signatures }: SignedTransaction, outputs: readonly number[]): FilteredDependency {
@@ -33,6 +50,9 @@ export function filteredDependency({ transaction, signatures }: SignedTransactio
     signatures: signatures.filter(({ batch }) => batch !== undefined).map(encodeSignature),
   };
 }
+
+/** All of a transaction on which it depends what proves its inputs and references. */
+type Proving = Pick<Transaction, "id" | "groupId" | "notary" | "inputs" | "references">;
 
 /** Which outputs of which transactions a transaction needs shown, the transactions in the order of `dependenciesOf`. */
 export function outputsNeeded(transaction: Pick<Transaction, "inputs" | "references">): ReadonlyMap<SecureHash, readonly number[]> {
@@ -49,7 +69,7 @@ export function outputsNeeded(transaction: Pick<Transaction, "inputs" | "referen
  * Throws `ledger.dependencyInvalid`, which says nothing of the transaction: others may prove it rightly.
  */
 export function checkDependencies(
-  transaction: Transaction,
+  transaction: Proving,
   dependencies: readonly FilteredDependency[],
   parameters: GroupParameters,
 ): { readonly inputs: readonly ResolvedState[]; readonly references: readonly ResolvedState[] } {
@@ -72,7 +92,7 @@ export function checkDependencies(
 }
 
 function checkOne(
-  transaction: Transaction,
+  transaction: Proving,
   { filtered, signatures }: FilteredDependency,
   keys: readonly string[],
 ): readonly [SecureHash, ShownParts] {

@@ -21,7 +21,7 @@ import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline
 import { worded } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
 import { ask, type Carried, exchange, handOver, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
-import { Need, resolveFromPeer, serveHistory } from "./backchain.flow.ts";
+import { Need, serveHistory } from "./backchain.flow.ts";
 import { Shown } from "./backchain.ts";
 import {
   accepted,
@@ -33,10 +33,12 @@ import {
   verifyAgain,
   withSignatures,
 } from "./conclusion.flow.ts";
+import { FilteredDependencies, type FilteredDependency } from "./dependencies.ts";
 import { groupParametersHash } from "./group-parameters.ts";
 import { Bytes } from "./leaves.ts";
 import { SIGNATURES_MAX } from "./limits.ts";
 import { askNotary } from "./notary.flow.ts";
+import { resolvePast, showPast } from "./past.flow.ts";
 import type { NotaryMode } from "./ports.ts";
 import { askParticipants, wordIn } from "./repair.flow.ts";
 import { encodeSignature, type TransactionSignature } from "./signatures.ts";
@@ -52,7 +54,10 @@ const readReply = decoder(
   "reply to a proposal",
 );
 /** What a responder hears, first and later. */
-const readProposal = decoder(Type.Object({ kind: Type.Literal("proposal"), transaction: Bytes }, STRICT), "proposal");
+const readProposal = decoder(
+  Type.Object({ kind: Type.Literal("proposal"), transaction: Bytes, dependencies: Type.Optional(FilteredDependencies) }, STRICT),
+  "proposal",
+);
 const Progress = Type.Union([
   Signatures,
   Type.Object({ kind: Type.Literal("outcome"), word: Bytes }, STRICT),
@@ -66,16 +71,17 @@ export const finalize = platformFlow({
   call: async (context, { record, sessions }) => {
     const carried = takeBack(record);
     const { transaction } = carried.signed;
-    const [{ signatures }, { keys }] = await Promise.all([
+    const [{ signatures }, { keys }, dependencies] = await Promise.all([
       verifyAgain(context, carried, carried.signed),
       ask(context, "crypto.filterMyKeys", { keys: keysInvolved(carried) }),
+      sessions.length === 0 ? undefined : showPast(context, transaction),
     ]);
     // Our own valid signature is the proof that our row is there: it is given out only together with it.
     if (signatures.invalid.length > 0 || !signatures.signers.some((key) => keys.includes(key)))
       throw new FlowError("ledger.notSigned", `Transaction ${transaction.id} does not carry this member's valid signature: sign it first.`);
     let outcome: Outcome;
     try {
-      const signed = await collectSignatures(context, carried, sessions);
+      const signed = await collectSignatures(context, carried, { sessions, dependencies });
       outcome = await conclude(context, carried, signed, await decide(context, signed, "write"), keys);
     } catch (thrown) {
       await tellAll(context, sessions, { kind: "abandoned", ...stopped(thrown) });
@@ -95,7 +101,7 @@ export const receiveProposal = platformFlow({
       ask(context, "membership.groupParameters", { hash: null }),
     ]);
     try {
-      const { transaction: bytes } = proposal as NonNullable<typeof proposal>;
+      const { transaction: bytes, dependencies } = proposal as NonNullable<typeof proposal>;
       const signed = decodeSigned(bytes);
       const { transaction } = signed;
       if (transaction.metadata.membershipGroupParametersHash !== groupParametersHash(parameters.bytes))
@@ -103,7 +109,7 @@ export const receiveProposal = platformFlow({
           "ledger.groupParametersDiffer",
           `Transaction ${transaction.id} was built under other group parameters than ours.`,
         );
-      const resolved = await resolveFromPeer(context, session.id, transaction);
+      const resolved = await resolvePast(context, session.id, { proving: transaction, dependencies, groupParameters: parameters.bytes });
       const reply = await ask(context, "verification.verify", {
         transaction: bytes,
         ...resolved,
@@ -163,10 +169,14 @@ export const answerProposal = platformFlow({
 });
 
 /** Sends the proposal to all and answers each until all have signed. What comes back is signed by every signatory. */
-async function collectSignatures(context: FlowContext, carried: Carried, sessions: readonly Party[]): Promise<SignedTransaction> {
+async function collectSignatures(
+  context: FlowContext,
+  carried: Carried,
+  { sessions, dependencies }: { readonly sessions: readonly Party[]; readonly dependencies: readonly FilteredDependency[] | undefined },
+): Promise<SignedTransaction> {
   const { transaction } = carried.signed;
   const parties = sessions.map(({ id }) => id);
-  const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed) };
+  const proposal = { kind: "proposal", transaction: encodeSigned(carried.signed), ...(dependencies === undefined ? {} : { dependencies }) };
   const shown = new Map(parties.map((party) => [party, new Shown(dependenciesOf(transaction))]));
   const given = new Map<SessionId, readonly TransactionSignature[]>();
   let waiting = parties;

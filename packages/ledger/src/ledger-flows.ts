@@ -1,11 +1,13 @@
 // All flows of the ledger that the platform brings: `cordapp({ flows: ledgerFlows, states: [], contracts: [] })`.
 
 import { resolveHistory } from "./backchain.flow.ts";
+import { findDraft, keepDraft, takeUpDraft } from "./draft.flow.ts";
 import { filter, mergeShown, verifyShown } from "./filtering.flow.ts";
 import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
 import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
 import { sign } from "./signing.flow.ts";
+import { receiveTransaction, sendTransaction } from "./transmission.flow.ts";
 
 export const ledgerFlows = [
   sign,
@@ -16,6 +18,11 @@ export const ledgerFlows = [
   verifyShown,
   mergeShown,
   resolveHistory,
+  sendTransaction,
+  receiveTransaction,
+  keepDraft,
+  findDraft,
+  takeUpDraft,
   repair,
   outcomeResponder,
   notaryResponder,

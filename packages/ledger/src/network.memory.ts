@@ -15,6 +15,8 @@ import {
   type SessionId,
   type Syscall,
 } from "@bowline/sdk";
+import { checkDependencies, dependenciesMac } from "./dependencies.ts";
+import { decodeGroupParameters } from "./group-parameters.ts";
 import { ledgerFlows } from "./ledger-flows.ts";
 import { REPAIR_BATCH_MAX } from "./limits.ts";
 import { notarise } from "./notary.store.ts";
@@ -358,6 +360,11 @@ export class MemoryNetwork {
         return asked(service)
           .transactions.map(decodeSigned)
           .map(({ transaction, signatures }) => checkSignatures(transaction, signatures));
+      case "verification.dependencies": {
+        const { proving, dependencies, groupParameters } = asked(service);
+        const resolved = checkDependencies(proving, dependencies, decodeGroupParameters(groupParameters));
+        return { ...resolved, mac: dependenciesMac(MAC_KEY, dependencies) };
+      }
       case "verification.verifyHere": {
         const rows = await this.vault(flow.owner).read({ kind: "verifiable", ...asked(service) });
         return (rows as unknown as readonly VerifiableTransaction[]).map(({ bytes, inputs, references }) => {
@@ -375,6 +382,7 @@ export class MemoryNetwork {
       case "vault.sources":
       case "vault.transactions":
       case "vault.unresolved":
+      case "vault.dependencies":
       case "vault.ancestors":
       case "vault.history": {
         const kind = service.slice("vault.".length);

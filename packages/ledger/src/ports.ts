@@ -3,6 +3,7 @@
 import type { Data, Instant, SecureHash, Sql, X500Name } from "@bowline/base";
 import type { StateDescription, StateRef, VaultQuery } from "@bowline/sdk";
 import type { InstalledPackage } from "./builder.ts";
+import type { FilteredDependency } from "./dependencies.ts";
 import type { Decisions, LogEntry } from "./history.ts";
 import type { CpkIdentity } from "./leaves.ts";
 import type { SignatureState } from "./signatures.ts";
@@ -11,6 +12,12 @@ import type { VerificationReply } from "./verification.ts";
 
 /** Draft, unverified, verified, invalid. They move only D -> U -> V and D|U -> I (see `vault.ts` for the matrix). */
 export type TransactionStatus = "D" | "U" | "V" | "I";
+
+/** What a vault holds of a transaction. Filtered: outputs of it are known by their notary's word; if verified, nothing else is. */
+export interface Held {
+  readonly status: TransactionStatus;
+  readonly filtered: boolean;
+}
 
 /** What a flow writes in the vault. Executed by the persistence role, inside the flow's step commit. `bytes` are `encodeSigned`. */
 export type VaultWrite =
@@ -33,6 +40,8 @@ export type VaultWrite =
       readonly mac: Uint8Array;
       readonly visible: readonly VisibleOutput[];
     }
+  /** Parts of others' transactions, checked by the verification role, whose MAC is over them. */
+  | { readonly kind: "filtered"; readonly dependencies: readonly FilteredDependency[]; readonly mac: Uint8Array }
   /** More signatures of a transaction that is there. */
   | { readonly kind: "signatures"; readonly id: SecureHash; readonly signatures: readonly Uint8Array[] }
   | { readonly kind: "invalid"; readonly bytes: Uint8Array; readonly reason: string; readonly evidence: InvalidityEvidence }
@@ -74,6 +83,8 @@ export type VaultRead =
   | { readonly kind: "history"; readonly ids: readonly string[]; readonly ahead: number; readonly bytesMax: number }
   /** Which of some are these, or ancestors of these, among the `limit` nearest. -> SecureHash[] */
   | { readonly kind: "ancestors"; readonly of: readonly string[]; readonly among: readonly string[]; readonly limit: number }
+  /** What proves these states to others: one for each transaction. -> FilteredDependency[], or `vault.stateUnknown` */
+  | { readonly kind: "dependencies"; readonly refs: readonly StateRef[] }
   /** Rows with what they build upon, where that is here, verified or not. -> VerifiableTransaction[], in order */
   | { readonly kind: "verifiable"; readonly ids: readonly string[] }
   /** Unverified transactions of this member's own, by when they are asked about next: for operators. */
@@ -175,6 +186,24 @@ export interface LedgerServices {
     };
     reply: VerificationReply;
   };
+  /**
+   * `checkDependencies` over the parameters in force, of a transaction or of what is to become one, with the MAC under which
+   * the vault keeps them. Pure.
+   */
+  "verification.dependencies": {
+    request: {
+      proving: {
+        readonly id: SecureHash;
+        readonly groupId: string;
+        readonly notary: X500Name;
+        readonly inputs: readonly StateRef[];
+        readonly references: readonly StateRef[];
+      };
+      dependencies: readonly FilteredDependency[];
+      groupParameters: Uint8Array;
+    };
+    reply: { inputs: readonly ResolvedState[]; references: readonly ResolvedState[]; mac: Uint8Array };
+  };
   /** What signatures each transaction has, whatever its content. Pure. */
   "verification.signatures": {
     request: { transactions: readonly Uint8Array[] };
@@ -210,6 +239,7 @@ export interface LedgerServices {
     reply: readonly ({ bytes: Uint8Array; status: TransactionStatus } | null)[];
   };
   "vault.unresolved": { request: { ids: readonly string[]; limit: number }; reply: readonly KnownTransaction[] };
+  "vault.dependencies": { request: { refs: readonly StateRef[] }; reply: readonly FilteredDependency[] };
   "vault.ancestors": { request: { of: readonly string[]; among: readonly string[]; limit: number }; reply: readonly SecureHash[] };
   "vault.history": { request: { ids: readonly string[]; ahead: number; bytesMax: number }; reply: readonly ServedTransaction[] };
 }

@@ -36,7 +36,7 @@ export const repair = platformFlow({
   call: async (context, { id }) => {
     const [row] = await ask(context, "vault.transactions", { ids: [id] });
     if (row?.status !== "U") return { status: row?.status ?? null };
-    const { carried, keys } = await verifyHere(context, decodeSigned(row.bytes));
+    const { carried, keys } = await verifyStored(context, decodeSigned(row.bytes));
     const signed = await askParticipants(context, carried.signed);
     const word = wordIn(signed) ?? (await askNotaryOnce(context, signed.transaction, "read"));
     if (word === undefined) {
@@ -107,7 +107,11 @@ async function askParticipant(context: FlowContext, transaction: Transaction, me
 /** Who has the salt has the transaction; who overhears the proof cannot use it as another. */
 const proofOf = ({ id, salt }: Transaction, asking: X500Name): Uint8Array => hmacSha256(salt, utf8(`bowline/outcome/1\0${id}\0${asking}`));
 
-async function verifyHere(context: FlowContext, signed: SignedTransaction): Promise<{ carried: Carried; keys: readonly string[] }> {
+/** Of a row that is not verified yet, content and signatures anew. */
+export async function verifyStored(
+  context: FlowContext,
+  signed: SignedTransaction,
+): Promise<{ carried: Carried; keys: readonly string[] }> {
   const { transaction } = signed;
   const [resolved, parameters] = await Promise.all([
     resolveHere(context, transaction),

@@ -17,7 +17,7 @@ import type { VerificationReply } from "./verification.ts";
 const STRICT = { additionalProperties: false } as const;
 const NO_STATES: LedgerServices["vault.sources"]["reply"] = [];
 const AnyData = Type.Unsafe<Data>(Type.Unknown());
-const Proposal = Type.Object(
+export const Proposal = Type.Object(
   {
     notary: Type.String(),
     timeWindow: Type.Object({ from: Type.Optional(Type.Integer()), until: Type.Integer() }, STRICT),
@@ -39,53 +39,64 @@ export const sign = platformFlow({
   name: "ledger.sign",
   input: Type.Object({ proposal: Proposal }, STRICT),
   call: async (context, input) => {
-    const proposal = input.proposal as unknown as TransactionProposal;
-    const refs = [...proposal.inputs, ...proposal.references];
-    const [packages, parameters, salt, now, states] = await Promise.all([
-      ask(context, "cluster.packages", null),
-      ask(context, "membership.groupParameters", { hash: null }),
-      context.random(32),
-      context.now(),
-      refs.length === 0 ? NO_STATES : ask(context, "vault.sources", { refs }),
-    ]);
-    const resolved = states.filter((state) => state !== null);
-    if (resolved.length < refs.length) {
-      const unknown = refs.filter((_, i) => (states[i] ?? null) === null);
-      throw new FlowError("vault.stateUnknown", `This vault holds no verified state ${unknown.join(", ")}.`);
-    }
-    const agreed = decodeGroupParameters(parameters.bytes);
-    const transaction = buildTransaction(proposal, {
-      groupId: context.groupId,
-      cpi: packages.cpi,
-      packages: packages.contracts,
-      platformVersion: packages.platformVersion,
-      groupParametersHash: groupParametersHash(parameters.bytes),
-      digest: digestOfGroup(agreed),
-      notaryKey: notaryKeyOf(agreed, proposal.notary),
-      salt,
-    });
-    const [reply, { keys }] = await Promise.all([
-      ask(context, "verification.verify", {
-        transaction: encodeSigned({ transaction, signatures: [] }),
-        inputs: resolved.slice(0, transaction.inputs.length),
-        references: resolved.slice(transaction.inputs.length),
-        groupParameters: parameters.bytes,
-        verified: null,
-      }),
-      ask(context, "crypto.filterMyKeys", { keys: transaction.signatories.flatMap(leafKeys) }),
-    ]);
-    if (!reply.valid) throw invalidContent(transaction, reply);
-    if (keys.length === 0)
-      throw new FlowError(
-        "ledger.notSignatory",
-        "None of the transaction's signatories is a key of this member: add one of its ledger keys.",
-      );
-    const signatures = await signWith(context, transaction, keys, now, packages.platformVersion);
-    const signed = { transaction, signatures };
-    await writeVault(context, { kind: "groupParameters", ...parameters }, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
-    return handOver(carry(signed, reply));
+    const { carried, parameters } = await buildAndSign(context, input.proposal as unknown as TransactionProposal);
+    await writeVault(
+      context,
+      { kind: "groupParameters", ...parameters },
+      { kind: "unverified", status: "U", bytes: encodeSigned(carried.signed) },
+    );
+    return handOver(carried);
   },
 });
+
+/** Nothing is written yet: until it is, the signatures are nobody's. */
+export async function buildAndSign(
+  context: FlowContext,
+  proposal: TransactionProposal,
+): Promise<{ readonly carried: Carried; readonly parameters: LedgerServices["membership.groupParameters"]["reply"] }> {
+  const refs = [...proposal.inputs, ...proposal.references];
+  const [packages, parameters, salt, now, states] = await Promise.all([
+    ask(context, "cluster.packages", null),
+    ask(context, "membership.groupParameters", { hash: null }),
+    context.random(32),
+    context.now(),
+    refs.length === 0 ? NO_STATES : ask(context, "vault.sources", { refs }),
+  ]);
+  const resolved = states.filter((state) => state !== null);
+  if (resolved.length < refs.length) {
+    const unknown = refs.filter((_, i) => (states[i] ?? null) === null);
+    throw new FlowError("vault.stateUnknown", `This vault holds no verified state ${unknown.join(", ")}.`);
+  }
+  const agreed = decodeGroupParameters(parameters.bytes);
+  const transaction = buildTransaction(proposal, {
+    groupId: context.groupId,
+    cpi: packages.cpi,
+    packages: packages.contracts,
+    platformVersion: packages.platformVersion,
+    groupParametersHash: groupParametersHash(parameters.bytes),
+    digest: digestOfGroup(agreed),
+    notaryKey: notaryKeyOf(agreed, proposal.notary),
+    salt,
+  });
+  const [reply, { keys }] = await Promise.all([
+    ask(context, "verification.verify", {
+      transaction: encodeSigned({ transaction, signatures: [] }),
+      inputs: resolved.slice(0, transaction.inputs.length),
+      references: resolved.slice(transaction.inputs.length),
+      groupParameters: parameters.bytes,
+      verified: null,
+    }),
+    ask(context, "crypto.filterMyKeys", { keys: transaction.signatories.flatMap(leafKeys) }),
+  ]);
+  if (!reply.valid) throw invalidContent(transaction, reply);
+  if (keys.length === 0)
+    throw new FlowError(
+      "ledger.notSignatory",
+      "None of the transaction's signatories is a key of this member: add one of its ledger keys.",
+    );
+  const signatures = await signWith(context, transaction, keys, now, packages.platformVersion);
+  return { carried: carry({ transaction, signatures }, reply), parameters };
+}
 
 /** One signature record per key. */
 export async function signWith(

@@ -184,7 +184,7 @@ export function viewOf(transaction: Transaction, inputs: readonly StateAndRef[],
 }
 
 /** The transactions that this one builds upon, each once, in order of mention. */
-export function dependenciesOf(transaction: Transaction): readonly SecureHash[] {
+export function dependenciesOf(transaction: Pick<Transaction, "inputs" | "references">): readonly SecureHash[] {
   const ids = [...transaction.inputs, ...transaction.references].map((ref) => ref.slice(0, ref.lastIndexOf(":")) as SecureHash);
   return [...new Set(ids)];
 }

@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import type { SecureHash } from "@bowline/base";
+import { dependenciesMac, type FilteredDependency, filteredDependency } from "./dependencies.ts";
+import { stateRef } from "./leaves.ts";
 import { REPAIR_FIRST_MS, REPAIR_GRACE_MS } from "./limits.ts";
 import type { KnownTransaction, ServedTransaction, UnverifiedTransaction, VaultWrite, VerifiableTransaction } from "./ports.ts";
-import { firstOutput, MAC_KEY, type Sample, sample } from "./sample.memory.ts";
+import { firstOutput, MAC_KEY, Note, type Sample, sample } from "./sample.memory.ts";
 import { decodeSigned, encodeSigned, type SignedTransaction } from "./transaction.ts";
-import { code, commit, issue, resolved, statusOf, unverified, type VaultUnderTest, verified } from "./vault.contract.ts";
+import { code, commit, invalid, issue, resolved, statusOf, unverified, type VaultUnderTest, verified } from "./vault.contract.ts";
 
 export function testVaultHistory(name: string, open: (test: TestContext, macKey: Uint8Array) => Promise<VaultUnderTest>): void {
   describe(`histories in a vault (${name})`, async () => {
@@ -114,6 +116,63 @@ export function testVaultHistory(name: string, open: (test: TestContext, macKey:
       assert.deepEqual([await next(), await vault.dueRepairs(later * 2, 10)], [undefined, []]);
     });
 
+    test("parts that the verification role has checked stand in for a transaction, until it is here whole", async (t) => {
+      const vault = await open(t, MAC_KEY);
+      const issued = issue(network, alice, [1, 2, 3]);
+      const { id } = issued.transaction;
+      const ref = (index: number) => stateRef(id, index);
+      const sources = (...refs: readonly string[]) => vault.read({ kind: "sources", refs });
+      const part = (...outputs: readonly number[]) => filtered([filteredDependency(issued, outputs)]);
+      const forged = { ...part(0), mac: new Uint8Array(32) };
+      await assert.rejects(vault.apply([commit(forged)]), code("ledger.verdictRefused"));
+      await vault.apply([commit(part(0))]);
+      await vault.apply([commit(part(0), part(1, 0))]);
+      assert.deepEqual(await sources(ref(1), ref(2)), [resolved(issued.transaction, 1), null]);
+      assert.equal(await statusOf(vault, issued), undefined, "it is not here to be shown whole");
+      const again = (await vault.read({ kind: "dependencies", refs: [ref(1), ref(0)] })) as unknown as readonly FilteredDependency[];
+      assert.deepEqual(again, [filteredDependency(issued, [0, 1])]);
+      await assert.rejects(vault.read({ kind: "dependencies", refs: [ref(2)] }), code("vault.stateUnknown"));
+      const [walked] = (await vault.read({ kind: "unresolved", ids: [id], limit: 9 })) as unknown as readonly KnownTransaction[];
+      assert.deepEqual([walked?.status, walked?.staged], [null, false]);
+      await assert.rejects(vault.apply([commit(invalid(issued, { kind: "refusal" }))]), code("vault.statusRefused"));
+      // What uses it is verified over the parts; then the whole comes, and what was used of it is consumed.
+      const moved = network.notarised(
+        network.sign(
+          network.build(network.propose({ inputs: [ref(1)], outputs: [{ owner: alice, amount: 2 }], signedBy: [alice] })),
+          alice,
+        ),
+      );
+      await vault.apply([commit(verified(network, moved, [issued.transaction], alice))]);
+      await vault.apply([commit(unverified(issued, "U"))]);
+      assert.deepEqual([await statusOf(vault, issued), await sources(ref(0))], ["U", [resolved(issued.transaction, 0)]]);
+      await vault.apply([commit(verified(network, issued, [], alice))]);
+      await vault.apply([commit(part(2))]);
+      assert.deepEqual([await statusOf(vault, issued), ((await sources(ref(2))) as readonly unknown[]).length], ["V", 1]);
+      const { states } = (await vault.read({ kind: "find", query: { state: Note.name } })) as unknown as {
+        states: readonly { ref: string }[];
+      };
+      assert.deepEqual(new Set(states.map((state) => state.ref)), new Set([ref(0), ref(2), firstOutput(moved.transaction)]));
+    });
+
+    test("parts of what waits here unverified make its outputs known, and do not verify it", async (t) => {
+      const vault = await open(t, MAC_KEY);
+      const issued = issue(network, alice, [1, 2]);
+      await vault.apply([commit(unverified(issued, "U"))]);
+      await vault.apply([commit(filtered([filteredDependency(issued, [1])]))]);
+      assert.equal(await statusOf(vault, issued), "U");
+      const refs = [stateRef(issued.transaction.id, 1)];
+      assert.deepEqual(await vault.read({ kind: "sources", refs }), [resolved(issued.transaction, 1)]);
+      const broken = issue(network, alice, [-1]);
+      await vault.apply([commit(unverified(broken, "U"), filtered([filteredDependency(broken, [0])]))]);
+      const { verdict, mac } = network.verify(broken, []);
+      await vault.apply([commit(invalid(broken, { kind: "content", verdict, mac }))]);
+      assert.deepEqual(
+        [await statusOf(vault, broken), await vault.read({ kind: "sources", refs: [firstOutput(broken.transaction)] })],
+        ["I", [null]],
+      );
+      await assert.rejects(vault.apply([commit(filtered([filteredDependency(broken, [0])]))]), code("vault.statusRefused"));
+    });
+
     test("what cannot be repaired takes no other's turn", async (t) => {
       const vault = await open(t, MAC_KEY);
       const all = Array.from({ length: 5 }, (_, i) => issue(network, alice, [1], `stuck ${i}`));
@@ -125,6 +184,12 @@ export function testVaultHistory(name: string, open: (test: TestContext, macKey:
     });
   });
 }
+
+const filtered = (dependencies: readonly FilteredDependency[]): VaultWrite => ({
+  kind: "filtered",
+  dependencies,
+  mac: dependenciesMac(MAC_KEY, dependencies),
+});
 
 const history = (signed: SignedTransaction): VaultWrite => ({ kind: "history", bytes: encodeSigned(signed) });
 

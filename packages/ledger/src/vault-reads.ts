@@ -1,11 +1,13 @@
 // What can be asked of a vault, over rows that come from PostgreSQL or from memory: one set of answers for both.
 
-import { BowlineError, badRequest, type Data, encode, type Instant, type SecureHash, type X500Name } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decode, encode, type Instant, type SecureHash, type X500Name } from "@bowline/base";
 import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
+import { filteredDependency, outputsNeeded, readDependency, shownBy } from "./dependencies.ts";
 import { outputInfoOf, parseStateRef, parseTransactionId, stateRef } from "./leaves.ts";
 import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
 import type { KnownTransaction, ListedState, ServedTransaction, TransactionStatus, UnverifiedTransaction, VaultRead } from "./ports.ts";
 import {
+  decodeSigned,
   decodeTransaction,
   dependenciesOf,
   type ResolvedState,
@@ -54,6 +56,10 @@ export interface VaultRows {
       readonly dependencies: readonly SecureHash[];
     }[]
   >;
+  /** Outputs of these that filtered copies show. */
+  shown(ids: readonly string[]): Promise<readonly ResolvedState[]>;
+  /** Filtered copies of these, as they came. */
+  copies(ids: readonly string[]): Promise<readonly { readonly id: SecureHash; readonly copy: Uint8Array }[]>;
   /** Which of `among` are of the `limit` nearest ancestors of these, or these. */
   ancestors(of: readonly string[], among: readonly string[], limit: number): Promise<readonly SecureHash[]>;
   /** By when they are asked about next. */
@@ -111,6 +117,8 @@ export async function answerRead(read: VaultRead, rows: VaultRows): Promise<Data
           dependencies,
         }),
       );
+    case "dependencies":
+      return dependencies(read.refs, rows);
     case "ancestors":
       return rows.ancestors(read.of, read.among, read.limit);
     case "verifiable":
@@ -147,9 +155,31 @@ async function sources(refs: readonly StateRef[], rows: VaultRows): Promise<read
   const parsed = refs.map(parseStateRef);
   const found = await rows.transactions([...new Set(parsed.map(({ transactionId }) => transactionId))]);
   const verified = new Map(found.filter(({ status }) => status === "V").map(({ id, wire }) => [id, decodeTransaction(wire)]));
+  const others = parsed.filter(({ transactionId }) => !verified.has(transactionId)).map(({ transactionId }) => transactionId);
+  const shown = new Map((others.length === 0 ? [] : await rows.shown([...new Set(others)])).map((state) => [state.ref, state]));
   return parsed.map(({ transactionId, index }) => {
     const transaction = verified.get(transactionId);
-    return (transaction && resolvedOutput(transaction, index)) ?? null;
+    return (transaction === undefined ? shown.get(stateRef(transactionId, index)) : resolvedOutput(transaction, index)) ?? null;
+  });
+}
+
+/** From the whole transaction where it is verified here, and from a copy that shows all that is needed where it is not. */
+async function dependencies(refs: readonly StateRef[], rows: VaultRows): Promise<Data> {
+  const needed = outputsNeeded({ inputs: refs, references: [] });
+  const found = (await rows.transactions([...needed.keys()])).filter(({ status }) => status === "V");
+  const whole = new Map(found.map(({ id, wire, signatures }) => [id, decodeSigned(encode({ transaction: wire, signatures }))]));
+  const others = [...needed.keys()].filter((id) => !whole.has(id));
+  const copies = others.length === 0 ? [] : await rows.copies(others);
+  return [...needed].map(([id, outputs]): Data => {
+    const signed = whole.get(id);
+    if (signed !== undefined) return { ...filteredDependency(signed, outputs) };
+    for (const { copy } of copies.filter((one) => one.id === id)) {
+      const dependency = readDependency(decode(copy));
+      const indexes = new Set(shownBy(dependency).outputs.map(({ index }) => index));
+      if (outputs.every((index) => indexes.has(index))) return { ...dependency };
+    }
+    const ref = stateRef(id, outputs[0] as number);
+    throw new BowlineError("notFound", "vault.stateUnknown", `This vault has no proof of state ${ref}.`, { ref });
   });
 }
 
@@ -169,10 +199,12 @@ async function verifiable(ids: readonly string[], rows: VaultRows): Promise<Data
   // An id is the hash of its content: what an output says does not depend on whether its row is verified yet.
   for (const { id, status, wire } of await rows.transactions(beyond))
     if (status === "U" || status === "V") transactions.set(id, decodeTransaction(wire));
+  const others = beyond.filter((id) => !transactions.has(id));
+  const shown = new Map((others.length === 0 ? [] : await rows.shown(others)).map((state) => [state.ref, state]));
   const resolve = (ref: StateRef, by: string) => {
     const { transactionId, index } = parseStateRef(ref);
     const source = transactions.get(transactionId);
-    const state = source && resolvedOutput(source, index);
+    const state = source === undefined ? shown.get(ref) : resolvedOutput(source, index);
     if (state === undefined)
       throw new BowlineError("notFound", "vault.stateUnknown", `State ${ref}, on which ${by} builds, is not in this vault.`, { ref });
     return { ...state };

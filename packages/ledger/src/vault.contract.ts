@@ -264,7 +264,7 @@ export const unverified = (signed: SignedTransaction, status: "D" | "U"): VaultW
   bytes: encodeSigned(signed),
 });
 
-const invalid = (signed: SignedTransaction, evidence: Extract<VaultWrite, { kind: "invalid" }>["evidence"]): VaultWrite => ({
+export const invalid = (signed: SignedTransaction, evidence: Extract<VaultWrite, { kind: "invalid" }>["evidence"]): VaultWrite => ({
   kind: "invalid",
   bytes: encodeSigned(signed),
   reason: "a test",

@@ -1,11 +1,11 @@
 import type { Data, Instant, SecureHash } from "@bowline/base";
 import type { StateRef } from "@bowline/sdk";
-import { stateRef } from "./leaves.ts";
-import type { DueRepair, KnownTransaction, TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
+import { parseStateRef, stateRef } from "./leaves.ts";
+import type { DueRepair, Held, KnownTransaction, TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
 import { firstRepairAt, nextRepairAt } from "./repair.ts";
 import { type MemoryTokens, memoryTokens } from "./tokens.memory.ts";
 import type { TokenStore } from "./tokens.ts";
-import { decodeTransaction, dependenciesOf, type Transaction } from "./transaction.ts";
+import { decodeTransaction, dependenciesOf, type ResolvedState, type Transaction } from "./transaction.ts";
 import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type VaultRows } from "./vault-reads.ts";
 
@@ -31,8 +31,10 @@ export function memoryVault(options: {
     apply(commits) {
       const open = openWrites(commits);
       const stored = tables.stored(open.stored);
-      const verified = tables.verifiedOf(withStored(open, stored.values()));
-      const changes = decideChanges(open, { statuses: tables.statuses(open.ids), stored, verified }, macKey);
+      const sources = withStored(open, stored.values());
+      const verified = tables.verifiedOf(sources);
+      const shown = new Map(tables.shownOf(sources.filter((id) => !verified.has(id))).map((state) => [state.ref, state]));
+      const changes = decideChanges(open, { held: tables.held(open.ids), stored, verified, shown }, macKey);
       tables.apply(changes, now());
     },
     read: (read) => answerRead(read, tables),
@@ -41,8 +43,10 @@ export function memoryVault(options: {
 }
 
 interface TransactionRow {
-  readonly transaction: Transaction;
+  /** Null where only filtered copies are here. */
+  readonly transaction: Transaction | null;
   readonly status: TransactionStatus;
+  readonly filtered: boolean;
   readonly created: Instant;
   /** Of what is asked about until it is decided. */
   readonly repair: { readonly until: Instant; attempts: number; at: Instant } | null;
@@ -54,6 +58,8 @@ class Tables implements VaultRows {
   readonly #transactions = new Map<SecureHash, TransactionRow>();
   readonly #signatures = new Map<SecureHash, Map<string, Uint8Array>>();
   readonly #outputs = new Map<StateRef, OutputRow>();
+  readonly #copies = new Map<string, { readonly id: SecureHash; readonly copy: Uint8Array }>();
+  readonly #shown = new Map<StateRef, ResolvedState>();
   readonly #groupParameters = new Map<string, VaultChanges["groupParameters"][number]>();
   readonly #tokens: MemoryTokens;
 
@@ -64,9 +70,14 @@ class Tables implements VaultRows {
   apply(changes: VaultChanges, now: Instant): void {
     for (const { id, status, bytes, until } of changes.transactions) {
       const repair = until === null ? null : { until, attempts: 0, at: firstRepairAt(now, until) };
-      const created = this.#transactions.get(id)?.created ?? now;
-      this.#transactions.set(id, { transaction: decodeTransaction(bytes), status, created, repair });
+      const before = this.#transactions.get(id);
+      const filtered = bytes === null || (before?.filtered === true && status !== "V");
+      const transaction = bytes === null ? null : decodeTransaction(bytes);
+      this.#transactions.set(id, { transaction, status, filtered, created: before?.created ?? now, repair });
     }
+    for (const id of changes.marked) this.#transactions.set(id, { ...(this.#transactions.get(id) as TransactionRow), filtered: true });
+    for (const { id, hash, bytes } of changes.copies) this.#copies.set(`${id} ${hash}`, { id, copy: bytes });
+    for (const { id, index, info, data } of changes.shown) this.#shown.set(stateRef(id, index), { ref: stateRef(id, index), info, data });
     for (const { id, by, notary, bytes } of changes.signatures) {
       const signatures = this.#signatures.get(id) ?? new Map<string, Uint8Array>();
       if (!signatures.has(`${by} ${notary}`)) signatures.set(`${by} ${notary}`, bytes);
@@ -81,24 +92,52 @@ class Tables implements VaultRows {
       const output = this.#outputs.get(ref);
       if (output !== undefined) output.consumed ??= now;
     }
-    this.#tokens.apply(changes);
+    const late = changes.late.flatMap((id) => this.#consumeLate(id, now));
+    this.#tokens.apply({ ...changes, consumed: [...changes.consumed, ...late] });
     for (const parameters of changes.groupParameters) this.#groupParameters.set(parameters.hash, parameters);
   }
 
-  statuses(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, TransactionStatus> {
+  /** What came first of a transaction was what was used of it. */
+  #consumeLate(id: SecureHash, now: Instant): readonly StateRef[] {
+    const used = [...this.#transactions.values()].flatMap(({ status, transaction }) => (status === "V" ? (transaction?.inputs ?? []) : []));
+    const late = used.filter((ref) => this.#outputs.get(ref)?.id === id);
+    for (const ref of late) (this.#outputs.get(ref) as OutputRow).consumed ??= now;
+    return late;
+  }
+
+  held(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, Held> {
     return new Map(
       ids.flatMap((id) => {
         const row = this.#transactions.get(id);
-        return row === undefined ? [] : [[id, row.status] as const];
+        return row === undefined ? [] : [[id, { status: row.status, filtered: row.filtered }] as const];
       }),
     );
+  }
+
+  shownOf(ids: readonly string[]): readonly ResolvedState[] {
+    const known = (id: string) => {
+      const row = this.#transactions.get(id as SecureHash);
+      return row?.filtered === true && row.status !== "I";
+    };
+    return [...this.#shown.values()].filter(({ ref }) => {
+      const { transactionId } = parseStateRef(ref);
+      return ids.includes(transactionId) && known(transactionId);
+    });
+  }
+
+  async shown(ids: readonly string[]) {
+    return this.shownOf(ids);
+  }
+
+  async copies(ids: readonly string[]) {
+    return [...this.#copies.values()].filter(({ id }) => ids.includes(id));
   }
 
   stored(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, Transaction> {
     return new Map(
       ids.flatMap((id) => {
         const row = this.#transactions.get(id);
-        return row === undefined ? [] : [[id, row.transaction] as const];
+        return row?.transaction == null ? [] : [[id, row.transaction] as const];
       }),
     );
   }
@@ -129,9 +168,11 @@ class Tables implements VaultRows {
     const found: KnownTransaction[] = [];
     for (const id of walk(ids)) {
       const row = this.#transactions.get(id.next);
+      const whole = row?.transaction ?? null;
       const staged = row?.status === "U" && row.repair === null;
-      const dependencies = staged ? dependenciesOf(row.transaction) : [];
-      found.push({ id: id.next, status: row?.status ?? null, staged, dependencies, size: row?.transaction.bytes.length ?? 0 });
+      const dependencies = staged && whole !== null ? dependenciesOf(whole) : [];
+      const status = whole === null ? null : (row?.status ?? null);
+      found.push({ id: id.next, status, staged, dependencies, size: whole?.bytes.length ?? 0 });
       id.follow(dependencies);
       if (found.length === limit) break;
     }
@@ -145,7 +186,7 @@ class Tables implements VaultRows {
       if (++seen > limit) break;
       if (among.includes(next)) found.push(next);
       const row = this.#transactions.get(next);
-      if (row !== undefined) follow(dependenciesOf(row.transaction));
+      if (row?.transaction != null) follow(dependenciesOf(row.transaction));
     }
     return found;
   }
@@ -156,7 +197,7 @@ class Tables implements VaultRows {
     for (const id of walk(ids)) {
       if (page.length === count || bytes >= bytesMax) break;
       const row = this.#transactions.get(id.next);
-      if (row === undefined) continue;
+      if (row?.transaction == null) continue;
       page.push(id.next);
       bytes += row.transaction.bytes.length;
       id.follow(dependenciesOf(row.transaction));
@@ -167,7 +208,9 @@ class Tables implements VaultRows {
 
   #open() {
     return [...this.#transactions.values()]
-      .flatMap((row) => (row.status === "U" && row.repair !== null ? [{ ...row, repair: row.repair }] : []))
+      .flatMap(({ status, transaction, repair, created }) =>
+        status === "U" && repair !== null && transaction !== null ? [{ transaction, repair, created }] : [],
+      )
       .sort((a, b) => a.repair.at - b.repair.at);
   }
 
@@ -175,7 +218,7 @@ class Tables implements VaultRows {
     return new Map(
       ids.flatMap((id) => {
         const row = this.#transactions.get(id);
-        return row?.status === "V" ? [[id, row.transaction] as const] : [];
+        return row?.status === "V" && row.transaction !== null ? [[id, row.transaction] as const] : [];
       }),
     );
   }
@@ -183,7 +226,7 @@ class Tables implements VaultRows {
   async transactions(ids: readonly string[]) {
     return ids.flatMap((id) => {
       const row = this.#transactions.get(id as SecureHash);
-      if (row === undefined) return [];
+      if (row?.transaction == null) return [];
       const signatures = [...(this.#signatures.get(row.transaction.id)?.entries() ?? [])].sort().map(([, bytes]) => bytes);
       return [{ id: row.transaction.id, status: row.status, wire: row.transaction.bytes, signatures }];
     });

@@ -8,8 +8,8 @@ import type { Data, SecureHash, Sql } from "@bowline/base";
 import { unavailable } from "@bowline/base";
 import { GROUP, parseStateRef } from "./leaves.ts";
 import { REPAIR_FIRST_MS, REPAIR_GRACE_MS, REPAIR_MAX_MS } from "./limits.ts";
-import type { DueRepair, KnownTransaction, TransactionStatus, UnverifiedTransaction, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
-import { decodeTransaction } from "./transaction.ts";
+import type { DueRepair, Held, KnownTransaction, UnverifiedTransaction, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+import { decodeTransaction, type ResolvedState } from "./transaction.ts";
 import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type OutputRow, type VaultRows } from "./vault-reads.ts";
 
@@ -25,24 +25,28 @@ export function vaultStore({ macKey }: { readonly macKey: Uint8Array }): VaultSt
 async function apply(sql: Sql, commits: readonly VaultCommit[], macKey: Uint8Array): Promise<void> {
   const open = openWrites(commits);
   if (open.writes.length === 0) return;
-  const locked = sql.query<{ id: SecureHash; status: TransactionStatus; wire: Uint8Array | null }>(LOCK, [open.ids, open.stored]);
+  const locked = sql.query<Held & { id: SecureHash; wire: Uint8Array | null }>(LOCK, [open.ids, open.stored]);
   const sourcesOf = (ids: readonly SecureHash[]) =>
     ids.length === 0 ? [] : sql.query<{ id: SecureHash; wire: Uint8Array }>(VERIFIED, [ids]);
   // What a stored transaction builds upon is known only when its row is; nothing else waits for that.
   const early = open.stored.length === 0 ? sourcesOf(open.sources) : undefined;
   const rows = await locked;
   const stored = new Map(rows.flatMap(({ id, wire }) => (wire === null ? [] : [[id, decodeTransaction(wire)] as const])));
-  const verified = await (early ?? sourcesOf(withStored(open, stored.values())));
+  const sources = withStored(open, stored.values());
+  const verified = new Map((await (early ?? sourcesOf(sources))).map(({ id, wire }) => [id, decodeTransaction(wire)]));
+  const others = sources.filter((id) => !verified.has(id));
+  const shown = others.length === 0 ? [] : await rowsOf(sql).shown(others);
   const known = {
-    statuses: new Map(rows.map(({ id, status }) => [id, status])),
+    held: new Map(rows.map(({ id, status, filtered }) => [id, { status, filtered }])),
     stored,
-    verified: new Map(verified.map(({ id, wire }) => [id, decodeTransaction(wire)])),
+    verified,
+    shown: new Map(shown.map((state) => [state.ref, state])),
   };
   await write(sql, decideChanges(open, known, macKey));
 }
 
 async function write(sql: Sql, changes: VaultChanges): Promise<void> {
-  const { transactions, signatures, sources, outputs, tokens, consumed, released, groupParameters } = changes;
+  const { transactions, signatures, sources, outputs, tokens, consumed, late, released, marked, copies, shown, groupParameters } = changes;
   const work: Promise<unknown>[] = [];
   const send = (rows: number, statement: { name: string; text: string }, values: readonly unknown[]) => {
     if (rows > 0) work.push(sql.query(statement, values));
@@ -57,6 +61,10 @@ async function write(sql: Sql, changes: VaultChanges): Promise<void> {
     ...columns(outputs, "id", "index", "type", "info", "data"),
     outputs.map(({ json }) => JSON.stringify(json)),
   ]);
+  send(marked.length, MARK, [marked]);
+  send(copies.length, ADD_COPIES, columns(copies, "id", "hash", "bytes"));
+  send(shown.length, ADD_SHOWN, columns(shown, "id", "index", "info", "data"));
+  send(late.length, CONSUME_LATE, [late]);
   if (tokens.length > 0) send(tokens.length, ADD_TOKENS, [JSON.stringify(tokens.map(tokenRow))]);
   const refs = consumed.map(parseStateRef);
   send(refs.length, CONSUME, columns(refs, "transactionId", "index"));
@@ -78,6 +86,8 @@ function rowsOf(sql: Sql): VaultRows {
     transactions: (ids) => sql.query(TRANSACTIONS, [ids]),
     unresolved: (ids, limit) => sql.query<KnownTransaction>(UNRESOLVED, [ids, limit]),
     history: (ids, count, bytesMax) => sql.query(HISTORY, [ids, count, bytesMax]),
+    shown: (ids) => sql.query<ResolvedState>(SHOWN, [ids]),
+    copies: (ids) => sql.query<{ id: SecureHash; copy: Uint8Array }>(COPIES, [ids]),
     async ancestors(of, among, limit) {
       return (await sql.query<{ id: SecureHash }>(ANCESTORS, [of, among, limit])).map(({ id }) => id);
     },
@@ -98,25 +108,59 @@ function interval(ms: number): string {
 
 const LOCK = {
   name: "vault-lock",
-  text: `SELECT id, status, CASE WHEN id = ANY ($2::text[]) THEN wire END AS wire
+  text: `SELECT id, status, is_filtered AS filtered, CASE WHEN id = ANY ($2::text[]) THEN wire END AS wire
   FROM utxo_transaction WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`,
 };
 const VERIFIED = {
   name: "vault-verified",
-  text: "SELECT id, wire FROM utxo_transaction WHERE id = ANY ($1::text[]) AND status = 'V'",
+  text: "SELECT id, wire FROM utxo_transaction WHERE id = ANY ($1::text[]) AND status = 'V' AND NOT is_filtered",
 };
 const UPSERT = {
   name: "vault-upsert",
-  text: `INSERT INTO utxo_transaction AS t (id, status, wire, group_parameters_hash, reason, window_until, repair_at)
-  SELECT n.id, n.status, n.wire, n.parameters, n.reason, to_timestamp(n.until / 1000.0),
+  text: `INSERT INTO utxo_transaction AS t (id, status, wire, is_filtered, group_parameters_hash, reason, window_until, repair_at)
+  SELECT n.id, n.status, n.wire, n.wire IS NULL, n.parameters, n.reason, to_timestamp(n.until / 1000.0),
     CASE WHEN n.until IS NOT NULL
       THEN LEAST(now() + ${interval(REPAIR_FIRST_MS)}, GREATEST(now(), to_timestamp(n.until / 1000.0)) + ${interval(REPAIR_GRACE_MS)}) END
   FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[]) AS n (id, status, wire, parameters, reason, until)
   ORDER BY n.id
   ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, updated = now(),
+    wire = COALESCE(t.wire, excluded.wire), is_filtered = (t.is_filtered AND excluded.status <> 'V'),
     window_until = excluded.window_until, repair_at = excluded.repair_at
-  WHERE ((t.status = 'D' AND excluded.status IN ('U', 'V', 'I')) OR (t.status = 'U' AND excluded.status IN ('V', 'I')))
+  WHERE ((t.status = 'D' AND excluded.status IN ('U', 'V', 'I')) OR (t.status = 'U' AND excluded.status IN ('V', 'I'))
+    OR (t.status = 'V' AND t.is_filtered AND excluded.status IN ('U', 'V') AND NOT excluded.is_filtered))
   RETURNING id`,
+};
+const MARK = {
+  name: "vault-mark-filtered",
+  text: "UPDATE utxo_transaction SET is_filtered = true WHERE id = ANY ($1::text[]) AND status IN ('D', 'U')",
+};
+const ADD_COPIES = {
+  name: "vault-add-filtered-copies",
+  text: `INSERT INTO utxo_filtered_copy (transaction_id, hash, copy)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING`,
+};
+const ADD_SHOWN = {
+  name: "vault-add-filtered-outputs",
+  text: `INSERT INTO utxo_filtered_output (transaction_id, leaf_idx, info, data)
+  SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING`,
+};
+/** Of what is here and not invalid. */
+const SHOWN = {
+  name: "vault-filtered-outputs",
+  text: `SELECT o.transaction_id || ':' || o.leaf_idx AS ref, o.info, o.data FROM utxo_filtered_output o
+  JOIN utxo_transaction t ON t.id = o.transaction_id AND t.is_filtered AND t.status <> 'I' WHERE t.id = ANY ($1::text[])`,
+};
+const COPIES = {
+  name: "vault-filtered-copies",
+  text: "SELECT transaction_id AS id, copy FROM utxo_filtered_copy WHERE transaction_id = ANY ($1::text[]) ORDER BY transaction_id, hash",
+};
+/** What came first of a transaction was what was used of it. */
+const CONSUME_LATE = {
+  name: "vault-consume-late",
+  text: `UPDATE utxo_visible_transaction_output o SET consumed = now()
+  FROM utxo_transaction_sources s JOIN utxo_transaction t ON t.id = s.transaction_id AND t.status = 'V'
+  WHERE o.transaction_id = ANY ($1::text[]) AND s.source_state_transaction_id = o.transaction_id AND s.source_state_idx = o.leaf_idx
+    AND s.group_idx = ${GROUP.inputs} AND o.consumed IS NULL`,
 };
 const ADD_SOURCES = {
   name: "vault-add-sources",
@@ -179,7 +223,7 @@ const SIGNATURES = `COALESCE(
     '{}'::bytea[])`;
 const TRANSACTIONS = {
   name: "vault-transactions",
-  text: `SELECT t.id, t.status, t.wire, ${SIGNATURES} AS signatures FROM utxo_transaction t WHERE t.id = ANY ($1::text[])`,
+  text: `SELECT t.id, t.status, t.wire, ${SIGNATURES} AS signatures FROM utxo_transaction t WHERE t.id = ANY ($1::text[]) AND t.wire IS NOT NULL`,
 };
 const DEPENDENCIES = `COALESCE((SELECT array_agg(DISTINCT s.source_state_transaction_id)
   FROM utxo_transaction_sources s WHERE s.transaction_id = t.id), '{}'::text[])`;
@@ -192,7 +236,7 @@ const UNRESOLVED = {
     SELECT s.source_state_transaction_id FROM walk
     JOIN utxo_transaction t ON t.id = walk.id AND ${STAGED}
     JOIN utxo_transaction_sources s ON s.transaction_id = t.id)
-  SELECT walk.id, t.status, COALESCE(${STAGED}, false) AS staged,
+  SELECT walk.id, CASE WHEN t.wire IS NOT NULL THEN t.status END AS status, COALESCE(${STAGED}, false) AS staged,
     CASE WHEN ${STAGED} THEN ${DEPENDENCIES} ELSE '{}'::text[] END AS dependencies, COALESCE(octet_length(t.wire), 0) AS size
   FROM (SELECT id FROM walk LIMIT $2) walk LEFT JOIN utxo_transaction t USING (id)`,
 };
@@ -212,7 +256,7 @@ const HISTORY = {
   FROM (
     SELECT page.n, t.*, sum(octet_length(t.wire)) OVER (ORDER BY page.n) - octet_length(t.wire) AS before
     FROM (SELECT walked.id, row_number() OVER () AS n FROM (SELECT id FROM walk LIMIT $2) walked) page
-    JOIN utxo_transaction t USING (id)) t
+    JOIN utxo_transaction t ON t.id = page.id AND t.wire IS NOT NULL) t
   WHERE t.before < $3 ORDER BY t.n`,
 };
 const MS = (column: string) => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import type { TransactionStatus } from "./ports.ts";
+import type { Held, TransactionStatus } from "./ports.ts";
 import { testVault, type VaultUnderTest } from "./vault.contract.ts";
 import { memoryVault } from "./vault.memory.ts";
 import { decideStatus } from "./vault.ts";
@@ -19,33 +19,48 @@ testVault("in memory", inMemory);
 testVaultHistory("in memory", inMemory);
 
 const RANK = { D: 0, U: 1, V: 2, I: 2 } as const;
-const statuses = fc.constantFrom<TransactionStatus>("D", "U", "V", "I");
+const writes = fc.constantFrom<TransactionStatus | "F">("D", "U", "V", "I", "F");
 
-test("whatever is written in whatever order, a status never goes back, and an end is an end", () => {
+/** What `decideStatus` says, done. */
+function after(now: Held | undefined, next: TransactionStatus | "F", decision: ReturnType<typeof decideStatus>): Held | undefined {
+  if (decision === "keep" || decision === "refuse") return now;
+  if (decision === "mark") return { status: (now as Held).status, filtered: true };
+  return next === "F" ? { status: "V", filtered: true } : { status: next, filtered: now?.filtered === true && next !== "V" };
+}
+
+test("whatever is written in whatever order, a status never goes back, an end is an end, and the whole is never lost to a part", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(statuses, fc.boolean()), { maxLength: 12 }), (writes) => {
-      let now: TransactionStatus | undefined;
-      for (const [next, ourRefusalOnly] of writes) {
+    fc.property(fc.array(fc.tuple(writes, fc.boolean()), { maxLength: 12 }), (sequence) => {
+      let now: Held | undefined;
+      for (const [next, ourRefusalOnly] of sequence) {
         const decision = decideStatus(now, next, ourRefusalOnly);
-        if (decision === "insert") assert.equal(now, undefined);
-        if (decision === "keep" || decision === "refuse") continue;
-        if (now !== undefined) {
-          assert.ok(RANK[next] > RANK[now], `${now} -> ${next}`);
-          assert.ok(!(now === "U" && next === "I" && ourRefusalOnly), "a signature that is out is not refused any more");
+        const then = after(now, next, decision);
+        assert.equal(decision === "insert", now === undefined);
+        if (now !== undefined && then !== undefined) {
+          const onlyParts = now.status === "V" && now.filtered;
+          if (!onlyParts) assert.ok(then.status === now.status || RANK[then.status] > RANK[now.status], `${now.status} -> ${then.status}`);
+          else assert.ok(then.status !== "D" && then.status !== "I", "what its notary accepted is not written off");
+          if (now.status === "V" && !now.filtered) assert.deepEqual(then, now);
+          if (now.status === "I") assert.deepEqual(then, now);
+          if (now.filtered && !then.filtered) assert.equal(then.status, "V", "parts are known until the whole is verified");
+          assert.ok(!(now.status === "U" && then.status === "I" && ourRefusalOnly), "a signature that is out is not refused any more");
         }
-        now = next;
+        now = then;
       }
     }),
   );
 });
 
 test("the matrix is as published", () => {
-  const row = (now: TransactionStatus | undefined) => (["D", "U", "V", "I"] as const).map((next) => decideStatus(now, next, false));
-  assert.deepEqual(row(undefined), ["insert", "insert", "insert", "insert"]);
-  assert.deepEqual(row("D"), ["keep", "move", "move", "move"]);
-  assert.deepEqual(row("U"), ["keep", "keep", "move", "move"]);
-  assert.deepEqual(row("V"), ["keep", "keep", "keep", "refuse"]);
-  assert.deepEqual(row("I"), ["refuse", "refuse", "refuse", "keep"]);
-  assert.equal(decideStatus("U", "I", true), "keep");
-  assert.equal(decideStatus("D", "I", true), "move");
+  const held = (status: TransactionStatus, filtered = false): Held => ({ status, filtered });
+  const row = (now: Held | undefined) => (["D", "U", "V", "I", "F"] as const).map((next) => decideStatus(now, next, false));
+  assert.deepEqual(row(undefined), ["insert", "insert", "insert", "insert", "insert"]);
+  assert.deepEqual(row(held("D")), ["keep", "move", "move", "move", "mark"]);
+  assert.deepEqual(row(held("U")), ["keep", "keep", "move", "move", "mark"]);
+  assert.deepEqual(row(held("V")), ["keep", "keep", "keep", "refuse", "keep"]);
+  assert.deepEqual(row(held("I")), ["refuse", "refuse", "refuse", "keep", "refuse"]);
+  assert.deepEqual(row(held("V", true)), ["keep", "move", "move", "refuse", "keep"]);
+  assert.deepEqual(row(held("U", true)), ["keep", "keep", "move", "move", "keep"]);
+  assert.equal(decideStatus(held("U"), "I", true), "keep");
+  assert.equal(decideStatus(held("D"), "I", true), "move");
 });

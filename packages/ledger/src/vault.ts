@@ -1,23 +1,28 @@
 // What a flow's writes change in the vault: decided here, on values; carried out by `vault.store.ts` and `vault.memory.ts`.
 //
-//            none    D       U            V        I
-//   write D  insert  keep    keep         keep     refuse
-//   write U  insert  move    keep         keep     refuse
-//   write V  insert  move    move         keep     refuse
-//   write I  insert  move    move, or     refuse   keep
+//            none    D       U            V        I        F
+//   write D  insert  keep    keep         keep     refuse   keep
+//   write U  insert  move    keep         keep     refuse   move
+//   write V  insert  move    move         keep     refuse   move
+//   write I  insert  move    move, or     refuse   keep     refuse
 //                            keep where the only evidence is our refusal: our signature may be out
+//   write F  insert  mark    mark         keep     refuse   keep
+//
+// F is V of which only outputs are known, filtered. Over D and U it leaves the status and marks the row: its outputs are known
+// too. V, whole, takes the mark away; nothing filtered ever takes the place of what is whole.
 //
 // Guarantees: V is written only with a complete verdict of the verification role on that id, whose inputs and references are
-// outputs of transactions that are V here; what is produced and consumed is read from the bytes; the JSON form of an output
-// is the one that the verdict binds. I is written only with evidence.
+// outputs of transactions that are V here, or shown by parts that the role has checked; what is produced and consumed is read
+// from the bytes; the JSON form of an output is the one that the verdict binds. I is written only with evidence.
 
-import { BowlineError, type Data, decoder, equalBytes, type Instant, type SecureHash, type X500Name } from "@bowline/base";
+import { BowlineError, type Data, decoder, encode, equalBytes, type Instant, type SecureHash, type X500Name } from "@bowline/base";
 import { secureHashOf } from "@bowline/crypto";
 import type { StateDescription, StateRef } from "@bowline/sdk";
 import type { TokenDescription } from "@bowline/sdk/tokens";
 import Type, { type Static } from "typebox";
-import { Bytes, GROUP, parseStateRef, TransactionId } from "./leaves.ts";
-import type { TransactionStatus, VaultCommit } from "./ports.ts";
+import { dependenciesMac, FilteredDependencies, shownBy } from "./dependencies.ts";
+import { Bytes, GROUP, parseStateRef, stateRef, TransactionId } from "./leaves.ts";
+import type { Held, TransactionStatus, VaultCommit } from "./ports.ts";
 import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
 import {
   decodeSigned,
@@ -36,6 +41,7 @@ const Write = Type.Union([
   Type.Object({ kind: Type.Literal("history"), bytes: Bytes }, STRICT),
   Type.Object({ kind: Type.Literal("verified"), bytes: Bytes, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
   Type.Object({ kind: Type.Literal("verifiedHere"), id: TransactionId, verdict: Bytes, mac: Bytes, visible: Visible }, STRICT),
+  Type.Object({ kind: Type.Literal("filtered"), dependencies: FilteredDependencies, mac: Bytes }, STRICT),
   Type.Object({ kind: Type.Literal("signatures"), id: TransactionId, signatures: Type.Array(Bytes) }, STRICT),
   Type.Object(
     {
@@ -58,10 +64,12 @@ const readWrite = decoder(Write, "vault write");
 
 type BareWrite = Extract<Write, { kind: "signatures" | "groupParameters" | "verifiedHere" | "tokens.release" }>;
 /** Those that bring their transaction. */
-type TransactionWrite = Exclude<Write, BareWrite>;
+type TransactionWrite = Exclude<Write, BareWrite | FilteredWrite>;
+type FilteredWrite = Extract<Write, { kind: "filtered" }>;
 /** A write with its transaction decoded, once. */
 type OpenWrite =
   | { readonly write: TransactionWrite; readonly signed: SignedTransaction }
+  | { readonly write: FilteredWrite; readonly shown: readonly ReturnType<typeof shownBy>[] }
   | { readonly write: BareWrite; readonly flowId: string };
 
 /** Writes that have been read, and what the store must look up before it can be decided what they change. */
@@ -77,11 +85,13 @@ export interface OpenWrites {
 
 /** What the store found. */
 export interface VaultKnowledge {
-  readonly statuses: ReadonlyMap<SecureHash, TransactionStatus>;
+  readonly held: ReadonlyMap<SecureHash, Held>;
   /** Of `stored`, those that are there. */
   readonly stored: ReadonlyMap<SecureHash, Transaction>;
   /** Verified transactions among the sources. */
   readonly verified: ReadonlyMap<SecureHash, Transaction>;
+  /** Outputs of the other sources that filtered copies show. */
+  readonly shown: ReadonlyMap<StateRef, ResolvedState>;
 }
 
 /** Rows to write, in this order. */
@@ -89,7 +99,8 @@ export interface VaultChanges {
   readonly transactions: readonly {
     readonly id: SecureHash;
     readonly status: TransactionStatus;
-    readonly bytes: Uint8Array;
+    /** Null where only filtered copies are here. */
+    readonly bytes: Uint8Array | null;
     readonly groupParametersHash: SecureHash;
     readonly reason: string | null;
     /** Of an unverified one that is to be asked about until it is decided: its upper bound. */
@@ -126,6 +137,12 @@ export interface VaultChanges {
   readonly consumed: readonly StateRef[];
   /** Claims that end; only the flow's own do. */
   readonly released: readonly { readonly flowId: string; readonly claim: string; readonly used: readonly StateRef[] }[];
+  /** Outputs of these may have been consumed by what came before them. */
+  readonly late: readonly SecureHash[];
+  /** Unverified rows and drafts of which outputs are now known. */
+  readonly marked: readonly SecureHash[];
+  readonly copies: readonly { readonly id: SecureHash; readonly hash: SecureHash; readonly bytes: Uint8Array }[];
+  readonly shown: readonly { readonly id: SecureHash; readonly index: number; readonly info: Uint8Array; readonly data: Uint8Array }[];
   readonly groupParameters: readonly {
     readonly hash: SecureHash;
     readonly bytes: Uint8Array;
@@ -144,6 +161,8 @@ export function openWrites(commits: readonly VaultCommit[]): OpenWrites {
       const { transaction } = opened.signed;
       ids.add(transaction.id);
       if (opened.write.kind === "verified") for (const id of dependenciesOf(transaction)) sources.add(id);
+    } else if ("shown" in opened) {
+      for (const { id } of opened.shown) ids.add(id);
     } else if ("id" in opened.write) {
       ids.add(opened.write.id);
       if (opened.write.kind === "verifiedHere") stored.add(opened.write.id);
@@ -162,6 +181,7 @@ export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, mac
   const draft = new Draft(known);
   for (const opened of writes) {
     if ("signed" in opened) writeTransaction(draft, opened.write, opened.signed, macKey);
+    else if ("shown" in opened) writeFiltered(draft, opened, macKey);
     else writeBare(draft, opened.write, opened.flowId, macKey);
   }
   return draft.changes();
@@ -169,13 +189,15 @@ export function decideChanges({ writes }: OpenWrites, known: VaultKnowledge, mac
 
 /** The matrix at the top of this file. */
 export function decideStatus(
-  now: TransactionStatus | undefined,
-  next: TransactionStatus,
+  now: Held | undefined,
+  next: TransactionStatus | "F",
   ourRefusalOnly: boolean,
-): "insert" | "move" | "keep" | "refuse" {
+): "insert" | "move" | "mark" | "keep" | "refuse" {
   if (now === undefined) return "insert";
-  if (now === next) return "keep";
-  switch (now) {
+  if (next === "F" && now.status !== "I") return now.status === "V" || now.filtered ? "keep" : "mark";
+  if (now.status === "V" && now.filtered) return next === "I" ? "refuse" : next === "D" ? "keep" : "move";
+  if (now.status === next) return "keep";
+  switch (now.status) {
     case "D":
       return "move";
     case "U":
@@ -194,6 +216,8 @@ function open(write: Write, flowId: string): OpenWrite {
     case "verifiedHere":
     case "tokens.release":
       return { write, flowId };
+    case "filtered":
+      return { write, shown: write.dependencies.map(shownBy) };
     default:
       return { write, signed: decodeSigned(write.bytes) };
   }
@@ -261,6 +285,16 @@ function verify(
   }
 }
 
+function writeFiltered(
+  draft: Draft,
+  { write: { dependencies, mac }, shown }: Extract<OpenWrite, { shown: unknown }>,
+  macKey: Uint8Array,
+): void {
+  if (!equalBytes(dependenciesMac(macKey, dependencies), mac))
+    throw refused("ledger.verdictRefused", "The verification role has not checked these parts of transactions.");
+  for (const [i, parts] of shown.entries()) draft.show(parts, encode(dependencies[i] as unknown as Data));
+}
+
 function requireVerdict(draft: Draft, transaction: Transaction, sealed: { verdict: Uint8Array; mac: Uint8Array }, macKey: Uint8Array) {
   const verdict = openVerdict(sealed, transaction.id, macKey);
   if (!verdict.complete)
@@ -274,9 +308,14 @@ function requireVerdict(draft: Draft, transaction: Transaction, sealed: { verdic
 
 /** Changes as they are gathered; later writes see earlier ones. */
 class Draft {
-  readonly #statuses: Map<SecureHash, TransactionStatus>;
+  readonly #held: Map<SecureHash, Held>;
   readonly #stored: ReadonlyMap<SecureHash, Transaction>;
   readonly #verified: Map<SecureHash, Transaction>;
+  readonly #states: Map<StateRef, ResolvedState>;
+  readonly #late: SecureHash[] = [];
+  readonly #marked: SecureHash[] = [];
+  readonly #copies: VaultChanges["copies"][number][] = [];
+  readonly #shown: VaultChanges["shown"][number][] = [];
   readonly #transactions = new Map<SecureHash, VaultChanges["transactions"][number]>();
   readonly #signatures = new Map<string, VaultChanges["signatures"][number]>();
   readonly #sources = new Map<SecureHash, VaultChanges["sources"]>();
@@ -286,8 +325,9 @@ class Draft {
   readonly #released: VaultChanges["released"][number][] = [];
   readonly #groupParameters = new Map<SecureHash, VaultChanges["groupParameters"][number]>();
 
-  constructor({ statuses, stored, verified }: VaultKnowledge) {
-    this.#statuses = new Map(statuses);
+  constructor({ held, stored, verified, shown }: VaultKnowledge) {
+    this.#held = new Map(held);
+    this.#states = new Map(shown);
     this.#stored = stored;
     this.#verified = new Map(verified);
   }
@@ -303,13 +343,13 @@ class Draft {
     }: { reason?: string | null; ourRefusalOnly?: boolean; until?: Instant | null } = {},
   ): "insert" | "move" | "keep" {
     const { id } = transaction;
-    const now = this.#statuses.get(id);
+    const now = this.#held.get(id);
     const decision = decideStatus(now, status, ourRefusalOnly);
-    if (decision === "refuse")
-      throw refused("vault.statusRefused", `Transaction ${id} is ${now} in this vault for ever, and a flow would write it ${status}.`);
+    if (decision === "refuse" || decision === "mark") throw forEver(id, now, status);
     this.#sign(id, signatures);
     if (decision === "keep") return decision;
-    this.#statuses.set(id, status);
+    if (now?.filtered === true && status === "V") this.#late.push(id);
+    this.#held.set(id, { status, filtered: now?.filtered === true && status !== "V" });
     const groupParametersHash = transaction.metadata.membershipGroupParametersHash;
     this.#transactions.set(id, { id, status, bytes: transaction.bytes, groupParametersHash, reason, until });
     this.#sources.set(id, [...sourcesOf(transaction, GROUP.inputs), ...sourcesOf(transaction, GROUP.references)]);
@@ -320,6 +360,22 @@ class Draft {
     return decision;
   }
 
+  /** Outputs that a filtered copy shows, unless the whole transaction is verified here. */
+  show({ id, groupParametersHash, outputs }: ReturnType<typeof shownBy>, bytes: Uint8Array): void {
+    const now = this.#held.get(id);
+    const decision = decideStatus(now, "F", false);
+    if (decision === "refuse") throw forEver(id, now, "F");
+    if (decision === "keep" && now?.filtered !== true) return;
+    if (decision === "insert") this.#transactions.set(id, { id, status: "V", bytes: null, groupParametersHash, reason: null, until: null });
+    if (decision === "mark") this.#marked.push(id);
+    this.#held.set(id, { status: now?.status ?? "V", filtered: true });
+    this.#copies.push({ id, hash: secureHashOf(bytes), bytes });
+    for (const { index, info, data } of outputs) {
+      this.#shown.push({ id, index, info, data });
+      this.#states.set(stateRef(id, index), { ref: stateRef(id, index), info, data });
+    }
+  }
+
   stored(id: SecureHash): Transaction {
     const transaction = this.#stored.get(id);
     if (transaction !== undefined) return transaction;
@@ -327,7 +383,7 @@ class Draft {
   }
 
   moreSignatures(id: SecureHash, signatures: readonly TransactionSignature[]): void {
-    if (!this.#statuses.has(id))
+    if (!this.#held.has(id))
       throw new BowlineError("notFound", "vault.transactionUnknown", `There is no transaction ${id} to add signatures to.`, { id });
     this.#sign(id, signatures);
   }
@@ -352,7 +408,7 @@ class Draft {
   resolve(ref: StateRef): ResolvedState {
     const { transactionId, index } = parseStateRef(ref);
     const source = this.#verified.get(transactionId);
-    const output = source === undefined ? undefined : resolvedOutput(source, index);
+    const output = source === undefined ? this.#states.get(ref) : resolvedOutput(source, index);
     if (output === undefined)
       throw refused("vault.sourceUnverified", `State ${ref} is no output of a transaction that is verified in this vault.`);
     return output;
@@ -367,6 +423,10 @@ class Draft {
       tokens: this.#tokens,
       consumed: this.#consumed,
       released: this.#released,
+      late: this.#late,
+      marked: this.#marked,
+      copies: this.#copies,
+      shown: this.#shown,
       groupParameters: [...this.#groupParameters.values()],
     };
   }
@@ -401,4 +461,6 @@ export function jsonForm(data: Data): Data {
 
 const isList = (data: object): data is readonly Data[] => Array.isArray(data);
 
+const forEver = (id: SecureHash, now: Held | undefined, next: TransactionStatus | "F") =>
+  refused("vault.statusRefused", `Transaction ${id} is ${now?.status} in this vault for ever, and a flow would write it ${next}.`);
 const refused = (code: string, message: string) => new BowlineError("conflict", code, message);

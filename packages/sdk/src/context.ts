@@ -53,6 +53,9 @@ export interface SignedTransaction {
   readonly record: Uint8Array;
 }
 
+/** A transaction that this member keeps to itself. */
+export type DraftTransaction = Omit<SignedTransaction, "record">;
+
 export interface Ledger extends Filters {
   /** Builds, verifies and signs with this member's keys among the signatories. Nothing is sent yet. */
   sign(proposal: TransactionProposal): Promise<SignedTransaction>;
@@ -64,6 +67,21 @@ export interface Ledger extends Filters {
    */
   receiveFinality(session: Session, validate: (transaction: TransactionView) => void | Promise<void>): Promise<SignedTransaction>;
   findTransaction(id: string): Promise<TransactionView | undefined>;
+  /** A final transaction of this vault to members that did not sign it. Fails where one of them does not take it. */
+  sendTransaction(transaction: { readonly id: string }, sessions: readonly Session[]): Promise<void>;
+  /** The same with all that it descends from, also where the notary's word would do. */
+  sendTransactionWithBackchain(transaction: { readonly id: string }, sessions: readonly Session[]): Promise<void>;
+  /** Verified in full and kept: what this member takes part in is in its vault afterwards. */
+  receiveTransaction(session: Session): Promise<SignedTransaction>;
+  /** Without its signatures, to be looked at. */
+  sendLedgerTransaction(transaction: SignedTransaction, sessions: readonly Session[]): Promise<void>;
+  /** Neither verified nor kept; what it builds upon is. */
+  receiveLedgerTransaction(session: Session): Promise<TransactionView>;
+  /** Builds, verifies and signs, and keeps it as a draft: its signature goes nowhere until it is taken up. */
+  keepDraft(proposal: TransactionProposal): Promise<DraftTransaction>;
+  findDraft(id: string): Promise<DraftTransaction | undefined>;
+  /** From here on it is a transaction like one that was just signed: to be finalised, and looked after if it is not. */
+  takeUpDraft(id: string): Promise<SignedTransaction>;
 }
 
 export interface Vault {

@@ -7,7 +7,7 @@
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { StepPath } from "./activation.ts";
-import type { FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
+import type { DraftTransaction, FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import { externalMessagingOf } from "./external.ts";
 import { failureOf, type Outcome } from "./failure.ts";
@@ -123,6 +123,9 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
   const party = ({ id, counterparty }: Session) => ({ id, counterparty });
   const findTransaction = async (id: string) =>
     ((await ask({ kind: "vault.transaction", id })) ?? undefined) as TransactionView | undefined;
+  const deliver = async (what: Data, sessions: readonly Session[], wholePast = false): Promise<void> => {
+    await platform("ledger.send", { what: plain(what, "the transaction"), sessions: sessions.map(party), wholePast });
+  };
   return {
     ...filtersOf(platform, findTransaction),
     findTransaction,
@@ -141,6 +144,17 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
       }
       return signed(await answer(null));
     },
+    sendTransaction: ({ id }, sessions) => deliver({ kind: "final", id }, sessions),
+    sendTransactionWithBackchain: ({ id }, sessions) => deliver({ kind: "final", id }, sessions, true),
+    receiveTransaction: async (session) => signed(await platform("ledger.receive", { session: party(session), expected: "final" })),
+    sendLedgerTransaction: ({ record }, sessions) => deliver({ kind: "unsigned", record: plain(record, "the record") }, sessions),
+    receiveLedgerTransaction: async (session) =>
+      (await platform("ledger.receive", { session: party(session), expected: "unsigned" })) as unknown as TransactionView,
+    keepDraft: async (proposal) =>
+      (await platform("ledger.keepDraft", { proposal: plain(proposal, "the proposal") })) as unknown as DraftTransaction,
+    findDraft: async (id) =>
+      ((await platform("ledger.findDraft", { id: plain(id, "the id") })) ?? undefined) as unknown as DraftTransaction | undefined,
+    takeUpDraft: async (id) => signed(await platform("ledger.takeUpDraft", { id: plain(id, "the id") })),
   };
 }
 

@@ -121,6 +121,11 @@ export type PlatformFlowName =
   | "ledger.filter"
   | "ledger.verifyFiltered"
   | "ledger.mergeFiltered"
+  | "ledger.send"
+  | "ledger.receive"
+  | "ledger.keepDraft"
+  | "ledger.findDraft"
+  | "ledger.takeUpDraft"
   /** What other flows of the platform call. */
   | "ledger.resolve";
 

@@ -18,7 +18,7 @@ import {
 } from "@bowline/ledger";
 import { notarise as decideOn, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
 import type { TokenStore } from "@bowline/ledger/tokens";
-import { signatureState } from "@bowline/ledger/upkeep";
+import { checkDependencies, decodeGroupParameters, dependenciesMac, signatureState } from "@bowline/ledger/upkeep";
 import { FlowError } from "@bowline/sdk";
 import { GROUP_ID, type Membership, type Party } from "./members.ts";
 
@@ -54,6 +54,10 @@ export function createRoles({ membership, uniqueness, now, readVault, readEntiti
     },
     verification: {
       verify: async (request) => verify(membership, request),
+      dependencies: async ({ proving, dependencies, groupParameters }) => ({
+        ...checkDependencies(proving, dependencies, decodeGroupParameters(groupParameters)),
+        mac: dependenciesMac(VERDICT_KEY, dependencies),
+      }),
       signatures: async ({ transactions }) =>
         transactions.map(decodeSigned).map(({ transaction, signatures }) => {
           return signatureState(transaction, signatures, validOf(transaction, signatures));

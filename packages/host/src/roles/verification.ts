@@ -16,7 +16,7 @@ import {
   planVerification,
   signedBytesOf,
 } from "@bowline/ledger";
-import { signatureState } from "@bowline/ledger/upkeep";
+import { checkDependencies, decodeGroupParameters, dependenciesMac, signatureState } from "@bowline/ledger/upkeep";
 import type { CordappManifest } from "@bowline/sdk";
 import type { Answering } from "../calls.ts";
 import type { Granted } from "../grants.ts";
@@ -57,6 +57,10 @@ export function createVerificationRole(options: {
         const results = await Promise.all(plan.calls.map((call) => runContracts(isolates, vnode, call)));
         return concludeVerification(plan, results, await signatures, verdictKey);
       },
+      dependencies: async ({ proving, dependencies, groupParameters }) => ({
+        ...checkDependencies(proving, dependencies, decodeGroupParameters(groupParameters)),
+        mac: dependenciesMac(verdictKey, dependencies),
+      }),
       signatures: ({ transactions }) =>
         Promise.all(
           transactions.map(decodeSigned).map(async ({ transaction, signatures }) => {
