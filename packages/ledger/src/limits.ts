@@ -21,11 +21,11 @@ export const HISTORY_REQUEST_MAX = 50;
 export const HISTORY_REQUESTS_MAX = 4;
 /**
  * Ancestors that an answer brings beyond what was asked for: the first time, after one of them was no news, and at most where all
- * of them turn out to be.
+ * of them turn out to be: with it a page is of no more transactions than stay decoded at hand.
  */
 export const HISTORY_AHEAD_FIRST = 16;
 export const HISTORY_AHEAD_LEAST = 4;
-export const HISTORY_AHEAD_MAX = 1_000;
+export const HISTORY_AHEAD_MAX = 200;
 /** An answer ends with the transaction that crosses this; the rest is asked for again. */
 export const HISTORY_ANSWER_BYTES_MAX = 1024 * 1024;
 /** What one session may make its receiver fetch and its sender serve: what was fetched stays, and another session goes on from there. */
