@@ -8,13 +8,13 @@ import { type Data, invariant, type X500Name } from "@bowline/base";
 import { type FlowContext, FlowError, type NotaryInfo, type Protocol, responder } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { ask } from "./asking.ts";
-import { type FilteredDependency, filteredDependency, outputsNeeded } from "./dependencies.ts";
+import type { FilteredDependency } from "./dependencies.ts";
 import { filterForNotary } from "./filter.ts";
 import { Bytes } from "./leaves.ts";
 import { NOTARY_READS_MAX, NOTARY_RETRY_MAX_MS, NOTARY_RETRY_MIN_MS, NOTARY_SESSION_TIMEOUT_MS } from "./limits.ts";
 import type { NotaryAnswer, NotaryMode } from "./ports.ts";
 import { checkSignatures, decodeSignature, encodeWords, type TransactionSignature, validWords } from "./signatures.ts";
-import { decodeSigned, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 import { verifyForNotary, WholeRequest } from "./verifying-notary.flow.ts";
 
 export const NON_VALIDATING_PROTOCOL: Protocol = { name: "com.r3.corda.notary.plugin.nonvalidating", versions: [1] };
@@ -146,24 +146,9 @@ async function writeRequest(
   dependencies: readonly FilteredDependency[] | undefined,
 ): Promise<Data> {
   if (notary.backchainRequired) return { filtered: filterForNotary(signed.transaction), mode: "write" };
-  const shown = dependencies ?? (await ownDependencies(context, signed.transaction));
+  const refs = [...signed.transaction.inputs, ...signed.transaction.references];
+  const shown = dependencies ?? (refs.length === 0 ? [] : await ask(context, "vault.dependencies", { refs }));
   return { transaction: encodeSigned(signed), dependencies: shown as unknown as Data };
-}
-
-/** From rows that this vault holds whole. */
-async function ownDependencies(context: FlowContext, transaction: Transaction): Promise<readonly FilteredDependency[]> {
-  const needed = outputsNeeded(transaction);
-  if (needed.size === 0) return [];
-  const rows = await ask(context, "vault.transactions", { ids: [...needed.keys()] });
-  return [...needed].map(([id, outputs], i) => {
-    const row = rows[i];
-    if (row?.status !== "V")
-      throw new FlowError(
-        "ledger.dependencyUnknown",
-        `This vault does not hold ${id}, which ${transaction.id} uses, to show it to the notary.`,
-      );
-    return filteredDependency(decodeSigned(row.bytes), outputs);
-  });
 }
 
 /** A word, or when it may help to ask again. */
