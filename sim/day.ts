@@ -78,7 +78,7 @@ async function ask(world: World, plan: Plan, witness: Witness): Promise<Readonly
 
 async function start(world: World, { id, member, work, begins }: Request, witness: Witness, ids: Map<string, string>): Promise<void> {
   const name = parseName(member);
-  const bundle = world.place(name).party.packages[0]?.fileChecksum;
+  const bundle = world.places.get(name)?.party.packages[0]?.fileChecksum;
   if (bundle === undefined) throw new Disorder(`${member} has no CorDapp.`);
   const outcome = await world.start(name, { flowName: FLOW_OF[work.kind], bundle, input: inputOf(work), requestId: id, begins });
   if (outcome.kind === "conflict") witness.say(`Client request ${id} was asked again, and called another one.`);
