@@ -50,7 +50,7 @@ serve() {
   printf '%s\n' "CREATE ROLE owner LOGIN CREATEROLE PASSWORD '$password'" "CREATE DATABASE owned OWNER owner" |
     as_server native/bin/postgres --single -D data postgres >/dev/null
   started+=("$1")
-  as_server native/bin/pg_ctl -D data -w -l log -o "-k $folder -c listen_addresses= -c max_connections=200 -F" start >/dev/null ||
+  as_server native/bin/pg_ctl -D data -w -l log -o "-k $folder -c listen_addresses= -c max_connections=200" start >/dev/null ||
     { cat log; exit 1; }
   cd "$here/../.."
 }

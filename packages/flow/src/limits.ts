@@ -66,10 +66,10 @@ export const STACK_CHARS_MAX = 4_096;
 export const SWEEP_MS = 1_000;
 export const SWEEP_MAX = 256;
 /**
- * Flows that a worker keeps in memory; the least recently used of those that wait go first. Where all run, further ones
+ * Flows that a worker keeps in memory, at some 20 kB each; the least recently used of those that wait go first. Where all run, further ones
  * wait in the database for their next wake-up, and their messages in outboxes.
  */
-export const HOT_FLOWS_MAX = 10_000;
+export const HOT_FLOWS_MAX = 5_000;
 /** Flows of one bundle in one activation. */
 export const ACTIVATION_FLOWS_MAX = 64;
 /** External messages that wait in one virtual node for a reader of one topic. */

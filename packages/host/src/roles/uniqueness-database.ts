@@ -3,7 +3,7 @@
 
 import { BowlineError, type Database, type Log } from "@bowline/base";
 
-/** Throws `notary.databaseForgetful`, unless that is allowed; then it is said in the log. */
+/** Throws `notary.databaseForgetful`, unless that is allowed. Either way it is said in the log: clients only see that they wait. */
 export async function requireDurable({ sql }: Pick<Database, "sql">, allowed: boolean, log: Log): Promise<void> {
   const settings = await sql.query<{ name: string; setting: string }>(
     "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name",
@@ -14,6 +14,7 @@ export async function requireDurable({ sql }: Pick<Database, "sql">, allowed: bo
     log.warn("a notary's database may forget what it has committed: states may be spent twice after a crash", { settings: off });
     return;
   }
+  log.error("a notary refuses its database, which may forget what it has committed", { settings: off });
   throw new BowlineError(
     "unavailable",
     "notary.databaseForgetful",
