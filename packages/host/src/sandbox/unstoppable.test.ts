@@ -6,10 +6,11 @@ import { test } from "node:test";
 // In a process of its own, because its memory is lost and it can only be killed.
 const PROGRAM = `
   const { BundleIsolate } = await import(process.argv[1] + "/isolate.ts");
+  const { CONTRACT_LIMITS: limits } = await import(process.argv[1] + "/limits.ts");
   const { isolateOf, probeSource, silent } = await import(process.argv[1] + "/probe.ts");
   const log = { ...silent, error: () => console.log("logged") };
   const native = probeSource("() => { const big = (1n << (1n << 27n)) - 1n; return big.toString().length; }");
-  const isolate = await BundleIsolate.create(native, { name: "native", log, onUnstoppable: (name) => console.log("unstoppable", name) });
+  const isolate = await BundleIsolate.create(native, { name: "native", limits, log, onUnstoppable: (name) => console.log("unstoppable", name) });
   await isolate.check({ vnode: "", transaction: null, contracts: [], outputs: [] }).catch(({ code }) => console.log(code));
   console.log("alive", isolate.isAlive);
   const other = await isolateOf(probeSource("() => 1"));
