@@ -26,15 +26,13 @@ export const Walk = flow({
 /** The same without a protocol of its own: its sessions outlive it. */
 const Stroll = flow({ name: "sim.Stroll", startable: false, input: Input, call: (context, input) => walkAndEnd(context, input) });
 
-const HANDED = "sim.handed";
-
 const Take = flow({
   name: "sim.Take",
   startable: false,
-  input: Type.Null(),
-  async call(context) {
-    const told = context.properties.get(HANDED) ?? "";
-    context.properties.set(HANDED, "from below");
+  input: Type.String(),
+  async call(context, handed) {
+    const told = context.properties.get(handed) ?? "";
+    context.properties.set(handed, "from below");
     return told;
   },
 });
@@ -120,15 +118,14 @@ async function simple(context: FlowContext, op: Simple): Promise<void> {
   }
 }
 
-/** Properties travel down, to sub-flows and to whoever answers, and never up. */
+/** Properties travel down, to sub-flows and to whoever answers, and never up. Each under a key of its own: others may hand beside it. */
 async function hand(context: FlowContext): Promise<void> {
-  const before = context.properties.get(HANDED);
   const value = await context.uuid();
-  context.properties.set(HANDED, value);
-  requireOrder((await context.subFlow(Take, null)) === value, "a sub-flow was told something else");
-  requireOrder(context.properties.get(HANDED) === value, "a sub-flow told its caller something");
-  requireOrder((await context.initiate(context.me)).properties[HANDED] === value, "a session was told something else");
-  if (before !== undefined) context.properties.set(HANDED, before);
+  const handed = `sim.handed.${value}`;
+  context.properties.set(handed, value);
+  requireOrder((await context.subFlow(Take, handed)) === value, "a sub-flow was told something else");
+  requireOrder(context.properties.get(handed) === value, "a sub-flow told its caller something");
+  requireOrder((await context.initiate(context.me)).properties[handed] === value, "a session was told something else");
 }
 
 /** Of a session that cannot be: it fails, and the flow goes on. */
