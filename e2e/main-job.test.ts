@@ -1,6 +1,8 @@
 // `npm start -- --once --json`, as its own promise says it.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { killEverything, processesOf, startProduct, temporaryHome } from "./product.ts";
 
@@ -9,6 +11,7 @@ const TIMEOUT_MS = 300_000;
 interface Report {
   readonly transactions: number;
   readonly refused: number;
+  readonly agrees: boolean | null;
   readonly positions: unknown;
   readonly pss_mb: number;
   readonly ready_seconds: number;
@@ -28,6 +31,20 @@ test("the main job ends with positions that agree with the file, and leaves noth
   const second = await startProduct(["--once", "--json", "--home", home]).ended;
   assert.equal(second.code, 0, second.text);
   assert.deepEqual(reportOf(second.out).positions, report.positions, "a second start continues, and repeats nothing");
+});
+
+test("a notary that verifies comes to the same positions, and stays what it is", { timeout: TIMEOUT_MS }, async (t) => {
+  const home = await temporaryHome(t);
+  const verifying = ["--once", "--json", "--notary-type", "contract-verifying", "--home", home];
+  const run = await startProduct(verifying).ended;
+  assert.equal(run.code, 0, run.text);
+  const report = reportOf(run.out);
+  assert.deepEqual([report.agrees, report.refused > 0], [true, true]);
+  assert.match(await readFile(join(home, "group-policy.json"), "utf8"), /plugin\.contractverifying/);
+
+  const other = await startProduct(["--once", "--notary-type", "non-validating", "--home", home]).ended;
+  assert.equal(other.code, 2, other.text);
+  assert.match(other.text, /The notary of this network is contract-verifying, and stays so/);
 });
 
 test("kill -9 of everything in the middle of the import: every row ends once", { timeout: TIMEOUT_MS }, async (t) => {

@@ -9,7 +9,7 @@ import type { JarSigner } from "@bowline/cluster";
 import type { Connection, CpiReply } from "./connection.ts";
 import { cpiStored, trustCertificate, uploadCpi } from "./cpi.ts";
 import { exampleFolder } from "./example-folder.ts";
-import { staticGroupPolicy } from "./group-policy.ts";
+import { type NotaryType, notaryTypeOf, staticGroupPolicy } from "./group-policy.ts";
 import type { NamedNode } from "./identity.ts";
 import { certificatePem, developmentSigner, type PackageFile, packCpi, packProject, readProject, stopBundler } from "./package-files.ts";
 import type { Progress } from "./progress.ts";
@@ -37,10 +37,10 @@ export interface DevPackages {
   uploaded(): void;
 }
 
-/** Of the CorDapp in `folder`, for the network of this home. Needs nothing that runs. */
-export async function devPackages(home: string, folder: string): Promise<DevPackages> {
+/** Of the CorDapp in `folder`, for the network of this home, whose notary is of that type where it is named. Needs nothing that runs. */
+export async function devPackages(home: string, folder: string, notaryType?: NotaryType): Promise<DevPackages> {
   const signer = await developmentSigner(home);
-  const groupPolicy = groupPolicyOf(home);
+  const groupPolicy = groupPolicyOf(home, notaryType);
   const mark = join(home, "cache", `${readProject(folder).name}.sha256`);
   const sources = hashOfSources(folder);
   let packed: Promise<PackageFile> | undefined;
@@ -124,20 +124,27 @@ async function ensureVirtualNodes(
   await Promise.all(requests.map((request) => virtualNodeReady(connection, request)));
 }
 
-/** The network keeps its id over restarts: it is made once, and written down. */
-function groupPolicyOf(home: string): string {
+/** The network keeps its id and its notary over restarts: they are made once, and written down. */
+function groupPolicyOf(home: string, notaryType: NotaryType | undefined): string {
   const file = join(home, "group-policy.json");
   if (!existsSync(file)) {
     const policy = staticGroupPolicy({
       groupId: randomUUID(),
       members: COMPANIES,
-      notary: { names: [NOTARY], serviceName: NOTARY_SERVICE },
+      notary: { names: [NOTARY], serviceName: NOTARY_SERVICE, ...(notaryType === undefined ? {} : { type: notaryType }) },
       endpoint: ENDPOINT,
     });
     writeFileSync(`${file}.new`, `${JSON.stringify(policy, null, 2)}\n`, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   }
-  return readFileSync(file, "utf8");
+  const text = readFileSync(file, "utf8");
+  const type = notaryTypeOf(text);
+  if (notaryType !== undefined && notaryType !== type)
+    throw usage(
+      "notaryOther",
+      `The notary of this network is ${type}, and stays so. Choose another folder with --home, or begin anew with bowline reset.`,
+    );
+  return text;
 }
 
 /** Of everything that the packages are made of; tests and samples are no part of them. */

@@ -3,8 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Connection } from "./connection.ts";
+import { NOTARY_TYPES, type NotaryType } from "./group-policy.ts";
 import { treePssMb } from "./memory.ts";
 import { findHome, HOME_FOLDER, readNetwork } from "./network.ts";
 import { whole } from "./options.ts";
@@ -19,6 +20,7 @@ interface Options {
   readonly once?: true;
   readonly port?: number;
   readonly bus?: "memory" | "postgres";
+  readonly notaryType?: NotaryType;
 }
 
 export const register: Register = (program, shell) => {
@@ -28,6 +30,11 @@ export const register: Register = (program, shell) => {
     .option("--once", "end when everything has run, instead of staying up")
     .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
     .addOption(busOption().default("memory"))
+    .addOption(
+      new Option("--notary-type <type>", "what the notary of a new network does: contract-verifying spares the companies the past").choices(
+        NOTARY_TYPES,
+      ),
+    )
     .summary("run a whole network here, with an example or a CorDapp of yours")
     .description(
       "Runs a network of a notary and three companies. With the obligation example, where no CorDapp is named: imports its sample file " +
@@ -101,7 +108,7 @@ async function run(
     import("./dev-network.ts"),
     import("./dev-sample.ts"),
   ]);
-  const packages = await devPackages(home, cordapp ?? EXAMPLE);
+  const packages = await devPackages(home, cordapp ?? EXAMPLE, options.notaryType);
   if (packages.changed) packages.cordapp().catch(() => {}); // Looked at when it is uploaded; what fails before comes first.
   const ready = await worker.ready;
   const readySeconds = performance.now() / 1_000;

@@ -32,7 +32,7 @@ export const register: Register = (program, shell) => {
     .option("-m, --member <name>", "a member's X.500 name; say it once for each", collect, [])
     .option("--notary <name>", "a member that runs the network's notary, beside --member; say it once for each", collect, [])
     .addOption(new Option("--notary-service <name>", "what the notary's service is called").default(SERVICE_DEFAULT))
-    .addOption(new Option("--notary-type <type>", "what the notary does").choices(Object.keys(PROTOCOLS)).default("non-validating"))
+    .addOption(new Option("--notary-type <type>", "what the notary does").choices(NOTARY_TYPES).default("non-validating"))
     .addOption(
       new Option("--notary-signatures <count>", "of how many of those that run it a transaction needs the word")
         .argParser(whole(1, 20))
@@ -65,6 +65,7 @@ const PROTOCOLS = {
 } as const;
 /** A non-validating notary sees no more than which states are used; one that verifies spares its clients the backchain. */
 export type NotaryType = keyof typeof PROTOCOLS;
+export const NOTARY_TYPES = Object.keys(PROTOCOLS) as readonly NotaryType[];
 
 export interface StaticNetwork {
   /** A UUID, lower case. */
@@ -104,6 +105,17 @@ export function staticGroupPolicy({ groupId, members, notary, endpoint }: Static
     },
     cipherSuite: {},
   };
+}
+
+/** Of the notary in a policy that `staticGroupPolicy` wrote. */
+export function notaryTypeOf(policy: string): NotaryType | undefined {
+  const { protocolParameters } = JSON.parse(policy) as {
+    readonly protocolParameters: {
+      readonly staticNetwork: { readonly members: readonly { readonly notary?: ReturnType<typeof serviceEntry> }[] };
+    };
+  };
+  const named = protocolParameters.staticNetwork.members.find(({ notary }) => notary !== undefined)?.notary?.flowProtocolName;
+  return NOTARY_TYPES.find((type) => PROTOCOLS[type] === named);
 }
 
 function serviceEntry(notary: StaticNetwork["notary"]) {
