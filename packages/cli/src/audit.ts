@@ -1,7 +1,6 @@
 // `bowline audit`: proves what a network's notary has done, from its log alone. The log is brought from the network to a file,
 // page by page; the proof itself is an entry that the platform ships, in a process of its own.
 
-import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -9,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { chooseTarget, type TargetOptions } from "./network.ts";
 import { collect } from "./options.ts";
+import { runEntry } from "./platform-entry.ts";
 import { act, type Register, type Shell } from "./program.ts";
 import { EXIT, type ExitCode, print, usage } from "./terminal.ts";
 
@@ -101,7 +101,7 @@ async function bring({ terminal }: Shell, vnode: string, options: Options, file:
 async function prove({ terminal }: Shell, file: string, { key, continues }: Options): Promise<ExitCode> {
   if (!existsSync(file)) throw usage("audit", `There is no file ${file}.`);
   const args = ["--file", file, ...key.flatMap((id) => ["--key", id]), ...(continues === undefined ? [] : ["--continues", continues])];
-  const { event, ...found } = await run(args);
+  const { event, ...found } = await runEntry([ENTRY, ...args], (ending) => usage("audit", `The audit ended without a word (${ending}).`));
   if (event === "failed") {
     if (found["code"] === "cli.unexpected") throw usage("audit", String(found["message"]));
     print(terminal, found, () => String(found["message"]));
@@ -117,22 +117,4 @@ async function prove({ terminal }: Shell, file: string, { key, continues }: Opti
     ].join("\n");
   });
   return EXIT.done;
-}
-
-/** The line that the entry says. */
-function run(args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-  const flags = ["--disable-warning=ExperimentalWarning", ENTRY];
-  const child = spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  let out = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  return new Promise((done, fail) => {
-    child.once("error", fail);
-    child.once("close", (code, signal) => {
-      const line = out.split("\n").findLast((each) => each.startsWith("{"));
-      if (line === undefined) fail(usage("audit", `The audit ended without a word (${signal ?? `exit code ${code}`}).`));
-      else done(JSON.parse(line) as Readonly<Record<string, unknown>>);
-    });
-  });
 }

@@ -1,7 +1,6 @@
 // `bowline flow replay`: a recorded flow, run again over its journal in the code of today. The replay itself is an entry that
 // the platform ships, in a process of its own; this file brings it the recording and the bundle.
 
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -9,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { ReplyTo } from "./connection.ts";
 import { online } from "./online.ts";
+import { type EntryLine, runEntry } from "./platform-entry.ts";
 import { act, type Shell } from "./program.ts";
 import { EXIT, type ExitCode, print, type Terminal, usage } from "./terminal.ts";
 
@@ -83,7 +83,8 @@ async function replay(terminal: Terminal, recording: Recording, { cordapp, inspe
     const flags = debug
       ? [`--inspect-wait=${inspect === true ? INSPECT_DEFAULT : inspect}`, "--enable-source-maps"]
       : ["--no-node-snapshot"];
-    return report(terminal, await run([...flags, ENTRY, ...args, ...(debug ? ["--in-process"] : [])]));
+    const silent = (ending: string) => usage("replay", `The replay ended without a word (${ending}).`);
+    return report(terminal, await runEntry([...flags, ENTRY, ...args, ...(debug ? ["--in-process"] : [])], silent));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -95,23 +96,6 @@ function write(folder: string, name: string, text: string): string {
   return file;
 }
 
-/** The line that the entry says. Where a debugger can attach, node says on standard error. */
-function run(args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  let out = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  return new Promise((done, fail) => {
-    child.once("error", fail);
-    child.once("close", (code, signal) => {
-      const line = out.split("\n").findLast((each) => each.startsWith('{"event":'));
-      if (line === undefined) fail(usage("replay", `The replay ended without a word (${signal ?? `exit code ${code}`}).`));
-      else done(JSON.parse(line) as Readonly<Record<string, unknown>>);
-    });
-  });
-}
-
 interface Divergence {
   readonly path: string;
   readonly message: string;
@@ -119,7 +103,7 @@ interface Divergence {
   readonly recorded: unknown;
 }
 
-function report(terminal: Terminal, line: Readonly<Record<string, unknown>>): ExitCode {
+function report(terminal: Terminal, line: EntryLine): ExitCode {
   if (line.event === "failed") throw usage("replay", String(line.message), { code: String(line.code) });
   const { flowName, steps, recorded } = line;
   const divergence = line.divergence as Divergence | null;

@@ -1,13 +1,12 @@
 // `bowline reset`: stops the network here and deletes all that it holds.
 
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { text as readAll } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { findHome, isWorker, readNetwork } from "./network.ts";
+import { runEntry } from "./platform-entry.ts";
 import { act, type Register } from "./program.ts";
 import { EXIT, type ExitCode, print, type Terminal, usage } from "./terminal.ts";
 
@@ -59,9 +58,6 @@ async function stopNetwork(home: string): Promise<void> {
 /** The host knows what it has put where; it refuses while another process uses the home. */
 async function removeHome(home: string): Promise<void> {
   const entry = fileURLToPath(import.meta.resolve("@bowline/host/remove-home"));
-  const child = spawn(process.execPath, [entry, "--home", home], { stdio: ["ignore", "pipe", "inherit"] });
-  const line = (await readAll(child.stdout)).trim();
-  if (line === "") throw usage("notRemoved", `${home} could not be deleted.`);
-  const answer = JSON.parse(line) as { event: string; code?: string; message?: string };
-  if (answer.event !== "removed") throw usage("notRemoved", answer.message ?? `${home} could not be deleted.`);
+  const answer = await runEntry([entry, "--home", home], () => usage("notRemoved", `${home} could not be deleted.`));
+  if (answer["event"] !== "removed") throw usage("notRemoved", String(answer["message"]));
 }
