@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Data, encode } from "@bowline/base";
 import { runProgram } from "./program.ts";
-import type { Terminal } from "./terminal.ts";
+import { memoryTerminal } from "./terminal.memory.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bowline-flow-replay-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -66,23 +66,7 @@ function recording(name: string, change: object = {}): string {
 }
 
 async function run(...args: readonly string[]) {
-  const written = { out: "", err: "" };
-  const terminal: Terminal = {
-    environment: {},
-    cwd: folder,
-    interactive: false,
-    canAsk: false,
-    columns: { out: 100, err: 100 },
-    json: false,
-    out: (text) => {
-      written.out += text;
-    },
-    err: (text) => {
-      written.err += text;
-    },
-    askSecret: async () => undefined,
-    askYes: async () => false,
-  };
+  const { terminal, written } = memoryTerminal(folder);
   return { code: await runProgram(["flow", "replay", ...args], terminal), ...written };
 }
 

@@ -6,32 +6,13 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { chooseTarget, findHome, readNetwork } from "./network.ts";
 import { runProgram } from "./program.ts";
+import { memoryTerminal } from "./terminal.memory.ts";
 import type { Terminal } from "./terminal.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bowline-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-function terminalOf(change: Partial<Terminal> = {}) {
-  const written = { out: "", err: "" };
-  const terminal: Terminal = {
-    environment: {},
-    cwd: folder,
-    interactive: false,
-    canAsk: false,
-    columns: { out: 100, err: 100 },
-    json: false,
-    out: (text) => {
-      written.out += text;
-    },
-    err: (text) => {
-      written.err += text;
-    },
-    askSecret: async () => undefined,
-    askYes: async () => false,
-    ...change,
-  };
-  return { terminal, written };
-}
+const terminalOf = (change: Partial<Terminal> = {}) => memoryTerminal(folder, change);
 
 async function run(...args: readonly string[]) {
   const { terminal, written } = terminalOf();
@@ -73,6 +54,18 @@ test("without a network a command says how to have one, as JSON where that is wa
   assert.match(plain.err, /^bowline: No network runs .* Start one with: bowline dev\./);
   const json = await run("vnode", "list", "--json");
   assert.equal((JSON.parse(json.out) as { error: { code: string } }).error.code, "cli.noNetwork");
+});
+
+test("an audit that fails says where, one that cannot begin says why, and the exit codes tell them apart", async () => {
+  const history = join(folder, "doctored.history");
+  const header = { format: "bowline-notary-history/1", groupId: "g", service: "O=Notary, L=London, C=GB", keys: [] };
+  const entry = { seq: 2, head: "", decisions: "", seal: "" };
+  writeFileSync(history, `${JSON.stringify(header)}\n${JSON.stringify(entry)}\n`);
+  const doctored = await run("audit", "history", "--file", history);
+  assert.equal(doctored.code, 1, doctored.err);
+  assert.match(doctored.out, /entry 2/);
+  assert.equal((await run("audit", "history", "--file", join(folder, "nowhere"))).code, 2);
+  assert.equal((await run("audit", "history", "--file", folder)).code, 2, "nobody reads a folder");
 });
 
 test("options of the whole program may stand before or after the command", async () => {
