@@ -5,11 +5,8 @@
 import Type from "typebox";
 import { type Data, encode, parseName } from "../packages/base/src/index.ts";
 import { keyIdOf, SCHEMES, schemeOf, sha256, signSync } from "../packages/crypto/src/index.ts";
-import { createFlowStore } from "../packages/flow/src/index.ts";
-import { testDatabase } from "../packages/host/src/adapters/test-postgres.ts";
 import { GROUP, stateRef } from "../packages/ledger/src/leaves.ts";
 import { batchOf, transactionPreimage } from "../packages/ledger/src/signatures.ts";
-import { tokenStore } from "../packages/ledger/src/tokens.store.ts";
 import {
   decodeSigned,
   encodeSigned,
@@ -18,19 +15,17 @@ import {
   type Transaction,
   transactionOf,
 } from "../packages/ledger/src/transaction.ts";
-import { vaultStore } from "../packages/ledger/src/vault.store.ts";
 import { contract, cordapp, flow, responder, state, transaction } from "../packages/sdk/src/index.ts";
 import { NO_FAULTS } from "../packages/testing/src/faults.ts";
-import { createRoles, VERDICT_KEY } from "../packages/testing/src/roles.ts";
-import type { Storage } from "../packages/testing/src/storage.ts";
+import { createRoles } from "../packages/testing/src/roles.ts";
 import { World } from "../packages/testing/src/world.ts";
+import { type PostgresStorage, postgresStorage } from "../sim/postgres.ts";
 import { type Result, round } from "./result.ts";
 
 const FULL = 10_000;
 const QUICK = 1_000;
 /** Written in one commit while the chain is made. */
 const PLANTED_AT_ONCE = 100;
-const MIGRATIONS = [new URL("../packages/flow/sql/vault/", import.meta.url), new URL("../packages/ledger/sql/vault/", import.meta.url)];
 const HOLDER = parseName("O=Holder, L=London, C=GB");
 const NEWCOMER = parseName("O=Newcomer, L=London, C=GB");
 const NOTARY = parseName("O=Notary, L=London, C=GB");
@@ -86,7 +81,7 @@ export async function benchChain({ quick, say }: { readonly quick: boolean; read
       isNotary: name === NOTARY,
     })),
     faults: NO_FAULTS,
-    storage: () => onPostgres(cleaning),
+    storage: () => postgresStorage(cleaning),
   });
   try {
     say(`Making a chain of ${length} transactions …`);
@@ -111,23 +106,6 @@ export async function benchChain({ quick, say }: { readonly quick: boolean; read
     await Promise.all(cleaning.map((clean) => clean()));
   }
 }
-
-async function onPostgres(cleaning: (() => Promise<void>)[]): Promise<Storage> {
-  const database = await testDatabase({ after: (work) => void cleaning.push(work) }, MIGRATIONS);
-  const vault = vaultStore({ macKey: VERDICT_KEY });
-  return {
-    flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
-    readVault: (read) => vault.readVault(database.sql, read),
-    externalMessages: [],
-    dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
-    tokens: tokenStore(database, (length) => new Uint8Array(length)),
-    readEntities: () => Promise.reject(new Error("This benchmark's flows keep no tables of their own.")),
-    plant: (writes) => database.transaction((sql) => vault.applyVaultWrites(sql, [{ flowId: "planted", writes }])),
-    close: async () => {},
-  } as Planted;
-}
-
-type Planted = Storage & { plant(writes: readonly Data[]): Promise<void> };
 
 /** The result of a flow of the holder. */
 async function run(world: World, flowName: string, input: Data): Promise<Data> {
@@ -166,7 +144,7 @@ async function plant(world: World, length: number): Promise<string> {
     const visible = outputs.map((description, index) => ({ index, ...description }));
     writes.push({ kind: "verified", bytes, verdict, mac, visible } as unknown as Data);
     if (writes.length === PLANTED_AT_ONCE || i === length - 1) {
-      await (storage as Planted).plant(writes);
+      await (storage as PostgresStorage).plant(writes);
       writes = [];
     }
     last = next;

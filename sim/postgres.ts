@@ -2,6 +2,7 @@
 //
 // Answers come when the server gives them, and so two runs of one seed may differ there.
 
+import type { Data } from "@bowline/base";
 import { createFlowStore } from "@bowline/flow";
 import { testDatabase } from "@bowline/host/test-postgres";
 import { vaultStore } from "@bowline/ledger";
@@ -14,22 +15,30 @@ const MIGRATIONS = [new URL("../packages/flow/sql/vault/", import.meta.url), new
 
 export async function liveOnPostgres(plan: Plan): Promise<DayReport> {
   const cleaning: (() => Promise<void>)[] = [];
-  const storage = async (): Promise<Storage> => {
-    const database = await testDatabase({ after: (work) => void cleaning.push(work) }, MIGRATIONS);
-    const vault = vaultStore({ macKey: VERDICT_KEY });
-    return {
-      flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
-      readVault: (read) => vault.readVault(database.sql, read),
-      externalMessages: [],
-      dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
-      tokens: tokenStore(database, (length) => new Uint8Array(length)),
-      readEntities: () => Promise.reject(new Error("The simulator's flows keep no tables of their own.")),
-      close: async () => {},
-    };
-  };
   try {
-    return await live(plan, { storage });
+    return await live(plan, { storage: () => postgresStorage(cleaning) });
   } finally {
     await Promise.all(cleaning.map((clean) => clean()));
   }
+}
+
+export interface PostgresStorage extends Storage {
+  /** Writes to the vault what no flow of this world has written. */
+  plant(writes: readonly Data[]): Promise<void>;
+}
+
+/** A member's flows and vault. What removes their database is put with `cleaning`. */
+export async function postgresStorage(cleaning: (() => Promise<void>)[]): Promise<PostgresStorage> {
+  const database = await testDatabase({ after: (work) => void cleaning.push(work) }, MIGRATIONS);
+  const vault = vaultStore({ macKey: VERDICT_KEY });
+  return {
+    flows: createFlowStore(database, { applyVaultWrites: (sql, members) => vault.applyVaultWrites(sql, members) }),
+    readVault: (read) => vault.readVault(database.sql, read),
+    externalMessages: [],
+    dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
+    tokens: tokenStore(database, (length) => new Uint8Array(length)),
+    readEntities: () => Promise.reject(new Error("These flows keep no tables of their own.")),
+    plant: (writes) => database.transaction((sql) => vault.applyVaultWrites(sql, [{ flowId: "planted", writes }])),
+    close: async () => {},
+  };
 }
