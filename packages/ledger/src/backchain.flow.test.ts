@@ -1,45 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Data, X500Name } from "@bowline/base";
-import { flow, type Protocol, responder, type TransactionProposal } from "@bowline/sdk";
+import { flow, type TransactionProposal } from "@bowline/sdk";
 import Type from "typebox";
 import { MemoryNetwork } from "./network.memory.ts";
 import { firstOutput, type Party, sample } from "./sample.memory.ts";
+import { Agree, SETTLE_PROTOCOL, Settle, settledOn } from "./settling.memory.ts";
 import { encodeSigned, type SignedTransaction } from "./transaction.ts";
 
 const shared = await sample();
 const { alice, bob } = shared.parties;
-const PROTOCOL: Protocol = { name: "com.example.settle", versions: [1] };
 const Anything = Type.Unsafe<Data>(Type.Unknown());
-
-const Settle = flow({
-  name: "com.example.Settle",
-  startable: true,
-  initiates: PROTOCOL,
-  input: Type.Object({
-    proposal: Type.Unsafe<TransactionProposal>(Type.Object({})),
-    with: Type.Array(Type.Unsafe<X500Name>(Type.String())),
-  }),
-  call: async (context, input) => {
-    const signed = await context.ledger.sign(input.proposal);
-    const sessions = await Promise.all(input.with.map((name) => context.initiate(name)));
-    return (await context.ledger.finalize(signed, sessions)).id;
-  },
-});
-
-const Agree = responder({
-  name: "com.example.Agree",
-  answers: PROTOCOL,
-  call: async (context, session) => {
-    await context.ledger.receiveFinality(session, () => {});
-  },
-});
 
 /** Proposes what it likes, and answers whatever is asked with what it likes. Its result is all that it heard. */
 const Liar = flow({
   name: "com.example.Liar",
   startable: true,
-  initiates: PROTOCOL,
+  initiates: SETTLE_PROTOCOL,
   input: Type.Object({ to: Type.Unsafe<X500Name>(Type.String()), sends: Type.Array(Anything) }),
   output: Type.Array(Anything),
   call: async (context, { to, sends }) => {
@@ -51,12 +28,8 @@ const Liar = flow({
 });
 
 const network = () => new MemoryNetwork(shared, [Settle, Agree, Liar]);
-const settle = async (net: MemoryNetwork, proposal: TransactionProposal, ...others: readonly Party[]): Promise<string> => {
-  const outcome = await net.run(alice.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
-  await net.settle();
-  assert.ok("ok" in outcome, JSON.stringify(outcome));
-  return outcome.ok as string;
-};
+const settle = (net: MemoryNetwork, proposal: TransactionProposal, ...others: readonly Party[]): Promise<string> =>
+  settledOn(net, alice, proposal, ...others);
 
 async function statusesOf(net: MemoryNetwork, party: Party, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
   const rows = (await net.vault(party.name).read({ kind: "transactions", ids })) as unknown as ({ status: string } | null)[];

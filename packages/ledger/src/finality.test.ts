@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { type Data, decode, encode, type SecureHash, type X500Name } from "@bowline/base";
 import {
-  type FlowContext,
-  FlowError,
+  type FlowError,
   flow,
   type Outcome,
   type PlatformFlowName,
-  type Protocol,
   responder,
   type StateAndRef,
   type TransactionProposal,
@@ -18,40 +16,17 @@ import { MemoryNetwork, type Message } from "./network.memory.ts";
 import type { ListedState, TransactionStatus } from "./ports.ts";
 import { OUTCOME_PROTOCOL } from "./repair.flow.ts";
 import { Note, type Party, sample, signatureOf } from "./sample.memory.ts";
+import { agreeUnless, idOf, SETTLE_PROTOCOL, Settle, settlement, settleOn } from "./settling.memory.ts";
 import { checkSignatures, encodeSignature } from "./signatures.ts";
 import { decodeSigned } from "./transaction.ts";
 
 const shared = await sample();
 const { alice, bob, carol } = shared.parties;
-const PROTOCOL: Protocol = { name: "com.example.settle", versions: [1] };
 /** What a responder finds wrong with what it is shown, by member. */
 const objections = new Map<X500Name, string>();
 let network: MemoryNetwork;
 
-const Settle = flow({
-  name: "com.example.Settle",
-  startable: true,
-  initiates: PROTOCOL,
-  input: Type.Object({
-    proposal: Type.Unsafe<TransactionProposal>(Type.Object({})),
-    with: Type.Array(Type.Unsafe<X500Name>(Type.String())),
-  }),
-  call: async (context: FlowContext, input) => {
-    const signed = await context.ledger.sign(input.proposal);
-    const sessions = await Promise.all(input.with.map((name) => context.initiate(name)));
-    return (await context.ledger.finalize(signed, sessions)).id;
-  },
-});
-const Agree = responder({
-  name: "com.example.Agree",
-  answers: PROTOCOL,
-  call: async (context, session) => {
-    await context.ledger.receiveFinality(session, () => {
-      const objection = objections.get(context.me);
-      if (objection !== undefined) throw new FlowError("example.objection", objection);
-    });
-  },
-});
+const Agree = agreeUnless((me) => objections.get(me));
 
 beforeEach(() => {
   objections.clear();
@@ -59,21 +34,16 @@ beforeEach(() => {
 });
 
 const settle = (by: Party, proposal: TransactionProposal, ...others: readonly Party[]): Promise<Outcome> =>
-  network.run(by.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
+  settleOn(network, by, proposal, ...others);
 
 /** As far as it comes: somebody may die. */
 async function begin(by: Party, proposal: TransactionProposal, ...others: readonly Party[]): Promise<void> {
-  network.start(by.name, Settle.name, { proposal, with: others.map(({ name }) => name) } as unknown as Data);
+  network.start(by.name, Settle.name, settlement(proposal, others));
   await network.settle();
 }
 
 const issueTo = (owner: Party, amount: number, signedBy: readonly Party[], text = "") =>
   shared.propose({ outputs: [{ owner, amount, text }], signedBy });
-
-function idOf(outcome: Outcome): string {
-  assert.ok("ok" in outcome, JSON.stringify(outcome));
-  return outcome.ok as string;
-}
 
 function failureOf(outcome: Outcome): string {
   assert.ok("error" in outcome, "the flow was to fail");
@@ -395,7 +365,7 @@ test("finalising twice changes nothing", async () => {
   const Twice = flow({
     name: "com.example.Twice",
     startable: true,
-    initiates: PROTOCOL,
+    initiates: SETTLE_PROTOCOL,
     input: Type.Object({ proposal: Type.Unsafe<TransactionProposal>(Type.Object({})) }),
     call: async (context, { proposal }) => {
       const signed = await context.ledger.sign(proposal);
@@ -422,7 +392,7 @@ test("a proposer cannot be made to show what is no ancestor", async () => {
   const issued = idOf(await settle(alice, issueTo(alice, 8, [alice])));
   const Curious = responder({
     name: "com.example.Curious",
-    answers: PROTOCOL,
+    answers: SETTLE_PROTOCOL,
     call: async (context, session) => {
       await session.receive(Type.Unknown());
       const shown = await session.sendAndReceive({ kind: "need", ids: [secret], ahead: 0 }, Type.Unsafe<{ kind: string }>(Type.Object({})));
@@ -449,7 +419,7 @@ for (const [what, signatures, expected] of [
   test(`a peer that answers with ${what} is not believed, and the notary is not asked`, async () => {
     const Sloppy = responder({
       name: "com.example.Sloppy",
-      answers: PROTOCOL,
+      answers: SETTLE_PROTOCOL,
       call: async (_, session) => {
         const { transaction } = (await session.receive(Type.Unknown())) as { transaction: Uint8Array };
         await session.sendAndReceive(
@@ -477,7 +447,7 @@ test("an author gains nothing by handing on what was not signed, or what was not
   const heard: string[] = [];
   const Forger = responder({
     name: "com.example.Forger",
-    answers: PROTOCOL,
+    answers: SETTLE_PROTOCOL,
     call: async (context, session) => {
       const party = { id: session.id, counterparty: session.counterparty };
       const attempt = async (flowName: PlatformFlowName, input: Data): Promise<Data> => {

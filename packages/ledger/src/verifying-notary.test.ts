@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { type Data, decode, type X500Name } from "@bowline/base";
 import { composeKeys, generateKeyPair, type KeyPair, signSync } from "@bowline/crypto";
-import { type FlowContext, flow, type NotaryInfo, type Outcome, type TransactionProposal } from "@bowline/sdk";
+import { type FlowContext, flow, type NotaryInfo, type TransactionProposal } from "@bowline/sdk";
 import Type from "typebox";
 import { filteredDependency } from "./dependencies.ts";
 import { filterForNotary } from "./filter.ts";
@@ -11,6 +11,7 @@ import { stateRef } from "./leaves.ts";
 import { MemoryNetwork } from "./network.memory.ts";
 import { askNotary, CONTRACT_VERIFYING_PROTOCOL } from "./notary.flow.ts";
 import { NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
+import { idOf, Settle, settleOn } from "./settling.memory.ts";
 import { batchOf, checkNotaryWord, encodeSignature, type NotaryWord } from "./signatures.ts";
 import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 
@@ -18,12 +19,6 @@ const shared = await sample({ verifies: true });
 const { alice, bob } = shared.parties;
 let network: MemoryNetwork;
 
-const Settle = flow({
-  name: "com.example.Settle",
-  startable: true,
-  input: Type.Object({ proposal: Type.Unsafe<TransactionProposal>(Type.Object({})) }),
-  call: async (context: FlowContext, { proposal }) => (await context.ledger.finalize(await context.ledger.sign(proposal), [])).id,
-});
 /** Asks the notary whatever it likes. */
 const Hostile = flow({
   name: "com.example.Hostile",
@@ -39,7 +34,7 @@ beforeEach(() => {
   network = new MemoryNetwork(shared, [Settle, Hostile]);
 });
 
-const settle = (proposal: TransactionProposal) => network.run(alice.name, Settle.name, { proposal } as unknown as Data);
+const settle = (proposal: TransactionProposal) => settleOn(network, alice, proposal);
 async function ask(request: Data): Promise<{ kind: string; code: string; message: string; signature: Uint8Array }> {
   const outcome = await network.run(alice.name, Hostile.name, { request });
   assert.ok("ok" in outcome, JSON.stringify(outcome));
@@ -47,10 +42,6 @@ async function ask(request: Data): Promise<{ kind: string; code: string; message
 }
 const whole = (signed: SignedTransaction, ...dependencies: readonly Data[]): Data => ({ transaction: encodeSigned(signed), dependencies });
 const logged = async () => (await network.uniqueness.log(0, 100)).entries.flatMap(({ decisions }) => decodeDecisions(decisions).decisions);
-const idOf = (outcome: Outcome): string => {
-  assert.ok("ok" in outcome, JSON.stringify(outcome));
-  return outcome.ok as string;
-};
 
 const issue = shared.sign(shared.build(shared.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [alice] })), alice);
 const spend = (amount: number, signed = true) => {
