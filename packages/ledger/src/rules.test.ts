@@ -21,6 +21,7 @@ import {
   Note,
   NoteContract,
   noteApp,
+  notesOf,
   PACKAGE,
   type Party,
   PLATFORM_VERSION,
@@ -41,17 +42,7 @@ const facts: PlatformFacts = {
   notaryKey: network.notary.key,
   salt: new Uint8Array(32).fill(7),
 };
-const issue = network.build(
-  network.propose({
-    outputs: [
-      { owner: alice, amount: 5 },
-      { owner: bob, amount: 7 },
-    ],
-    signedBy: [alice, bob],
-  }),
-);
-const move = (inputs: readonly string[], amount: number, signedBy: readonly Party[] = [alice, bob]) =>
-  network.build(network.propose({ inputs, outputs: [{ owner: bob, amount }], signedBy }));
+const { issue, move } = notesOf(network);
 const good = move([`${issue.id}:1`], 7);
 
 const violationsOf = (transaction: Transaction, sources: readonly Transaction[] = [issue]) =>

@@ -226,4 +226,17 @@ function proposal(notary: NotaryInfo, notes: Parameters<Sample["propose"]>[0]): 
   };
 }
 
+/** Notes that Alice and Bob begin with, 5 and 7; and a move of some, to Bob. */
+export function notesOf({ build, propose, parties: { alice, bob } }: Sample) {
+  const outputs = [
+    { owner: alice, amount: 5 },
+    { owner: bob, amount: 7 },
+  ];
+  return {
+    issue: build(propose({ outputs, signedBy: [alice, bob] })),
+    move: (inputs: readonly StateRef[], amount: number, signedBy: readonly Party[] = [alice, bob]): Transaction =>
+      build(propose({ inputs, outputs: [{ owner: bob, amount }], signedBy })),
+  };
+}
+
 export const firstOutput = ({ id }: Transaction): StateRef => stateRef(id, 0);

@@ -3,20 +3,12 @@ import { test } from "node:test";
 import { BowlineError, decode, encode } from "@bowline/base";
 import fc from "fast-check";
 import { GROUP } from "./leaves.ts";
-import { NOW, sample } from "./sample.memory.ts";
+import { NOW, notesOf, sample } from "./sample.memory.ts";
 import { decodeSigned, decodeTransaction, dependenciesOf, encodeSigned, transactionOf } from "./transaction.ts";
 
 const network = await sample();
 const { alice, bob } = network.parties;
-const issue = network.build(
-  network.propose({
-    outputs: [
-      { owner: alice, amount: 5 },
-      { owner: bob, amount: 7 },
-    ],
-    signedBy: [alice, bob],
-  }),
-);
+const { issue } = notesOf(network);
 const code = (expected: string) => (error: unknown) => error instanceof BowlineError && error.code === expected;
 
 test("a transaction is what its bytes say", () => {

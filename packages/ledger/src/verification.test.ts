@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BowlineError, encode } from "@bowline/base";
-import { firstOutput, MAC_KEY, manifests, type Party, sample, verifyWith } from "./sample.memory.ts";
+import { firstOutput, MAC_KEY, manifests, notesOf, sample, verifyWith } from "./sample.memory.ts";
 import { encodeSigned, resolvedOutput, type Transaction } from "./transaction.ts";
 import { concludeVerification, openVerdict, planVerification } from "./verification.ts";
 
@@ -9,17 +9,7 @@ const network = await sample();
 const { alice, bob } = network.parties;
 const other = await sample();
 const code = (expected: string) => (error: unknown) => error instanceof BowlineError && error.code === expected;
-const issue = network.build(
-  network.propose({
-    outputs: [
-      { owner: alice, amount: 5 },
-      { owner: bob, amount: 7 },
-    ],
-    signedBy: [alice, bob],
-  }),
-);
-const move = (inputs: readonly string[], amount: number, signedBy: readonly Party[] = [alice, bob]) =>
-  network.build(network.propose({ inputs, outputs: [{ owner: bob, amount }], signedBy }));
+const { issue, move } = notesOf(network);
 
 const violationsOf = (transaction: Transaction, sources: readonly Transaction[] = [issue]): string =>
   network
