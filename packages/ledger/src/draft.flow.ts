@@ -8,7 +8,7 @@ import { FlowError } from "@bowline/sdk";
 import Type from "typebox";
 import { ask, handOver, platformFlow, writeVault } from "./asking.ts";
 import { verifyStored } from "./repair.flow.ts";
-import { buildAndSign, Proposal } from "./signing.flow.ts";
+import { Proposal, signAs } from "./signing.flow.ts";
 import { decodeSigned, encodeSigned } from "./transaction.ts";
 
 const STRICT = { additionalProperties: false } as const;
@@ -17,13 +17,8 @@ export const keepDraft = platformFlow({
   name: "ledger.keepDraft",
   input: Type.Object({ proposal: Proposal }, STRICT),
   call: async (context, input) => {
-    const { carried, parameters } = await buildAndSign(context, input.proposal as unknown as TransactionProposal);
-    await writeVault(
-      context,
-      { kind: "groupParameters", ...parameters },
-      { kind: "unverified", status: "D", bytes: encodeSigned(carried.signed) },
-    );
-    return { id: carried.signed.transaction.id, transaction: carried.view };
+    const { signed, view } = await signAs("D", context, input.proposal as unknown as TransactionProposal);
+    return { id: signed.transaction.id, transaction: view };
   },
 });
 

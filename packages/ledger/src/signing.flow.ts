@@ -39,18 +39,24 @@ export const sign = platformFlow({
   name: "ledger.sign",
   input: Type.Object({ proposal: Proposal }, STRICT),
   call: async (context, input) => {
-    const { carried, parameters } = await buildAndSign(context, input.proposal as unknown as TransactionProposal);
-    await writeVault(
-      context,
-      { kind: "groupParameters", ...parameters },
-      { kind: "unverified", status: "U", bytes: encodeSigned(carried.signed) },
-    );
+    const carried = await signAs("U", context, input.proposal as unknown as TransactionProposal);
     return handOver(carried);
   },
 });
 
+/** Writes it in one commit, with the group parameters that it is bound to. */
+export async function signAs(status: "U" | "D", context: FlowContext, proposal: TransactionProposal): Promise<Carried> {
+  const { carried, parameters } = await buildAndSign(context, proposal);
+  await writeVault(
+    context,
+    { kind: "groupParameters", ...parameters },
+    { kind: "unverified", status, bytes: encodeSigned(carried.signed) },
+  );
+  return carried;
+}
+
 /** Nothing is written yet: until it is, the signatures are nobody's. */
-export async function buildAndSign(
+async function buildAndSign(
   context: FlowContext,
   proposal: TransactionProposal,
 ): Promise<{ readonly carried: Carried; readonly parameters: LedgerServices["membership.groupParameters"]["reply"] }> {
