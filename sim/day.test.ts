@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseName } from "@bowline/base";
 import type { FlowStore, StepCommit } from "@bowline/flow";
+import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { memoryStorage, type Party, type Storage } from "@bowline/testing/world";
 import { live } from "./day.ts";
 import { planOf } from "./plan.ts";
@@ -62,19 +63,14 @@ test("a store that lets flows go on which an operator has killed is found out", 
 
 test("a commit from before a flow was killed may be answered after it, and none may be taken", () => {
   const member = parseName("O=Alice, L=London, C=GB");
-  const commit = (expectedVersion: number, status: StepCommit["status"]): StepCommit => {
-    const nothing = {
-      journal: [],
-      collapsed: [],
-      sessions: [],
-      inboxAdded: [],
-      inboxConsumed: [],
-      outboxAdded: [],
-      outboxAcknowledged: [],
-    };
-    const rest = { outcome: null, wakeAt: null, waiting: [], vaultWrites: [] };
-    return { flowId: "f", at: 0, expectedVersion, commitId: `c${expectedVersion}`, ...nothing, status, ...rest };
-  };
+  const commit = (expectedVersion: number, status: StepCommit["status"]): StepCommit => ({
+    ...EMPTY_COMMIT,
+    flowId: "f",
+    at: 0,
+    expectedVersion,
+    commitId: `c${expectedVersion}`,
+    status,
+  });
   const witness = new Witness();
   witness.committed(member, commit(2, "RUNNING"));
   witness.killed("f", 3);

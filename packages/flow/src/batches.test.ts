@@ -5,6 +5,7 @@ import type { FiberStart } from "@bowline/sdk";
 import { type ActivationReply, Activations, createGroupCommit } from "./batches.ts";
 import { BESIDE_COMMITS_MIN, GROUP_COMMITS_MAX } from "./limits.ts";
 import type { CommitOutcome, Fibers, StepCommit } from "./ports.ts";
+import { EMPTY_COMMIT } from "./store-samples.contract.ts";
 
 const start = (fiber: string): FiberStart => ({ fiber }) as FiberStart;
 const starting = (...fibers: string[]) => ({ starts: fibers.map(start), deliveries: [], alone: false });
@@ -90,17 +91,14 @@ test("where no instance can be had the flows wait", async () => {
   });
 });
 
-const NOTHING = {
-  vaultWrites: [],
-  journal: [],
-  collapsed: [],
-  sessions: [],
-  inboxConsumed: [],
-  inboxAdded: [],
-  outboxAdded: [],
-  outboxAcknowledged: [],
-};
-const commitOf = (flowId: string, more: Partial<StepCommit> = {}): StepCommit => ({ flowId, ...NOTHING, ...more }) as StepCommit;
+const commitOf = (flowId: string, more: Partial<StepCommit> = {}): StepCommit => ({
+  ...EMPTY_COMMIT,
+  flowId,
+  at: 0,
+  expectedVersion: 0,
+  commitId: flowId,
+  ...more,
+});
 
 /** A store whose transactions end when the test says so. */
 function held() {

@@ -44,11 +44,8 @@ export function responder(flowId: string): FlowStart & { readonly session: Sessi
   return { row: { id, bundle, flowName, identity, origin, seed, wakeAt, createdAt }, session };
 }
 
-export const step = (flowId: string, changes: Partial<StepCommit>): StepCommit => ({
-  flowId,
-  at: NOW + 1,
-  expectedVersion: 0,
-  commitId: `commit of ${flowId}`,
+/** Of a commit that changes nothing, all but which it is. */
+export const EMPTY_COMMIT: Omit<StepCommit, "flowId" | "at" | "expectedVersion" | "commitId"> = {
   journal: [],
   collapsed: [],
   sessions: [],
@@ -58,9 +55,18 @@ export const step = (flowId: string, changes: Partial<StepCommit>): StepCommit =
   outboxAcknowledged: [],
   status: "RUNNING",
   outcome: null,
-  wakeAt: NOW + 50,
+  wakeAt: null,
   waiting: [],
   vaultWrites: [],
+};
+
+export const step = (flowId: string, changes: Partial<StepCommit>): StepCommit => ({
+  ...EMPTY_COMMIT,
+  flowId,
+  at: NOW + 1,
+  expectedVersion: 0,
+  commitId: `commit of ${flowId}`,
+  wakeAt: NOW + 50,
   ...changes,
 });
 

@@ -24,7 +24,7 @@ import {
   step,
 } from "./store-samples.contract.ts";
 
-export { largeStep, startOf } from "./store-samples.contract.ts";
+export { EMPTY_COMMIT, largeStep, startOf } from "./store-samples.contract.ts";
 
 /** An empty store. Its vault takes any write but these: `{ refuse: code }` is refused so, `{ down: true }` finds the world down. */
 export type OpenFlowStore = (test: TestContext) => Promise<{ readonly store: FlowStore; vault(): Promise<readonly Data[]> }>;

@@ -6,6 +6,7 @@ import { BowlineError, type BusRecord, type Database, fromUtf8, type SecureHash,
 import { ROUTE_DEFAULTS, type RouteDefaults, topicOf as topicOfChannel } from "@bowline/cluster/external-routes";
 import { sha256 } from "@bowline/crypto";
 import { clientStart, createFlowStore, type StepCommit } from "@bowline/flow";
+import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { addExternalSends, EXTERNAL_WAITING_MAX, relayExternal, type TopicOf } from "@bowline/flow/external";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
@@ -40,27 +41,7 @@ async function opened(t: Parameters<typeof testDatabase>[0], defaults: Partial<R
       now: 1,
     };
     await store.start([clientStart(asked as never)]);
-    const empty = {
-      journal: [],
-      collapsed: [],
-      sessions: [],
-      inboxAdded: [],
-      inboxConsumed: [],
-      outboxAdded: [],
-      outboxAcknowledged: [],
-      waiting: [],
-    };
-    const step = {
-      ...empty,
-      flowId: id,
-      at: 2,
-      expectedVersion: 0,
-      commitId: id,
-      status: "RUNNING",
-      outcome: null,
-      wakeAt: null,
-      vaultWrites: writes,
-    };
+    const step = { ...EMPTY_COMMIT, flowId: id, at: 2, expectedVersion: 0, commitId: id, vaultWrites: writes };
     const [outcome] = await store.commit([step as unknown as StepCommit]);
     return outcome;
   };

@@ -12,6 +12,7 @@ import { BowlineError, type Data, encode, parseName, type ShortHash } from "@bow
 import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf, sha256 } from "@bowline/crypto";
 import type { FlowRow, StepCommit } from "@bowline/flow";
+import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { readRecording } from "@bowline/flow/recording";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { createMemoryBus } from "../adapters/memory-bus.ts";
@@ -108,22 +109,11 @@ describe("flows over REST", () => {
       {
         vnode,
         commit: {
+          ...EMPTY_COMMIT,
           flowId: row.id,
           at: Date.now(),
           expectedVersion: row.version,
           commitId: randomUUID(),
-          journal: [],
-          collapsed: [],
-          sessions: [],
-          inboxAdded: [],
-          inboxConsumed: [],
-          outboxAdded: [],
-          outboxAcknowledged: [],
-          status: "RUNNING",
-          outcome: null,
-          wakeAt: null,
-          waiting: [],
-          vaultWrites: [],
           ...change,
         },
       },

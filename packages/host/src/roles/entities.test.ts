@@ -8,6 +8,7 @@ import { BowlineError, type Data, type Database, type SecureHash, type ShortHash
 import { buildCpb, buildCpi, buildCpk, type CpkMigration } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
 import type { StepCommit } from "@bowline/flow";
+import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { type CordappManifest, entity } from "@bowline/sdk";
 import * as Type from "typebox";
 import { createMemoryBus } from "../adapters/memory-bus.ts";
@@ -104,21 +105,11 @@ async function startedFlow(): Promise<string> {
 }
 
 const commitOf = (flowId: string, writes: readonly Data[], more: Partial<StepCommit> = {}): StepCommit => ({
+  ...EMPTY_COMMIT,
   flowId,
   at: Date.now(),
   expectedVersion: 0,
   commitId: randomBytes(12).toString("hex"),
-  journal: [],
-  collapsed: [],
-  sessions: [],
-  inboxAdded: [],
-  inboxConsumed: [],
-  outboxAdded: [],
-  outboxAcknowledged: [],
-  status: "RUNNING",
-  outcome: null,
-  wakeAt: null,
-  waiting: [],
   vaultWrites: writes,
   ...more,
 });
