@@ -7,6 +7,7 @@ import {
   type FlowContext,
   type FlowDefinition,
   FlowError,
+  failureOf,
   flow,
   type SessionId,
   type StateDescription,
@@ -54,6 +55,14 @@ export async function send(context: FlowContext, session: SessionId, payload: Da
   await context.syscall({ kind: "session.exchange", sends: [{ session, payload }], receives: [] });
 }
 
+/** Why a flow stopped, as its peer is told. */
+export const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
+
+export function stopped(thrown: unknown): { type: string; message: string } {
+  const { type, message } = failureOf(asFailure(thrown));
+  return { type: type.slice(0, 255).toWellFormed(), message: message.slice(0, 8_192).toWellFormed() };
+}
+
 /** The outputs of each transaction that this member sees: what its vault keeps. One call for all of them. */
 export async function ownedOutputs(
   context: FlowContext,
@@ -90,11 +99,14 @@ export function platformFlow<I extends TSchema>(definition: {
       try {
         return await definition.call(context, input);
       } catch (thrown) {
-        throw thrown instanceof BowlineError ? new FlowError(thrown.code, thrown.message, thrown.details) : thrown;
+        throw asFailure(thrown);
       }
     },
   });
 }
+
+const asFailure = (thrown: unknown): unknown =>
+  thrown instanceof BowlineError ? new FlowError(thrown.code, thrown.message, thrown.details) : thrown;
 
 /**
  * What a flow of the platform hands to the author's, to be handed to the next one: the transaction with its signatures, and

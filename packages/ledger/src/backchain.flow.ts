@@ -16,7 +16,7 @@ import { type Data, decoder, type SecureHash } from "@bowline/base";
 import { type FlowContext, FlowError, type GroupParameters, type SessionId, type StateRef } from "@bowline/sdk";
 import { worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
-import { ask, exchange, ownedOutputs, platformFlow, writeVault } from "./asking.ts";
+import { ask, exchange, ownedOutputs, platformFlow, Stopped, writeVault } from "./asking.ts";
 import { Gathered, type HistoryRequest, invalid, type Shown } from "./backchain.ts";
 import { decodeGroupParameters, notaryKeysOf, notaryOf } from "./group-parameters.ts";
 import { Bytes, parseStateRef, TransactionId } from "./leaves.ts";
@@ -42,10 +42,7 @@ const readChain = decoder(
       },
       STRICT,
     ),
-    Type.Object(
-      { kind: Type.Literal("abandoned"), type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) },
-      STRICT,
-    ),
+    Type.Object({ kind: Type.Literal("abandoned"), ...Stopped }, STRICT),
   ]),
   "answer to a request for a history",
 );

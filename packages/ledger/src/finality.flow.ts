@@ -17,10 +17,10 @@
 
 import { type Data, decoder } from "@bowline/base";
 import { leafKeys } from "@bowline/crypto";
-import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline/sdk";
+import { type FlowContext, FlowError, type SessionId } from "@bowline/sdk";
 import { worded } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
-import { ask, type Carried, exchange, handOver, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
+import { ask, type Carried, exchange, handOver, Party, platformFlow, Stopped, send, stopped, takeBack, writeVault } from "./asking.ts";
 import { Need, serveHistory } from "./backchain.flow.ts";
 import { Shown } from "./backchain.ts";
 import {
@@ -47,7 +47,6 @@ import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction } fr
 
 const STRICT = { additionalProperties: false } as const;
 const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
-const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
 /** What an initiator hears. */
 const readReply = decoder(
   Type.Union([Signatures, Need, Type.Object({ kind: Type.Literal("refusal"), ...Stopped }, STRICT)]),
@@ -292,9 +291,4 @@ const refusedBy = (party: Party | undefined, { type, message }: { type: string; 
 /** A peer that is gone need not be told; whoever is there must be. */
 async function tellAll(context: FlowContext, sessions: readonly Party[], payload: Data): Promise<void> {
   await Promise.all(sessions.map(({ id }) => send(context, id, payload).catch(() => undefined)));
-}
-
-function stopped(thrown: unknown): { type: string; message: string } {
-  const { type, message } = failureOf(thrown);
-  return { type: type.slice(0, 255).toWellFormed(), message: message.slice(0, 8_192).toWellFormed() };
 }

@@ -56,11 +56,14 @@ export const Bytes = Type.Refine(
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: HASH_PATTERN }));
 /** A transaction's id, as text that came from outside. */
 export const TransactionId = Type.Unsafe<SecureHash>(Type.String({ pattern: `^(${ID_PATTERN})$` }));
-const Name = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX, pattern: PRINTABLE });
-const PublicKey = Type.String({ minLength: 1, maxLength: PUBLIC_KEY_CHARACTERS_MAX, pattern: "^[A-Za-z0-9+/]+={0,2}$" });
+/** Of a type, a contract, a command, a package, a version. */
+export const Name = Type.String({ minLength: 1, maxLength: NAME_CHARACTERS_MAX, pattern: PRINTABLE });
+export const PublicKey = Type.String({ minLength: 1, maxLength: PUBLIC_KEY_CHARACTERS_MAX, pattern: "^[A-Za-z0-9+/]+={0,2}$" });
 const Count = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
-const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
-const Version = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
+export const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
+export const Version = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
+export const StateReference = Type.String({ pattern: `^(${ID_PATTERN}):(0|[1-9][0-9]{0,8})$` });
+export const EncumbranceTag = Type.String({ minLength: 1, maxLength: ENCUMBRANCE_TAG_CHARACTERS_MAX, pattern: PRINTABLE });
 const Package = Type.Object({ name: Name, version: Name, signerSummaryHash: Hash, fileChecksum: Hash }, STRICT);
 
 const Metadata = Type.Object(
@@ -89,13 +92,7 @@ const OutputInfo = Type.Object(
     cpk: Type.Object({ name: Name, version: Name, signerSummaryHash: Hash }, STRICT),
     notary: Name,
     notaryKey: PublicKey,
-    encumbrance: Type.Union([
-      Type.Null(),
-      Type.Object(
-        { tag: Type.String({ minLength: 1, maxLength: ENCUMBRANCE_TAG_CHARACTERS_MAX, pattern: PRINTABLE }), size: Count },
-        STRICT,
-      ),
-    ]),
+    encumbrance: Type.Union([Type.Null(), Type.Object({ tag: EncumbranceTag, size: Count }, STRICT)]),
   },
   STRICT,
 );
@@ -120,7 +117,7 @@ const readState = decoder(StateLeaf, "state leaf");
 const readCommandInfo = decoder(CommandInfo, "command info leaf");
 const readCommand = decoder(CommandLeaf, "command leaf");
 const readPublicKey = decoder(PublicKey, "public key leaf");
-const readStateRef = decoder(Type.String({ pattern: `^(${ID_PATTERN}):(0|[1-9][0-9]{0,8})$` }), "state reference");
+const readStateRef = decoder(StateReference, "state reference");
 
 export function metadataOf(leaf: Uint8Array): TransactionMetadata {
   const key = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("latin1");
@@ -140,8 +137,9 @@ const knownMetadata = new Map<string, TransactionMetadata>();
 const METADATA_KNOWN_MAX = 64;
 
 /** Simple or composite. Throws `crypto.keyMalformed` or `crypto.compositeInvalid` on text that is no key. */
-export function publicKeyOf(leaf: Uint8Array): PublicKeyText {
-  const text = readPublicKey(decode(leaf));
+export const publicKeyOf = (leaf: Uint8Array): PublicKeyText => checkedKey(readPublicKey(decode(leaf)));
+
+export function checkedKey(text: PublicKeyText): PublicKeyText {
   for (const key of leafKeys(text)) schemeOf(key);
   return text;
 }
@@ -185,7 +183,7 @@ export function parseStateRef(ref: StateRef): { readonly transactionId: SecureHa
 
 export const stateRef = (transactionId: SecureHash, index: number): StateRef => `${transactionId}:${index}`;
 
-function canonicalName(text: string): X500Name {
+export function canonicalName(text: string): X500Name {
   const name = parseName(text);
   if (name !== text) throw badRequest("ledger.nameMalformed", `"${text}" is not in canonical form: write "${name}".`, { name: text });
   return name;

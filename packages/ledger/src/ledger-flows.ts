@@ -4,6 +4,7 @@ import { resolveHistory } from "./backchain.flow.ts";
 import { findDraft, keepDraft, takeUpDraft } from "./draft.flow.ts";
 import { filter, mergeShown, verifyShown } from "./filtering.flow.ts";
 import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
+import { exchangeBuilder, receiveBuilder, updateBuilder } from "./gathering.flow.ts";
 import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
 import { sign } from "./signing.flow.ts";
@@ -23,6 +24,9 @@ export const ledgerFlows = [
   keepDraft,
   findDraft,
   takeUpDraft,
+  exchangeBuilder,
+  receiveBuilder,
+  updateBuilder,
   repair,
   outcomeResponder,
   notaryResponder,

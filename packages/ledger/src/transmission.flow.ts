@@ -10,9 +10,9 @@
 
 import type { Data } from "@bowline/base";
 import { decoder } from "@bowline/base";
-import { type FlowContext, FlowError, failureOf, type SessionId } from "@bowline/sdk";
+import { type FlowContext, FlowError, type SessionId } from "@bowline/sdk";
 import Type from "typebox";
-import { ask, exchange, handOver, ownedOutputs, Party, platformFlow, send, takeBack, writeVault } from "./asking.ts";
+import { ask, exchange, handOver, ownedOutputs, Party, platformFlow, Stopped, send, stopped, takeBack, writeVault } from "./asking.ts";
 import { Need, resolveFromPeer, serveHistory } from "./backchain.flow.ts";
 import { Shown } from "./backchain.ts";
 import { FilteredDependencies, type FilteredDependency } from "./dependencies.ts";
@@ -30,7 +30,6 @@ import {
 } from "./transaction.ts";
 
 const STRICT = { additionalProperties: false } as const;
-const Stopped = { type: Type.String({ maxLength: 255 }), message: Type.String({ maxLength: 8_192 }) };
 const readReply = decoder(
   Type.Union([
     Need,
@@ -156,9 +155,4 @@ async function deliver(context: FlowContext, transaction: Transaction, sessions:
     }
     waiting = sends.map(({ session }) => session);
   }
-}
-
-function stopped(thrown: unknown): { type: string; message: string } {
-  const { type, message } = failureOf(thrown);
-  return { type: type.slice(0, 255).toWellFormed(), message: message.slice(0, 8_192).toWellFormed() };
 }

@@ -2,6 +2,7 @@
 
 import type { Data, X500Name } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
+import type { BuilderExchange } from "./builder-exchange.ts";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import type { ExternalMessaging } from "./external.ts";
 import type { Filters } from "./filtered.ts";
@@ -56,7 +57,7 @@ export interface SignedTransaction {
 /** A transaction that this member keeps to itself. */
 export type DraftTransaction = Omit<SignedTransaction, "record">;
 
-export interface Ledger extends Filters {
+export interface Ledger extends Filters, BuilderExchange {
   /** Builds, verifies and signs with this member's keys among the signatories. Nothing is sent yet. */
   sign(proposal: TransactionProposal): Promise<SignedTransaction>;
   /** Collects the other signatures, notarises, records and distributes. Fails with the notary's or a peer's reason. */

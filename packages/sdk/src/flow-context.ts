@@ -7,6 +7,7 @@
 import type { Data } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { StepPath } from "./activation.ts";
+import { builderExchangeOf } from "./builder-exchange.ts";
 import type { DraftTransaction, FlowContext, Ledger, Session, SignedTransaction, Vault } from "./context.ts";
 import type { FlowDefinition, StateDefinition } from "./definition.ts";
 import { externalMessagingOf } from "./external.ts";
@@ -128,6 +129,7 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
   };
   return {
     ...filtersOf(platform, findTransaction),
+    ...builderExchangeOf(platform),
     findTransaction,
     sign: async (proposal) => signed(await platform("ledger.sign", { proposal: plain(proposal, "the proposal") })),
     finalize: async ({ record }, sessions) =>

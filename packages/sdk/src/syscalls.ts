@@ -126,6 +126,9 @@ export type PlatformFlowName =
   | "ledger.keepDraft"
   | "ledger.findDraft"
   | "ledger.takeUpDraft"
+  | "ledger.exchangeBuilder"
+  | "ledger.receiveBuilder"
+  | "ledger.updateBuilder"
   /** What other flows of the platform call. */
   | "ledger.resolve";
 

@@ -5,17 +5,15 @@ import type { Data, X500Name } from "@bowline/base";
 import type { Static, TSchema } from "typebox";
 import type { ContractDefinition, StateDefinition } from "./definition.ts";
 import { FlowError } from "./failure.ts";
-import { fitting, plain } from "./plain.ts";
+import { deepFreeze, fitting, plain } from "./plain.ts";
 import type { PublicKeyText, StateAndRef, StateRef, TransactionProposal } from "./transaction.ts";
-import { brokenTransactionRules, listed, worded } from "./transaction-rules.ts";
-
-type Gathered = Omit<TransactionProposal, "notary" | "timeWindow"> & {
-  readonly notary?: X500Name;
-  readonly from?: number;
-  readonly until?: number;
-};
+import { brokenTransactionRules, type GatheredTransaction, listed, worded } from "./transaction-rules.ts";
 
 export interface TransactionBuilder {
+  /** All that is in it: where it came from a counterparty, look here before you go on. */
+  readonly gathered: GatheredTransaction;
+  /** What came from a counterparty, if this was made of that: it can be added to, and not changed. */
+  readonly received?: GatheredTransaction;
   notary(name: X500Name | string): TransactionBuilder;
   /** Not before this moment, milliseconds since 1970. */
   from(instant: number): TransactionBuilder;
@@ -39,11 +37,13 @@ export interface TransactionBuilder {
  * const proposal = transaction().notary(notary.name).until((await ctx.now()) + 60_000)
  *   .output(Obligation, data).command(ObligationContract, "Issue").signedBy(debtor.key, creditor.key).build();
  */
-export const transaction = (): TransactionBuilder => builder({ inputs: [], references: [], outputs: [], commands: [], signatories: [] });
+export const transaction = (): TransactionBuilder => builderOf({ inputs: [], references: [], outputs: [], commands: [], signatories: [] });
 
-function builder(gathered: Gathered): TransactionBuilder {
-  const and = (more: Partial<Gathered>): TransactionBuilder => builder({ ...gathered, ...more });
+export function builderOf(gathered: GatheredTransaction, received?: GatheredTransaction): TransactionBuilder {
+  const and = (more: Partial<GatheredTransaction>): TransactionBuilder => builderOf({ ...gathered, ...more }, received);
   return {
+    gathered: deepFreeze(gathered),
+    ...(received === undefined ? {} : { received }),
     notary: (name) => and({ notary: name as X500Name }),
     from: (from) => and({ from }),
     until: (until) => and({ until }),
@@ -68,7 +68,7 @@ function builder(gathered: Gathered): TransactionBuilder {
 const refOf = (state: StateRef | StateAndRef): StateRef => (typeof state === "string" ? state : state.ref);
 
 /** The platform checks the same again, on what it is given. */
-function build({ notary, from, until, ...lists }: Gathered): TransactionProposal {
+function build({ notary, from, until, ...lists }: GatheredTransaction): TransactionProposal {
   const timeWindow = { ...(from === undefined ? {} : { from }), ...(until === undefined ? {} : { until }) };
   const failures = [...brokenTransactionRules({ notary, timeWindow, ...lists })];
   if (failures.length > 0 || notary === undefined || until === undefined)

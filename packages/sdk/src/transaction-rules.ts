@@ -5,12 +5,20 @@
 // There is no rule that inputs be older than outputs. A state is named by the hash of the transaction that made it, so that none can be
 // consumed before it was made; and a transaction says when it may be accepted, not when it was, so that there are no two times to compare.
 
-import type { StateRef, TimeWindow } from "./transaction.ts";
+import type { X500Name } from "@bowline/base";
+import type { StateRef, TimeWindow, TransactionProposal } from "./transaction.ts";
 
 export interface RuleFailure {
   /** Stable: see docs/errors.md. */
   readonly code: string;
   readonly message: string;
+}
+
+/** What a builder holds, whole or not. */
+export interface GatheredTransaction extends Omit<TransactionProposal, "notary" | "timeWindow"> {
+  readonly notary?: X500Name;
+  readonly from?: number;
+  readonly until?: number;
 }
 
 /** What the rules look at, of a transaction that is gathered or that is there. */

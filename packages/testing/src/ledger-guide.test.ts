@@ -16,6 +16,7 @@ interface Guide {
   readonly cordapp: CordappBundle;
   readonly Bond: StateDefinition<TSchema>;
   readonly IssueBonds: FlowDefinition<TSchema>;
+  readonly SwapBonds: FlowDefinition<TSchema>;
   readonly ShowBond: FlowDefinition<TSchema>;
 }
 
@@ -54,4 +55,21 @@ test("the page's CorDapp issues, ties together, and shows no more than it was as
     type: "transaction.invalid",
     message: /encumbrance issue holds one output only/,
   });
+});
+
+test("and the page's members swap bonds in a transaction that both have gathered", async () => {
+  const { cordapp, Bond, IssueBonds, SwapBonds } = await guide();
+  const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 7 });
+  const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
+  await alice.start(IssueBonds, { to: bob.name, amounts: [5], bound: false } as never);
+  await bob.start(IssueBonds, { to: carol.name, amounts: [5], bound: false } as never);
+  await network.settle();
+  const issuers = async () =>
+    Promise.all([bob, carol].map(async ({ vault }) => (await vault.find(Bond as never)).map(({ state }) => state.data)));
+  const [[before], [other]] = (await issuers()) as [[object], [object]];
+  await carol.start(SwapBonds, { to: bob.name, amount: 5 } as never);
+  await network.settle();
+  const [[after], [another]] = (await issuers()) as [[{ issuer: string }], [{ issuer: string }]];
+  assert.deepEqual([after.issuer, another.issuer], [(other as typeof after).issuer, (before as typeof after).issuer]);
+  await assert.rejects(async () => carol.start(SwapBonds, { to: alice.name, amount: 5 } as never), /I have such a bond too/);
 });
