@@ -16,8 +16,8 @@ import { treePssMb } from "../packages/cli/src/memory.ts";
 import { developmentSigner, packCpi, packProject, stopBundler } from "../packages/cli/src/package-files.ts";
 import { requestVirtualNode, virtualNodeReady } from "../packages/cli/src/vnode.ts";
 import { startWorker, type Worker } from "../packages/cli/src/worker.ts";
-import { createLog } from "../packages/host/src/adapters/system.ts";
-import { compose, type Worker as EmbeddedWorker, ROLES_HERE } from "../packages/host/src/compose.ts";
+import { type Worker as EmbeddedWorker, ROLES_HERE } from "../packages/host/src/compose.ts";
+import { embedWorker } from "./embedded.ts";
 
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 export const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);
@@ -62,26 +62,10 @@ export async function startBenchNetwork(environment: Readonly<Record<string, str
     pssMb: () => treePssMb(worker.pid, home) ?? Number.NaN,
     async embed() {
       await worker.stop();
-      return embedWorker(home);
+      return embedWorker(home, { roles: ROLES_HERE.filter((role) => role !== "rest") });
     },
     close: () => closeAll(connection, worker, folder),
   };
-}
-
-function embedWorker(home: string): Promise<EmbeddedWorker> {
-  const broken = (what: string) => () => {
-    throw new Error(what);
-  };
-  return compose({
-    roles: ROLES_HERE.filter((role) => role !== "rest"),
-    home,
-    listen: { host: "127.0.0.1" },
-    environment: process.env,
-    log: createLog({ level: "error" }),
-    progress: () => {},
-    onUnstoppable: broken("an isolate cannot be stopped"),
-    onDatabaseLost: broken("the database has ended"),
-  });
 }
 
 export async function addParties(connection: Connection, home: string, project = CORDAPP): Promise<void> {

@@ -1,27 +1,14 @@
 // All roles in a process of their own, REST among them, measured from inside as DBOS is and from outside as Restate is.
 
 import { randomUUID } from "node:crypto";
-import { createLog } from "../packages/host/src/adapters/system.ts";
-import { compose, ROLES_HERE } from "../packages/host/src/compose.ts";
+import { embedWorker } from "./embedded.ts";
 import { measure } from "./measure.ts";
 import { serve } from "./serve.mjs";
 
 const WAIT_MS = 30_000;
 const [home = "", party = "", peer = ""] = process.argv.slice(2);
 
-const broken = (what: string) => () => {
-  throw new Error(what);
-};
-const worker = await compose({
-  roles: ROLES_HERE,
-  home,
-  listen: { host: "127.0.0.1" },
-  environment: process.env,
-  log: createLog({ level: "error" }),
-  progress: () => {},
-  onUnstoppable: broken("an isolate cannot be stopped"),
-  onDatabaseLost: broken("the database has ended"),
-});
+const worker = await embedWorker(home);
 
 /** Starts a flow and waits for its end, asked of the roles as REST asks them. */
 function flow(flowName: string, input: Readonly<Record<string, string>> = {}): () => Promise<void> {

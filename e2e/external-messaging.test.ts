@@ -2,56 +2,22 @@
 // operator says of their routes.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { addParties, PARTIES } from "../bench/network.ts";
 import { fromUtf8 } from "../packages/base/src/index.ts";
-import { connectTo } from "../packages/cli/src/connection.ts";
 import type { DurableBus } from "../packages/host/src/adapters/durable-bus.ts";
-import { createLog } from "../packages/host/src/adapters/system.ts";
-import { compose, ROLES_HERE } from "../packages/host/src/compose.ts";
-import { temporaryHome } from "./product.ts";
+import { startEmbedded } from "./embedded.ts";
 
-const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 const TIMEOUT_MS = 180_000;
 const WAIT_MS = 60_000;
 const SECTION = "corda.externalMessaging";
 
 test("what a packaged CorDapp sends reaches who reads its topic, once somebody does", { timeout: TIMEOUT_MS }, async (t) => {
-  const home = await temporaryHome(t);
   let bus: DurableBus | undefined;
-  const worker = await compose({
-    roles: ROLES_HERE,
-    home,
-    listen: { host: "127.0.0.1" },
-    environment: { ...process.env, BOWLINE_CALLS: "bytes" },
-    log: createLog({ level: "error" }),
-    progress: () => {},
-    onUnstoppable: () => assert.fail("an isolate cannot be stopped"),
-    onDatabaseLost: () => {},
-    through: { bus: (made) => (bus = made) },
-  });
-  const password = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();
-  const connection = connectTo({ url: worker.url, user: worker.user, password, ca: await readFile(worker.caFile, "utf8") });
-  await addParties(connection, home, CORDAPP);
-  const vnode = (await connection.virtualNodes()).find(({ x500Name }) => x500Name === PARTIES[0])?.shortHash ?? assert.fail();
+  const { connection, vnode, run } = await startEmbedded(t, { bus: (made) => (bus = made) });
   const announce = async (channel: string, text: string) => {
-    const params = { holdingidentityshorthash: vnode };
-    const clientRequestId = randomUUID();
-    await connection.call("startFlow", {
-      params,
-      body: { clientRequestId, flowClassName: "e2e.Announce", requestBody: { channel, text } },
-    });
-    const query = { waitMs: WAIT_MS };
-    const { flowStatus, flowError } = await connection.call("getFlowResult", {
-      params: { ...params, clientrequestid: clientRequestId },
-      query,
-    });
-    return flowError === null ? flowStatus : `${flowStatus} ${flowError.type}`;
+    const end = await run("e2e.Announce", { channel, text });
+    return end.kind === "failed" ? `FAILED ${end.type}` : "COMPLETED";
   };
   const routes = async () => {
     const node = await connection.call("getVirtualNode", { params: { holdingidentityshorthash: vnode } });
@@ -82,6 +48,4 @@ test("what a packaged CorDapp sends reaches who reads its topic, once somebody d
   assert.deepEqual(await routes(), [{ ...route, active: false }]);
   assert.equal(await announce("prices", "shut"), "FAILED external.routeInactive");
   assert.deepEqual(heard, ["early", "late"]);
-  await connection.close();
-  await worker.stop();
 });
