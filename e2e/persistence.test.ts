@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -19,13 +21,15 @@ const IBAN = "DE89370400440532013000";
 
 test("a payment is in the tables of both once, though the process is killed while it is made", { timeout: TIMEOUT_MS }, async (t) => {
   const home = await temporaryHome(t);
-  const started = async () => {
-    const worker = startWorker({ home, environment: process.env, onProgress: () => {} });
+  const started = async (change: { readonly port?: number } = {}) => {
+    const worker = startWorker({ home, environment: process.env, onProgress: () => {}, ...change });
     const { url, user, caFile } = await worker.ready;
     const password = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();
-    return { worker, connection: connectTo({ url, user, password, ca: await readFile(caFile, "utf8") }) };
+    return { worker, url, connection: connectTo({ url, user, password, ca: await readFile(caFile, "utf8") }) };
   };
-  let { worker, connection } = await started();
+  const port = await freePort();
+  let { worker, url, connection } = await started({ port });
+  assert.equal(url, `https://localhost:${port}`);
   await addParties(connection, home, EXAMPLE);
   const nodes = await connection.virtualNodes();
   const idOf = (name: string) =>
@@ -47,7 +51,8 @@ test("a payment is in the tables of both once, though the process is killed whil
   const paid = await begin(DEBTOR, "InstructPayment", terms);
   process.kill(worker.pid, "SIGKILL");
   await connection.close();
-  ({ worker, connection } = await started());
+  ({ worker, url, connection } = await started());
+  assert.equal(url, `https://localhost:${port}`, "clients find it where it was told to be");
   assert.equal((await paid()).flowStatus, "COMPLETED");
   const again = await run(DEBTOR, "InstructPayment", terms);
   assert.match(JSON.stringify(again), /payments\.referenceUsed/);
@@ -59,3 +64,11 @@ test("a payment is in the tables of both once, though the process is killed whil
   await connection.close();
   await worker.stop();
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}

@@ -13,7 +13,7 @@ export const register: Register = (program, shell) => {
   program
     .command("worker")
     .addOption(busOption().default("postgres"))
-    .option("--port <n>", "the port of REST (default: any that is free)", whole(1, 65_535))
+    .option("--port <n>", "the port of REST (default: the one used last, else 8888, else any that is free)", whole(1, 65_535))
     .summary("run one more process of a cluster")
     .description(
       "Runs a worker of all roles, until Ctrl-C. Several on one PostgreSQL share the flows of one cluster: where one dies, the others go on.\n" +

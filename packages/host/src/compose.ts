@@ -212,7 +212,7 @@ async function startRest(
     log: options.log,
   });
   stopping.push(() => rest.close());
-  if (port === undefined && place === 1) home.rememberPort(rest.port);
+  if (place === 1) home.rememberPort(rest.port);
   const url = `https://localhost:${rest.port}`;
   const network = home.file(place === 1 ? "network.json" : `network.${place}.json`);
   writeFileSync(network, JSON.stringify({ url, caFile, user: FIRST_ADMIN, pid: process.pid, startedAt: new Date().toISOString() }), {
