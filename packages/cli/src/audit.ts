@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { chooseTarget, type TargetOptions } from "./network.ts";
-import { collect } from "./options.ts";
+import { severalOption } from "./options.ts";
 import { runEntry } from "./platform-entry.ts";
 import { act, type Register, type Shell } from "./program.ts";
 import { EXIT, type ExitCode, print, usage } from "./terminal.ts";
@@ -46,7 +46,7 @@ export const register: Register = (program, shell) => {
     .argument("[vnode]", "the notary's virtual node: a name, a part of one, or a short hash")
     .option("--file <file>", "audit an exported history; no network is needed")
     .option("--export <file>", "keep the history in this file")
-    .option("--key <id>", "believe only seals of this key; say it once for each (default: those that the history names)", collect, [])
+    .addOption(severalOption("--key <id>", "believe only seals of this key; say it once for each", "those that the history names"))
     .option("--continues <entries:head>", "what an earlier audit ended with")
     .description("Reads all that a notary has decided, and proves that it is a ledger.")
     .addHelpText("after", HELP)

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ImportFileOptions } from "./import-file.ts";
 import { online } from "./online.ts";
-import { collect, whole } from "./options.ts";
+import { severalOption, whole } from "./options.ts";
 import type { Shell } from "./program.ts";
 
 /** A request id may have 242 characters; the row's number and hash take up to 40 of them. */
@@ -34,8 +34,8 @@ export function registerImport(group: Command, shell: Shell): void {
     .addOption(new Option("--flow <name>", "the flow to start for each row").makeOptionMandatory())
     .addOption(new Option("--as <vnode>", "the virtual node that starts all of them").conflicts("asColumn"))
     .option("--as-column <column>", "the column that names the virtual node of each row")
-    .option("--map <field=column>", "fill a field of the input from a column", collect, [])
-    .option("--set <field=value>", "fill a field of the input with the same value in every row", collect, [])
+    .addOption(severalOption("--map <field=column>", "fill a field of the input from a column", "every column is the field of its name"))
+    .addOption(severalOption("--set <field=value>", "fill a field of the input with the same value in every row"))
     .addOption(new Option("--format <format>", "what the file holds (default: by its name)").choices(["csv", "ndjson"]))
     .addOption(new Option("--concurrency <n>", "flows in flight at once").default(CONCURRENCY_DEFAULT).argParser(whole(1, CONCURRENCY_MAX)))
     .addOption(

@@ -10,7 +10,7 @@ import { waitForEnd } from "./flow-views.ts";
 import type { NamedNode } from "./identity.ts";
 import { inputOf, parseSet } from "./mapping.ts";
 import { online } from "./online.ts";
-import { asOption, collect } from "./options.ts";
+import { asOption, severalOption } from "./options.ts";
 import type { Register } from "./program.ts";
 import { print, type Terminal, usage } from "./terminal.ts";
 
@@ -23,14 +23,14 @@ export const register: Register = (program, shell) => {
     .argument("<flow>", "the flow's name: see bowline flow classes")
     .addOption(asOption())
     .option("--input <json>", "the flow's input as JSON, or @FILE to read it from there")
-    .option(
-      "--set <field=value>",
-      "one field of the input, as text; field:number=, :boolean= or :json= makes another type, and a path such as a.b nests",
-      collect,
-      [],
+    .addOption(
+      severalOption(
+        "--set <field=value>",
+        "one field of the input, as text; field:number=, :boolean= or :json= makes another type, and a path such as a.b nests",
+      ),
     )
     .option("--request-id <id>", "your id for this start: the same id never starts two flows (default: a random one)")
-    .option("--wait", "wait for the result (default)", true)
+    .option("--wait", "wait for the result", true)
     .option("--no-wait", "return as soon as the start is accepted")
     .option("--follow", "wait, and say on the way how the flow stands")
     .description("Starts a flow and waits for its result. Ends with 1 when the flow fails.")

@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { X500Name } from "@bowline/base";
 import { Option } from "commander";
-import { collect, whole } from "./options.ts";
+import { severalOption, whole } from "./options.ts";
 import { act, type Register } from "./program.ts";
 import { EXIT, usage } from "./terminal.ts";
 
@@ -29,8 +29,8 @@ export const register: Register = (program, shell) => {
     .summary("write group policies")
     .description("Application networks.")
     .command("generate-group-policy")
-    .option("-m, --member <name>", "a member's X.500 name; say it once for each", collect, [])
-    .option("--notary <name>", "a member that runs the network's notary, beside --member; say it once for each", collect, [])
+    .addOption(severalOption("-m, --member <name>", "a member's X.500 name; say it once for each"))
+    .addOption(severalOption("--notary <name>", "a member that runs the network's notary, beside --member; say it once for each"))
     .addOption(new Option("--notary-service <name>", "what the notary's service is called").default(SERVICE_DEFAULT))
     .addOption(new Option("--notary-type <type>", "what the notary does").choices(NOTARY_TYPES).default("non-validating"))
     .addOption(

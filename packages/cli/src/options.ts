@@ -2,8 +2,11 @@
 
 import { InvalidArgumentError, Option } from "commander";
 
-/** For an option that may stand several times. */
-export const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];
+/** An option that may stand several times; `unless` says what holds where it does not stand. */
+export const severalOption = (flags: string, description: string, unless = "none"): Option =>
+  new Option(flags, description)
+    .argParser((value: string, previous: readonly string[]): readonly string[] => [...previous, value])
+    .default([], unless);
 
 /** A whole number from `least` to `most`. */
 export function whole(least: number, most: number): (text: string) => number {
