@@ -15,9 +15,10 @@ import {
   type Transaction,
   transactionOf,
 } from "../packages/ledger/src/transaction.ts";
+import { concludeVerification, planVerification, type VerificationReply } from "../packages/ledger/src/verification.ts";
 import { contract, cordapp, flow, responder, state, transaction } from "../packages/sdk/src/index.ts";
 import { NO_FAULTS } from "../packages/testing/src/faults.ts";
-import { createRoles } from "../packages/testing/src/roles.ts";
+import { VERDICT_KEY } from "../packages/testing/src/roles.ts";
 import { World } from "../packages/testing/src/world.ts";
 import { type PostgresStorage, postgresStorage } from "../sim/postgres.ts";
 import { type Result, round } from "./result.ts";
@@ -123,23 +124,12 @@ async function plant(world: World, length: number): Promise<string> {
   const { party, storage } = world.place(HOLDER);
   const first = (await run(world, Begin.name, { key: party.publicKey })) as string;
   const [row] = (await storage.readVault({ kind: "transactions", ids: [first] })) as unknown as readonly [{ bytes: Uint8Array }];
-  const { verification } = createRoles({
-    membership: world.membership,
-    readVault: (_, read) => storage.readVault(read),
-  } as Parameters<typeof createRoles>[0]);
   let last: SignedTransaction = decodeSigned(row.bytes);
   let writes: Data[] = [];
   for (let i = 1; i < length; i++) {
     const next = after(world, last.transaction, i);
     const bytes = encodeSigned(next);
-    const { verdict, mac, outputs, complete } = await verification.verify({
-      vnode: party.vnode,
-      transaction: bytes,
-      inputs: [resolvedOutput(last.transaction, 0) as NonNullable<ReturnType<typeof resolvedOutput>>],
-      references: [],
-      groupParameters: world.membership.parameters.bytes,
-      verified: null,
-    });
+    const { verdict, mac, outputs, complete } = verdictOn(world, next, last.transaction);
     if (!complete) throw new Error("a planted transaction does not verify");
     const visible = outputs.map((description, index) => ({ index, ...description }));
     writes.push({ kind: "verified", bytes, verdict, mac, visible } as unknown as Data);
@@ -150,6 +140,19 @@ async function plant(world: World, length: number): Promise<string> {
     last = next;
   }
   return last.transaction.id;
+}
+
+/** As the holder's verification role came to it; whose signatures are valid was known to it, and is not to this process. */
+function verdictOn({ membership }: World, signed: SignedTransaction, before: Transaction): VerificationReply {
+  const inputs = [resolvedOutput(before, 0) as NonNullable<ReturnType<typeof resolvedOutput>>];
+  const manifests = new Map([...membership.packages].map(([checksum, { manifest }]) => [checksum, manifest]));
+  const plan = planVerification(signed, { inputs, references: [], groupParameters: membership.parameters.bytes }, manifests);
+  const describe = ({ cpk, outputs }: (typeof plan.calls)[number]) => ({
+    violations: [],
+    outputs: outputs.flatMap((output) => membership.packages.get(cpk)?.describeState(output) ?? []),
+  });
+  const valid = signed.signatures.map(() => true);
+  return concludeVerification(plan, plan.calls.map(describe), valid, VERDICT_KEY);
 }
 
 function after(world: World, { groupId, groups, id }: Transaction, n: number): SignedTransaction {

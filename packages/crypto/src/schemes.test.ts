@@ -63,6 +63,36 @@ for (const scheme of names)
     });
   });
 
+test("that a signature is known to be valid says nothing of any other, however it is cut", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("CORDA.RSA");
+  const signature = signSync(privateKey, bytes, "SHA256withRSA");
+  const known = { publicKey, bytes, signature, spec: "SHA256withRSA" } as const;
+  const wrong = [
+    { ...known, bytes: bytes.slice(1), signature: new Uint8Array([...signature, bytes[0] as number]) },
+    { ...known, bytes: new Uint8Array([signature.at(-1) as number, ...bytes]), signature: signature.slice(0, -1) },
+    { ...known, spec: "SHA512withRSA" },
+    { ...known, publicKey: (await generateKeyPair("CORDA.RSA")).publicKey },
+  ] as const;
+  assert.equal(verifySync(known), true);
+  for (const one of wrong) assert.equal(verifySync(one), false);
+  for (const one of wrong) assert.equal(await verify(one), false);
+  assert.deepEqual(await verifyAll([known, ...wrong, known]), [true, false, false, false, false, true]);
+});
+
+test("a valid signature is checked once, and what is not valid each time", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("CORDA.RSA");
+  const signed = { publicKey, bytes, signature: signSync(privateKey, bytes) };
+  const secondsOf = (work: () => void) => {
+    const started = process.cpuUsage();
+    for (let i = 0; i < 200; i++) work();
+    return process.cpuUsage(started).user / 1e6;
+  };
+  verifySync(signed);
+  const other = { ...signed, bytes: utf8("another") };
+  const [once, eachTime] = [secondsOf(() => assert.ok(verifySync(signed))), secondsOf(() => assert.ok(!verifySync(other)))];
+  assert.ok(once < eachTime / 2, `${once} s against ${eachTime} s`);
+});
+
 test("a specification of another scheme is refused when signing and never verifies", async () => {
   const { privateKey, publicKey } = await generateKeyPair("CORDA.EDDSA.ED25519");
   assert.throws(() => signSync(privateKey, bytes, "SHA256withRSA"), { code: "crypto.specRefused" });

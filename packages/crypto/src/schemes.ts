@@ -1,7 +1,8 @@
 // The signature schemes: one table, and signing and verifying by it.
 //
 // A public key is text everywhere: base64 of its SubjectPublicKeyInfo. Guarantees: one key has one text (another encoding
-// of the same key is refused), and a signature is only ever checked under a specification that its key's scheme allows.
+// of the same key is refused), and a signature is only ever checked under a specification that its key's scheme allows. A valid
+// one is checked once per process, as long as it is among those that were asked about last.
 
 import {
   createPublicKey,
@@ -10,8 +11,8 @@ import {
   sign as nodeSign,
   verify as nodeVerify,
 } from "node:crypto";
-import { BowlineError, badRequest, equalBytes, type SecureHash } from "@bowline/base";
-import { plain, secureHashOf } from "./digest.ts";
+import { BowlineError, badRequest, equalBytes, type SecureHash, utf8 } from "@bowline/base";
+import { plain, secureHashOf, sha256 } from "./digest.ts";
 import { Lru } from "./lru.ts";
 
 export type SchemeName = "CORDA.ECDSA.SECP256R1" | "CORDA.ECDSA.SECP256K1" | "CORDA.EDDSA.ED25519" | "CORDA.RSA";
@@ -57,6 +58,8 @@ const RSA_BITS = 3072;
 const RSA_BITS_ACCEPTED = { min: 2048, max: 8192 };
 const PUBLIC_KEY_TEXT_LENGTH_MAX = 2_048;
 const PUBLIC_KEYS_CACHED_MAX = 10_000;
+/** Some 6 MB; the history of 16,000 transactions, each signed by a member and a notary. */
+const VALID_SIGNATURES_KEPT_MAX = 32_768;
 const ECDSA_SPECS: readonly SignatureSpec[] = ["SHA256withECDSA", "SHA384withECDSA", "SHA512withECDSA"];
 
 const DIGESTS: Readonly<Record<SignatureSpec, string | null>> = {
@@ -141,26 +144,50 @@ export const signSync = (privateKey: KeyObject, bytes: Uint8Array, spec?: Signat
   plain(nodeSign(digestFor(schemeOfKey(privateKey), spec), bytes, privateKey));
 
 /** Verifies on the thread pool. False for a key or a specification that cannot be, as for a signature that is not. */
-export function verify(signed: SignedBytes): Promise<boolean> {
-  const { key, digest } = verifierOf(signed) ?? {};
-  if (key === undefined || digest === undefined) return Promise.resolve(false);
-  return new Promise((resolve) =>
-    nodeVerify(digest, signed.bytes, key, signed.signature, (error, valid) => resolve(error === null && valid)),
-  );
-}
+export const verify = (signed: SignedBytes): Promise<boolean> => verifyElsewhere(signed, questionOf(signed));
 
 /** As `verify`, on this thread. */
-export function verifySync(signed: SignedBytes): boolean {
-  const verifier = verifierOf(signed);
-  return verifier !== undefined && nodeVerify(verifier.digest, signed.bytes, verifier.key, signed.signature);
-}
+export const verifySync = (signed: SignedBytes): boolean => verifyHere(signed, questionOf(signed));
 
 /** One answer per item, in order. A few are checked here and now; more go to the thread pool together. */
 export function verifyAll(items: readonly SignedBytes[]): Promise<readonly boolean[]> {
-  return items.length <= VERIFIED_HERE_MAX ? Promise.resolve(items.map(verifySync)) : Promise.all(items.map(verify));
+  const questions = items.map(questionOf);
+  const open = questions.filter((question) => knownValid.get(question) === undefined).length;
+  const answerOf = open <= VERIFIED_HERE_MAX ? verifyHere : verifyElsewhere;
+  return Promise.all(items.map((item, i) => answerOf(item, questions[i] as string)));
 }
 /** Below this the way to the thread pool and back costs more than the check. */
 const VERIFIED_HERE_MAX = 2;
+
+// A signature is asked about at every step, and by every party that this process serves. The answer is a function of the question, so
+// that once is enough. Only those that are valid are kept: whoever sends others fills nothing.
+const knownValid = new Lru<string, true>(VALID_SIGNATURES_KEPT_MAX);
+
+/** All that the answer depends on, each part framed by its length. */
+function questionOf({ publicKey, bytes, signature, spec }: SignedBytes): string {
+  const frame = utf8(`${spec ?? ""} ${publicKey.length} ${signature.length} ${publicKey}`);
+  return Buffer.from(sha256(frame, signature, bytes)).toString("base64");
+}
+
+function verifyHere(signed: SignedBytes, question: string): boolean {
+  if (knownValid.get(question) === true) return true;
+  const verifier = verifierOf(signed);
+  return verifier !== undefined && kept(question, nodeVerify(verifier.digest, signed.bytes, verifier.key, signed.signature));
+}
+
+async function verifyElsewhere(signed: SignedBytes, question: string): Promise<boolean> {
+  if (knownValid.get(question) === true) return true;
+  const { key, digest } = verifierOf(signed) ?? {};
+  if (key === undefined || digest === undefined) return false;
+  return new Promise((resolve) =>
+    nodeVerify(digest, signed.bytes, key, signed.signature, (error, valid) => resolve(error === null && kept(question, valid))),
+  );
+}
+
+function kept(question: string, isValid: boolean): boolean {
+  if (isValid) knownValid.set(question, true);
+  return isValid;
+}
 
 /** Thread-pool key generation, which answers with both halves; the public one is derived from the private one. */
 const privateKeyOf = (
