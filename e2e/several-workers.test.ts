@@ -42,7 +42,12 @@ describe("several workers", { timeout: 4 * TIMEOUT_MS }, () => {
     });
 
   /** As a client does whose connection broke: the same again, elsewhere. */
-  const startSomewhere = (worker: WorkerProcess, asked: Started) => start(worker, asked).catch(() => start(survivor, asked));
+  const startSomewhere = (worker: WorkerProcess, asked: Started) =>
+    start(worker, asked).catch((thrown) => {
+      refusals.set(worker, thrown);
+      return start(survivor, asked);
+    });
+  const refusals = new Map<WorkerProcess, unknown>();
 
   const results = (asked: readonly Started[]) => Promise.all(asked.map(({ id }) => result(survivor.connection, workers.vnode(), id)));
 
@@ -84,7 +89,7 @@ describe("several workers", { timeout: 4 * TIMEOUT_MS }, () => {
     const asked = await talkUntilDead(dying, 200, more);
     for (const [index, worker] of dying.entries()) {
       const { signal } = await Promise.race([worker.ended, sleep(5_000, { signal: "it did not come to that" })]);
-      assert.equal(signal, "SIGKILL", faults[index]);
+      assert.equal(signal, "SIGKILL", `${faults[index]}; of ${asked.length} starts it refused last: ${refusals.get(worker)}`);
     }
     await assertOnce(asked);
   }
