@@ -80,7 +80,7 @@ export const EXTERNAL_RELAY_MAX = 256;
 /** Flows in one transaction. */
 export const GROUP_COMMITS_MAX = 64;
 /** So many wait before a second transaction goes beside the one in flight: smaller ones cost more than they gain. */
-export const BESIDE_COMMITS_MIN = 12;
+export const BESIDE_COMMITS_MIN = 6;
 /** How long a worker that stops waits for calls and commits in flight. */
 export const DRAIN_MS = 5_000;
 /** Canonical bytes of what a step asked, beyond which its journal row keeps their hash alone. */

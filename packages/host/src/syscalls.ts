@@ -28,7 +28,8 @@ const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "verification.signatures": "pure",
   "verification.verifyHere": "read",
   "verification.dependencies": "pure",
-  "uniqueness.notarise": "mark",
+  // Who asks again for a transaction that is decided is told the same, so that a notary's flow needs no commit before it asks.
+  "uniqueness.notarise": "pure",
   "membership.groupParameters": "pure",
   "cluster.packages": "pure",
   "vault.sources": "read",
