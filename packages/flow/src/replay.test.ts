@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Data } from "@bowline/base";
+import { badRequest, type Data } from "@bowline/base";
 import { type CordappDefinition, cordapp, FlowError, flow } from "@bowline/sdk";
 import * as Type from "typebox";
 import { inProcessFibers, replayJournal } from "./fibers.ts";
@@ -89,6 +89,41 @@ describe("a replay of a recorded flow", () => {
     const other = await replayIn(app(Steps(["a", "b"])), running);
     assert.equal(other.divergence, null);
   });
+});
+
+test("a step that the vault refused is refused again, and what the code makes of that is compared", async () => {
+  const sends = (onRefused: (refused: FlowError) => Data) =>
+    flow({
+      name: "Sends",
+      startable: true,
+      input: Nothing,
+      async call(ctx) {
+        const before = await ctx.now();
+        const sent = await ctx.externalMessaging.send("shut", "one").catch(onRefused);
+        return [before, sent ?? null, await ctx.now()];
+      },
+    });
+  const channels = [{ name: "shut", type: "SEND" as const }];
+  const sending = (onRefused: (refused: FlowError) => Data): CordappDefinition => ({ ...app(sends(onRefused)), channels });
+  const caught = sending(({ type }) => type);
+  const applyVaultWrites = (): void => {
+    throw badRequest("external.routeInactive", "It is shut.");
+  };
+  const trial = new Trial({ cordapp: caught, applyVaultWrites });
+  await trial.worker();
+  const id = await trial.start("Sends", {});
+  const { outcome } = await trial.finished(id);
+  assert.ok(outcome !== null && "ok" in outcome, JSON.stringify(outcome));
+  assert.equal((outcome.ok as readonly Data[])[1], "external.routeInactive");
+  const before = await recordingIn(trial, id);
+  assert.deepEqual(await replayIn(caught, before), { steps: 3, divergence: null });
+  const thrown = await replayIn(
+    sending((refused) => {
+      throw refused;
+    }),
+    before,
+  );
+  assert.deepEqual([thrown.steps, thrown.divergence?.path], [2, "3"], "it ends at the refusal, where it went on");
 });
 
 test("a platform flow that is under way is replayed below the step that runs it", async () => {
