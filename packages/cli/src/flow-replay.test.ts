@@ -43,8 +43,9 @@ function project(name: string, entry = ENTRY): string {
 }
 
 /** As `bowline flow journal --export` writes it. */
-function recording(name: string, change: object = {}): string {
-  const request = encode({ kind: "clock.now" });
+const recording = (name: string, change: object = {}): string => recordingOf(name, "Bob at 5", step(encode({ kind: "clock.now" })), change);
+
+function recordingOf(name: string, result: string, only: object, change: object = {}): string {
   const identity = { flowId: "f-1", me: "O=Alice, L=London, C=GB", groupId: "g", properties: { platform: {}, user: {} } };
   const flow = {
     id: "f-1",
@@ -54,15 +55,18 @@ function recording(name: string, change: object = {}): string {
     origin: { kind: "client", clientRequestId: "r-1", startedBy: "admin", input: { who: "Bob" } },
     status: "COMPLETED",
     version: 2,
-    outcome: { ok: "Bob at 5" } as Data,
+    outcome: { ok: result } as Data,
     createdAt: 1,
     updatedAt: 5,
   };
-  const step = { path: "1", kind: "clock.now", outcome: { ok: 5 }, activation: 1, ordinal: 0, askedAt: 5, at: 5 };
-  const hashes = { requestHash: createHash("sha256").update(request).digest("hex"), request: Buffer.from(request).toString("hex") };
   const file = join(folder, name);
-  writeFileSync(file, JSON.stringify({ recording: 1, flow, steps: [{ ...step, ...hashes }], ...change }));
+  writeFileSync(file, JSON.stringify({ recording: 1, flow, steps: [only], ...change }));
   return file;
+}
+
+function step(request: Uint8Array) {
+  const hashes = { requestHash: createHash("sha256").update(request).digest("hex"), request: Buffer.from(request).toString("hex") };
+  return { path: "1", kind: "clock.now", outcome: { ok: 5 }, activation: 1, ordinal: 0, askedAt: 5, at: 5, ...hashes };
 }
 
 async function run(...args: readonly string[]) {
@@ -84,6 +88,23 @@ test("code that changed is told where it would diverge", { timeout: TIMEOUT_MS }
   const ends = await run(recording("r.json"), "--cordapp", project("ends", ENTRY.replace('" at "', '" on "')));
   assert.equal(ends.code, 1);
   assert.match(ends.out, /ends with another result/);
+});
+
+test("a step that was too large to leave the sandbox is refused again", { timeout: TIMEOUT_MS }, async () => {
+  const large =
+    'context.syscall({ kind: "external.send", channel: "any", message: "x".repeat(5_000_000) }).catch((refused) => refused.type)';
+  const root = project("large", ENTRY.replace("context.now()", large));
+  const asksOtherwise = JSON.parse((await run(recording("r.json"), "--cordapp", root, "--json")).out);
+  const { kind, request } = asksOtherwise.divergence.asked;
+  assert.match(request.request, /this one 50000\d\d characters/, "something stands for it that names it");
+  const file = recordingOf("large.json", "Bob at sandbox.stepTooLarge", {
+    ...step(encode({ kind, ...request })),
+    kind,
+    outcome: { error: { type: "sandbox.stepTooLarge", message: request.request } },
+  });
+  const { code, out } = await run(file, "--cordapp", root, "--json");
+  assert.equal(code, 0, out);
+  assert.deepEqual(JSON.parse(out).divergence, null);
 });
 
 test("what cannot be replayed ends with 2 and a sentence", { timeout: TIMEOUT_MS }, async () => {
