@@ -8,6 +8,7 @@
 import type { Writable } from "node:stream";
 import { BowlineError, type Database, invariant, type Log, type Sql, type Statement, unavailable } from "@bowline/base";
 import pg from "pg";
+import { parametersOf } from "./postgres-arrays.ts";
 
 export interface DatabaseOptions {
   /** A host name, or the folder of a unix socket. */
@@ -195,10 +196,10 @@ function gather(client: pg.PoolClient): void {
 }
 
 function send(client: pg.PoolClient, statement: Statement | string, values: readonly unknown[] = []): Promise<pg.QueryResult> {
-  const { name, text }: Statement = typeof statement === "string" ? { text: statement } : statement;
   // Without values and name it is the simple protocol, which takes several statements at once.
-  if (name === undefined) return values.length === 0 ? client.query(text) : client.query(text, [...values]);
-  return client.query({ name, text, values: [...values] });
+  if (typeof statement === "string") return values.length === 0 ? client.query(statement) : client.query(statement, [...values]);
+  const { name, text } = statement;
+  return client.query({ ...(name === undefined ? {} : { name }), text, values: parametersOf(statement, values) });
 }
 
 const IN_FAILED_TRANSACTION = "25P02";
