@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { BowlineError, type Data, type Database, encode, type ShortHash } from "@bowline/base";
 import { DEFAULT_SCHEME, generateBootKey, pemOf } from "@bowline/crypto";
-import { notaryPreimage } from "@bowline/ledger";
+import { notaryPreimage } from "@bowline/ledger/signing";
 import { openDatabase } from "./adapters/postgres.ts";
 import { testServer } from "./adapters/test-postgres.ts";
 import { LocalCalls } from "./calls.ts";

@@ -160,6 +160,7 @@ export interface CryptoService {
   /**
    * Preimages are built here, by purpose, from `parts`:
    * - `transaction` (flow role, ledger keys): { transactionId, timestamp, platformVersion }; the reply is the encoded signature record
+   * - `transactions` (the same): { transactionIds, timestamp, platformVersion }; the reply is the canonical array of a record for each
    * - `app` (flow role, ledger keys): { bytes, spec }, an author's own bytes; the reply names key and specification beside the signature
    * - `notary` (uniqueness role, notary keys): { preimage }, which must be one of the ledger's notary preimages
    * - `group-parameters` (db role): { bytes }
@@ -167,7 +168,7 @@ export interface CryptoService {
   sign(request: {
     readonly tenant: string;
     readonly publicKey: string;
-    readonly purpose: "transaction" | "app" | "notary" | "group-parameters";
+    readonly purpose: "transaction" | "transactions" | "app" | "notary" | "group-parameters";
     readonly parts: Data;
   }): Promise<{ readonly signature: Uint8Array }>;
   /** TLS keys are the one category that leaves: sealed to the caller's boot key, and only to rest and gateway. */

@@ -2,7 +2,7 @@
 // asked: virtual node, identity and step are stamped by the engine.
 
 import { PLATFORM_VERSION } from "@bowline/api";
-import { BowlineError, badRequest, type Data, invariant, type ShortHash, unreachable, type X500Name } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decode, invariant, type ShortHash, unreachable, type X500Name } from "@bowline/base";
 import { composeKeys, leafKeys, SCHEMES, schemeOf, secureHashOf } from "@bowline/crypto";
 import type { Services as FlowServices, SyscallClass, SyscallContext } from "@bowline/flow";
 import type { LedgerServices, VaultRead } from "@bowline/ledger";
@@ -24,6 +24,7 @@ type Calls = SyscallRoles;
 const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "crypto.filterMyKeys": "pure",
   "crypto.signTransaction": "pure",
+  "crypto.signTransactions": "pure",
   "verification.verify": "pure",
   "verification.signatures": "pure",
   "verification.verifyHere": "read",
@@ -216,6 +217,16 @@ async function platformService(
     case "crypto.signTransaction": {
       const { key, ...parts } = asked(name);
       return dataOf(await calls.crypto.sign({ tenant: vnode, publicKey: key, purpose: "transaction", parts }));
+    }
+    case "crypto.signTransactions": {
+      const { key, ...parts } = asked(name);
+      const { signature } = await calls.crypto.sign({
+        tenant: vnode,
+        publicKey: key,
+        purpose: "transactions",
+        parts: parts as unknown as Data,
+      });
+      return { signatures: decode(signature) };
     }
     case "verification.verify":
       return dataOf(await calls.verification.verify({ vnode, ...asked(name) }));

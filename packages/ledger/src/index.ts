@@ -8,7 +8,7 @@ export {
   entityWritesOf,
   isEntityWrite,
 } from "./entities.ts";
-export { type CpkIdentity, parseTransactionId } from "./leaves.ts";
+export type { CpkIdentity } from "./leaves.ts";
 export { ledgerFlows } from "./ledger-flows.ts";
 export type {
   LedgerServices,
@@ -17,13 +17,7 @@ export type {
   VaultRead,
   VaultStore,
 } from "./ports.ts";
-export {
-  decodeSignature,
-  encodeSignature,
-  notaryPreimage,
-  signedBytesOf,
-  transactionPreimage,
-} from "./signatures.ts";
+export { signedBytesOf } from "./signatures.ts";
 export { decodeSigned } from "./transaction.ts";
 export { type MemoryVault, memoryVault } from "./vault.memory.ts";
 export { vaultStore } from "./vault.store.ts";

@@ -7,11 +7,12 @@ import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
 import { exchangeBuilder, receiveBuilder, updateBuilder } from "./gathering.flow.ts";
 import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
-import { sign } from "./signing.flow.ts";
+import { sign, signAll } from "./signing.flow.ts";
 import { receiveTransaction, sendTransaction } from "./transmission.flow.ts";
 
 export const ledgerFlows = [
   sign,
+  signAll,
   finalize,
   receiveProposal,
   answerProposal,

@@ -9,6 +9,8 @@ export const DECODED_TRANSACTION_BYTES_MAX = 32 * 1024;
 export const GROUP_LEAVES_MAX = 4_096;
 /** Signatures that travel with one transaction. */
 export const SIGNATURES_MAX = 512;
+/** Transactions that a member signs at once. */
+export const SIGNED_AT_ONCE_MAX = 100;
 /** Characters of the name of a state type, a contract, a command, a package or a version. */
 export const NAME_CHARACTERS_MAX = 255;
 /** A composite key of as many keys as `crypto` allows. */

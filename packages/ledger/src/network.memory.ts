@@ -22,7 +22,18 @@ import { REPAIR_BATCH_MAX } from "./limits.ts";
 import { notarise } from "./notary.store.ts";
 import type { LedgerServices, UniquenessStore, VaultRead, VerifiableTransaction } from "./ports.ts";
 import { REPAIR_FLOW } from "./repair.flow.ts";
-import { CPI, GROUP_ID, MAC_KEY, NOW, PACKAGE, PLATFORM_VERSION, type Sample, signatureOf, verifyWith } from "./sample.memory.ts";
+import {
+  CPI,
+  GROUP_ID,
+  MAC_KEY,
+  NOW,
+  PACKAGE,
+  PLATFORM_VERSION,
+  type Sample,
+  signatureOf,
+  signaturesOf,
+  verifyWith,
+} from "./sample.memory.ts";
 import { checkSignatures, encodeSignature } from "./signatures.ts";
 import { decodeSigned } from "./transaction.ts";
 import { memoryUniqueness } from "./uniqueness.memory.ts";
@@ -351,6 +362,11 @@ export class MemoryNetwork {
         const { transactionId, key, timestamp } = asked(service);
         invariant(own !== undefined && own.keys.publicKey === key, "a member signs with its own keys");
         return { signature: encodeSignature(signatureOf(transactionId as SecureHash, own.keys, timestamp)) };
+      }
+      case "crypto.signTransactions": {
+        const { transactionIds, key, timestamp } = asked(service);
+        invariant(own !== undefined && own.keys.publicKey === key, "a member signs with its own keys");
+        return { signatures: signaturesOf(transactionIds as readonly SecureHash[], own.keys, timestamp).map(encodeSignature) };
       }
       case "verification.verify": {
         const { transaction, verified, ...context } = asked(service);

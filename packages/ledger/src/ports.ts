@@ -174,6 +174,11 @@ export interface LedgerServices {
     request: { transactionId: string; key: string; timestamp: Instant; platformVersion: number };
     reply: { signature: Uint8Array };
   };
+  /** The same of several at once, by `togetherPreimage` over their ids: a record for each, in order. Pure. */
+  "crypto.signTransactions": {
+    request: { transactionIds: readonly string[]; key: string; timestamp: Instant; platformVersion: number };
+    reply: { signatures: readonly Uint8Array[] };
+  };
   /** `planVerification` … `concludeVerification`, or `completeVerification` where `verified` is given. Pure. */
   "verification.verify": {
     request: {

@@ -18,7 +18,7 @@ import { buildTransaction, type InstalledPackage } from "./builder.ts";
 import { groupParametersHash } from "./group-parameters.ts";
 import { parseStateRef, stateRef } from "./leaves.ts";
 import type { NotarySelf } from "./notary.ts";
-import { batchOf, type NotaryWord, signedBytesOf, type TransactionSignature, transactionPreimage } from "./signatures.ts";
+import { batchOf, type NotaryWord, signedBytesOf, type TransactionSignature, togetherOf, transactionPreimage } from "./signatures.ts";
 import { type ResolvedState, resolvedOutput, type SignedTransaction, type Transaction } from "./transaction.ts";
 import {
   type ContractCall,
@@ -178,6 +178,16 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
 export function signatureOf(id: SecureHash, { publicKey, privateKey }: KeyPair, timestamp = NOW): TransactionSignature {
   const metadata = { timestamp, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION } as const;
   return { by: keyIdOf(publicKey), signature: signSync(privateKey, transactionPreimage(id, metadata)), metadata };
+}
+
+/** With one signature. */
+export function signaturesOf(
+  ids: readonly SecureHash[],
+  { publicKey, privateKey }: KeyPair,
+  timestamp = NOW,
+): readonly TransactionSignature[] {
+  const together = togetherOf(ids, publicKey, { timestamp, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION });
+  return together.sealed(signSync(privateKey, together.preimage));
 }
 
 /** All of the verification role, in process. */

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { composeKeys, generateKeyPair, keyIdOf, signSync } from "@bowline/crypto";
-import { NOW, sample, signatureOf } from "./sample.memory.ts";
+import { NOW, sample, signatureOf, signaturesOf } from "./sample.memory.ts";
 import {
   batchOf,
   checkNotaryWord,
   checkSignatures,
   decodeSignature,
   encodeSignature,
+  encodeWord,
   type NotaryWord,
   transactionPreimage,
 } from "./signatures.ts";
@@ -106,6 +107,62 @@ test("a word under another notary's key is none", async () => {
 
 test("a signature record is what its bytes say", () => {
   for (const record of [...signatures, ...words]) assert.deepEqual(decodeSignature(encodeSignature(record)), record);
+});
+
+const third = network.build(network.propose({ outputs: [{ owner: alice, amount: 7 }], signedBy: [alice] }));
+const together = signaturesOf([other.id, transaction.id, third.id], alice.keys);
+
+test("a member signs several transactions at once, and each shows that it is among them", () => {
+  assert.deepEqual(check(together[1], signatures[1]).missing, []);
+  for (const [i, one] of [other, transaction, third].entries()) {
+    const state = checkSignatures(one, [together[i] as Record]);
+    assert.deepEqual([state.signers, state.invalid, state.notary], [[alice.keys.publicKey], [], null]);
+  }
+  assert.deepEqual(decodeSignature(encodeSignature(together[1] as Record)), together[1]);
+  for (let size = 1; size <= 17; size++) {
+    const ids = Array.from({ length: size }, (_, i) => (i === size - 1 ? transaction.id : other.id));
+    assert.deepEqual(check(signaturesOf(ids, alice.keys).at(-1)).signers, [alice.keys.publicKey]);
+  }
+});
+
+test("what is not among them is not signed, whatever place it says to have", () => {
+  const [own, neighbour] = [together[1], together[0]] as readonly [Record, Record];
+  const among = own.among as Required<Record>["among"];
+  const fourth = network.build(network.propose({ outputs: [{ owner: alice, amount: 8 }], signedBy: [alice] }));
+  assert.deepEqual(checkSignatures(fourth, [own]).signers, [], "another transaction");
+  const { among: _, ...alone } = own;
+  const doctored: readonly Record[] = [
+    neighbour,
+    { ...own, among: { ...among, index: 0 } },
+    { ...own, among: { ...among, index: 3 } },
+    { ...own, among: { ...among, count: 2 } },
+    { ...own, among: { ...among, count: 4 } },
+    { ...own, among: { ...among, count: 0 } },
+    { ...own, among: { ...among, hashes: among.hashes.slice(1) } },
+    { ...own, among: { ...among, hashes: [...among.hashes].reverse() } },
+    { ...own, among: { ...among, hashes: among.hashes.map((hash) => hash.map((byte, i) => (i === 0 ? byte ^ 1 : byte))) } },
+    { ...own, among: { ...among, hashes: [...among.hashes, new Uint8Array(32)] } },
+    { ...own, metadata: { ...own.metadata, timestamp: NOW + 1 } },
+    alone,
+  ];
+  for (const [i, record] of doctored.entries()) {
+    const { signers, invalid } = check(record);
+    assert.deepEqual([i, signers, invalid], [i, [], [own.by]]);
+  }
+});
+
+test("a member's batch is no notary's, and a notary's no member's", () => {
+  const byNotary = signaturesOf([other.id, transaction.id], network.notaryKeys)[1] as Required<Record>;
+  const word = encodeWord(acceptedOf(transaction));
+  assert.equal(check({ ...byNotary, batch: { ...byNotary.among, word } }).notary, null);
+  const [asWord] = network.words([acceptedOf(transaction)]) as readonly [Required<Record>];
+  const { word: __, ...place } = asWord.batch;
+  const owned = network.build(network.propose({ outputs: [{ owner: alice, amount: 9 }], signedBy: [alice] }));
+  const signatory = { ...owned, signatories: [network.notary.key] };
+  assert.deepEqual(
+    checkSignatures(signatory, [{ by: asWord.by, signature: asWord.signature, metadata: asWord.metadata, among: place }]).signers,
+    [],
+  );
 });
 
 test("batches of every size prove each of their words", () => {

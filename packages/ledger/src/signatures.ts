@@ -1,11 +1,11 @@
 // Who signed a transaction, and whether that is enough.
 //
-// A member signs (purpose `tx`) the transaction's id with the signature's metadata. A notary signs (purpose `notary`) the top
-// of a batch: leaves are its words on many transactions, and the count of leaves is part of the top. Each word travels with
-// its own proof. Guarantees: a signature of one purpose is none of another; a word is bound to one transaction id; a batch
-// proof shows exactly one leaf of a tree of exactly the size that was signed.
+// A member signs (purpose `tx`) the transaction's id with the signature's metadata, or the top of a batch of ids. A notary signs
+// (purpose `notary`) the top of a batch whose leaves are its words on many transactions. The count of leaves is part of a top, and
+// each leaf travels with its own proof. Guarantees: a signature of one purpose is none of another; a leaf is bound to one
+// transaction id; a batch proof shows exactly one leaf of a tree of exactly the size that was signed.
 
-import { badRequest, decode, decoder, encode, type Instant, type SecureHash } from "@bowline/base";
+import { badRequest, decode, decoder, encode, type Instant, type SecureHash, utf8 } from "@bowline/base";
 import { preimage } from "@bowline/base/preimage";
 import {
   batchLeaf,
@@ -38,16 +38,21 @@ export interface TransactionSignature {
   readonly by: SecureHash;
   readonly signature: Uint8Array;
   readonly metadata: SignatureMetadata;
+  /** A member's, of several transactions at once: where this one stands among them. */
+  readonly among?: BatchPlace;
   /** A notary's: its word, and where that stands in the batch that was signed. */
   readonly batch?: BatchProof;
 }
 
-export interface BatchProof {
-  /** Canonical bytes of a `NotaryWord`. */
-  readonly word: Uint8Array;
+export interface BatchPlace {
   readonly index: number;
   readonly count: number;
   readonly hashes: readonly Uint8Array[];
+}
+
+export interface BatchProof extends BatchPlace {
+  /** Canonical bytes of a `NotaryWord`. */
+  readonly word: Uint8Array;
 }
 
 /** What a notary decided. It never says another thing of the same transaction. */
@@ -73,6 +78,7 @@ const STRICT = { additionalProperties: false } as const;
 const Hash = Type.Unsafe<SecureHash>(Type.String({ pattern: "^SHA-256:[0-9A-F]{64}$" }));
 const Time = Type.Integer({ minimum: 0, maximum: 8.64e15 });
 const Count = Type.Integer({ minimum: 0, maximum: 2 ** 24 });
+const Place = { index: Count, count: Count, hashes: Type.Array(Bytes, { maxItems: 24 }) };
 const SignatureRecord = Type.Object(
   {
     by: Hash,
@@ -85,10 +91,7 @@ const SignatureRecord = Type.Object(
       },
       STRICT,
     ),
-    batch: Type.Union([
-      Type.Null(),
-      Type.Object({ word: Bytes, index: Count, count: Count, hashes: Type.Array(Bytes, { maxItems: 24 }) }, STRICT),
-    ]),
+    batch: Type.Union([Type.Null(), Type.Object(Place, STRICT), Type.Object({ ...Place, word: Bytes }, STRICT)]),
   },
   STRICT,
 );
@@ -108,13 +111,15 @@ const readRecord = decoder(SignatureRecord, "signature");
 const readRecords = decoder(Type.Array(Bytes, { minItems: 1, maxItems: SIGNATURES_MAX }), "signatures of a notary");
 const readWord = decoder(Word, "notary's word");
 
-export function encodeSignature({ by, signature, metadata, batch }: TransactionSignature): Uint8Array {
-  return encode({ by, signature, metadata: { ...metadata }, batch: batch === undefined ? null : { ...batch } });
+export function encodeSignature({ by, signature, metadata, batch, among }: TransactionSignature): Uint8Array {
+  const place = batch ?? among;
+  return encode({ by, signature, metadata: { ...metadata }, batch: place === undefined ? null : { ...place } });
 }
 
 export function decodeSignature(bytes: Uint8Array): TransactionSignature {
   const { batch, ...rest }: Static<typeof SignatureRecord> = readRecord(decode(bytes));
-  return batch === null ? rest : { ...rest, batch };
+  if (batch === null) return rest;
+  return "word" in batch ? { ...rest, batch } : { ...rest, among: batch };
 }
 
 export const encodeWord = (word: NotaryWord): Uint8Array => encode({ ...word });
@@ -124,9 +129,30 @@ export const decodeWord = (bytes: Uint8Array): NotaryWord => readWord(decode(byt
 export const transactionPreimage = (id: SecureHash, metadata: SignatureMetadata): Uint8Array =>
   preimage("tx", encode({ id, metadata: { ...metadata } }));
 
+/** What a member's key signs of several transactions at once. */
+export const togetherPreimage = (top: Uint8Array, metadata: SignatureMetadata): Uint8Array =>
+  preimage("tx", encode({ batch: top, metadata: { ...metadata } }));
+
 /** What a notary's key signs. */
 export const notaryPreimage = (top: Uint8Array, metadata: SignatureMetadata): Uint8Array =>
   preimage("notary", encode({ batch: top, metadata: { ...metadata } }));
+
+const idLeaf = (index: number, id: SecureHash): Uint8Array => batchLeaf(index, utf8(id));
+
+/** Several transactions before a member signs them at once: the bytes to sign, and once they are a signature record of each. */
+export function togetherOf(
+  ids: readonly SecureHash[],
+  by: PublicKeyText,
+  metadata: SignatureMetadata,
+): { readonly preimage: Uint8Array; readonly sealed: (signature: Uint8Array) => readonly TransactionSignature[] } {
+  const { root, hashes } = batchTrees.proveEach(ids.map((id, index) => idLeaf(index, id)));
+  const count = ids.length;
+  const keyId = keyIdOf(by);
+  return {
+    preimage: togetherPreimage(batchTop(count, root), metadata),
+    sealed: (signature) => hashes.map((own, index) => ({ by: keyId, signature, metadata, among: { index, count, hashes: own } })),
+  };
+}
 
 /**
  * A batch of words before it is signed: the bytes to sign, and the signature records once they are. `lastLeaf` makes one leaf
@@ -162,9 +188,9 @@ export function batchOf(
 export function signedBytesOf(transaction: ToBeSigned, signatures: readonly TransactionSignature[]): readonly (SignedBytes | undefined)[] {
   const members = keysById(transaction.signatories);
   const notaries = keysById([transaction.notaryKey]);
-  return signatures.map(({ by, signature, metadata, batch }) => {
+  return signatures.map(({ by, signature, metadata, batch, among }) => {
     const publicKey = (batch === undefined ? members : notaries).get(by);
-    const bytes = batch === undefined ? transactionPreimage(transaction.id, metadata) : batchPreimage(batch, metadata);
+    const bytes = batch === undefined ? memberPreimage(transaction.id, metadata, among) : batchPreimage(batch, metadata);
     return publicKey === undefined || bytes === undefined ? undefined : { publicKey, bytes, signature, spec: metadata.spec };
   });
 }
@@ -250,9 +276,20 @@ export function checkNotaryWord(transaction: Transaction, bytes: Uint8Array): No
 }
 
 /** Undefined where the proof does not lead to a top. */
-function batchPreimage({ word, index, count, hashes }: BatchProof, metadata: SignatureMetadata): Uint8Array | undefined {
-  const root = batchTrees.rootOfProof({ count, leaves: [{ index }], hashes }, () => batchLeaf(index, word));
-  return root === undefined ? undefined : notaryPreimage(batchTop(count, root), metadata);
+function batchPreimage(batch: BatchProof, metadata: SignatureMetadata): Uint8Array | undefined {
+  const top = topOf(batch, batchLeaf(batch.index, batch.word));
+  return top === undefined ? undefined : notaryPreimage(top, metadata);
+}
+
+function memberPreimage(id: SecureHash, metadata: SignatureMetadata, among: BatchPlace | undefined): Uint8Array | undefined {
+  if (among === undefined) return transactionPreimage(id, metadata);
+  const top = topOf(among, idLeaf(among.index, id));
+  return top === undefined ? undefined : togetherPreimage(top, metadata);
+}
+
+function topOf({ index, count, hashes }: BatchPlace, leaf: Uint8Array): Uint8Array | undefined {
+  const root = batchTrees.rootOfProof({ count, leaves: [{ index }], hashes }, () => leaf);
+  return root === undefined ? undefined : batchTop(count, root);
 }
 
 function wordOn(id: SecureHash, { word }: BatchProof): NotaryWord | null {

@@ -1,7 +1,7 @@
 // Numbers for whoever writes another implementation: docs/ledger-vectors.json holds what this function answers, and a test
 // says so. `node tools/ledger-vectors.ts` writes the file.
 
-import { type Data, encode, hex, parseName, utf8 } from "@bowline/base";
+import { type Data, encode, hex, parseName, type SecureHash, utf8 } from "@bowline/base";
 import {
   batchLeaf,
   batchTop,
@@ -16,7 +16,7 @@ import {
 import { buildTransaction } from "./builder.ts";
 import { encodeFiltered, type FilterPolicy, filterTransaction, NOTARY_POLICY } from "./filter.ts";
 import { GROUP } from "./leaves.ts";
-import { encodeWord, type NotaryWord, notaryPreimage, transactionPreimage } from "./signatures.ts";
+import { encodeWord, type NotaryWord, notaryPreimage, type SignatureMetadata, togetherOf, transactionPreimage } from "./signatures.ts";
 import { hashesOf, leafHashes, type Transaction, topOf } from "./transaction.ts";
 
 /** Once and twice the generator of P-256: nobody keeps a secret behind these. */
@@ -79,6 +79,19 @@ function signatureVector({ id }: Transaction): Data {
     })),
     batchTop: hex(top),
     notaryPreimage: hex(notaryPreimage(top, metadata)),
+    together: togetherVector([id, ...words.slice(1).map(({ transactionId }) => transactionId)], metadata),
+  };
+}
+
+/** What a member signs of several transactions at once, and the place of each. */
+function togetherVector(ids: readonly SecureHash[], metadata: SignatureMetadata): Data {
+  const together = togetherOf(ids, MEMBER_KEY, metadata);
+  return {
+    preimage: hex(together.preimage),
+    transactions: together.sealed(new Uint8Array()).map(({ among }, i) => ({
+      id: ids[i] as SecureHash,
+      proof: { index: i, count: ids.length, hashes: (among?.hashes ?? []).map(hex) },
+    })),
   };
 }
 

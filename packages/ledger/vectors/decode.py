@@ -291,6 +291,21 @@ def check_signatures(vector, transaction):
         said = decode(preimage[len(start) :])
         require(sorted(said) == sorted([*bound, "metadata"]), "the members of a preimage")
         require(all(said[key] == value for key, value in bound.items()), "what a preimage binds")
+    check_together(vector["together"])
+
+
+def check_together(vector):
+    preimage = bytes.fromhex(vector["preimage"])
+    start = b"bowline/tx/1\0"
+    require(preimage.startswith(start), "a preimage begins with its purpose")
+    said = decode(preimage[len(start) :])
+    require(sorted(said) == ["batch", "metadata"], "the members of a preimage")
+    for transaction in vector["transactions"]:
+        proof = transaction["proof"]
+        leaf = hashlib.sha256(bytes([0x04, 1]) + u32(proof["index"]) + transaction["id"].encode()).digest()
+        root = root_from("SHA-256", proof["count"], {proof["index"]: leaf}, [bytes.fromhex(each) for each in proof["hashes"]])
+        found = hashlib.sha256(bytes([0x05, 1]) + u32(proof["count"]) + root).digest()
+        require(found == said["batch"], "the transactions that one signature covers")
 
 
 def check(path):

@@ -60,6 +60,8 @@ export type DraftTransaction = Omit<SignedTransaction, "record">;
 export interface Ledger extends Filters, BuilderExchange {
   /** Builds, verifies and signs with this member's keys among the signatories. Nothing is sent yet. */
   sign(proposal: TransactionProposal): Promise<SignedTransaction>;
+  /** The same of several, at most 100: this member signs once, and each has its proof that it was among them. All of them or none. */
+  signAll(proposals: readonly TransactionProposal[]): Promise<readonly SignedTransaction[]>;
   /** Collects the other signatures, notarises, records and distributes. Fails with the notary's or a peer's reason. */
   finalize(transaction: SignedTransaction, sessions: readonly Session[]): Promise<SignedTransaction>;
   /**

@@ -132,6 +132,8 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
     ...builderExchangeOf(platform),
     findTransaction,
     sign: async (proposal) => signed(await platform("ledger.sign", { proposal: plain(proposal, "the proposal") })),
+    signAll: async (proposals) =>
+      (await platform("ledger.signAll", { proposals: plain(proposals, "the proposals") })) as unknown as readonly SignedTransaction[],
     finalize: async ({ record }, sessions) =>
       signed(await platform("ledger.finalize", { record: plain(record, "the record"), sessions: sessions.map(party) })),
     async receiveFinality(session, validate) {

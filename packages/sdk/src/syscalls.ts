@@ -115,6 +115,7 @@ export type AuthorSyscall =
 /** The platform's flows that author code may call. Each is written on this sdk, in the package of its domain. */
 export type PlatformFlowName =
   | "ledger.sign"
+  | "ledger.signAll"
   | "ledger.finalize"
   | "ledger.receiveProposal"
   | "ledger.answerProposal"

@@ -16,6 +16,7 @@ interface Guide {
   readonly cordapp: CordappBundle;
   readonly Bond: StateDefinition<TSchema>;
   readonly IssueBonds: FlowDefinition<TSchema>;
+  readonly IssueMany: FlowDefinition<TSchema>;
   readonly SwapBonds: FlowDefinition<TSchema>;
   readonly ShowBond: FlowDefinition<TSchema>;
 }
@@ -72,4 +73,12 @@ test("and the page's members swap bonds in a transaction that both have gathered
   const [[after], [another]] = (await issuers()) as [[{ issuer: string }], [{ issuer: string }]];
   assert.deepEqual([after.issuer, another.issuer], [(other as typeof after).issuer, (before as typeof after).issuer]);
   await assert.rejects(async () => carol.start(SwapBonds, { to: alice.name, amount: 5 } as never), /I have such a bond too/);
+});
+
+test("and a member signs many transactions with one signature", async () => {
+  const { cordapp, Bond, IssueMany } = await guide();
+  const network = await createNetwork({ cordapps: [cordapp], members: ["Alice"], seed: 9 });
+  await network.node("Alice").start(IssueMany, { amounts: [1, 2, 3] } as never);
+  const held = await network.node("Alice").vault.find(Bond as never);
+  assert.deepEqual(held.map(({ state }) => (state.data as { amount: number }).amount).sort(), [1, 2, 3]);
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { before, describe, test } from "node:test";
-import { encode, secureHash } from "@bowline/base";
+import { decode, encode, secureHash } from "@bowline/base";
 import { appPreimage } from "@bowline/base/preimage";
 import { DEFAULT_SCHEME, deriveRoot, generateBootKey, KeyRing, keyIdOf, memoryKeyStore, parseChain, verifySync } from "@bowline/crypto";
-import { decodeSignature, notaryPreimage, transactionPreimage } from "@bowline/ledger";
+import { decodeSignature, notaryPreimage, togetherOf, transactionPreimage } from "@bowline/ledger/signing";
 import type { Answering } from "../calls.ts";
 import { openTlsKey } from "../sealed-tls-key.ts";
 import type { CryptoService, KeyCategory, RoleName } from "../services.ts";
@@ -83,6 +83,23 @@ describe("signatures", () => {
     assert.ok(verifySync({ publicKey, bytes, signature: record.signature, spec: SPEC }));
     for (const role of ["uniqueness", "db", "rest"] as const)
       await assert.rejects(service.sign(request, as(role)), { code: "crypto.callerRefused" });
+  });
+
+  test("of several transactions: a tree that is made here, and a record for each that says its place", async () => {
+    const publicKey = await generate("ledger", "LEDGER");
+    const ids = [1, 2, 3].map((byte) => secureHash(new Uint8Array(32).fill(byte)));
+    const { transactionId: _, ...about } = parts;
+    const request = { tenant: VNODE, publicKey, purpose: "transactions", parts: { transactionIds: ids, ...about } } as const;
+    const records = (decode((await service.sign(request, as("flow"))).signature) as readonly Uint8Array[]).map(decodeSignature);
+    const { preimage } = togetherOf(ids, publicKey, metadata);
+    assert.deepEqual(
+      records.map(({ by, metadata: said, among }) => [by, said, among?.index, among?.count]),
+      ids.map((_id, i) => [keyIdOf(publicKey), metadata, i, 3]),
+    );
+    for (const { signature } of records) assert.ok(verifySync({ publicKey, bytes: preimage, signature, spec: SPEC }));
+    await assert.rejects(service.sign(request, as("uniqueness")), { code: "crypto.callerRefused" });
+    for (const transactionIds of [[], [...ids, "SHA-256:00"], Array.from({ length: 101 }, () => ids[0] as string)])
+      await assert.rejects(service.sign({ ...request, parts: { transactionIds, ...about } }, as("flow")), { kind: "badRequest" });
   });
 
   test("a key of one category does no work of another", async () => {

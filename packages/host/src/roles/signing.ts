@@ -1,11 +1,18 @@
 // What keys sign. Every preimage begins with its purpose, and is built or rebuilt here: no caller can have a key sign bytes
 // that mean something else. Each purpose has one role that may ask for it, and the categories of key that do it.
 
-import { BowlineError, badRequest, type Data, decode, decoder, equalBytes } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decode, decoder, encode, equalBytes, type SecureHash } from "@bowline/base";
 import { appPreimage, preimage } from "@bowline/base/preimage";
 import { type KeyCategory, keyIdOf, SCHEMES, type SignatureSpec, schemeOf } from "@bowline/crypto";
-import { encodeSignature, notaryPreimage, parseTransactionId, transactionPreimage } from "@bowline/ledger";
-import Type from "typebox";
+import {
+  encodeSignature,
+  notaryPreimage,
+  parseTransactionId,
+  SIGNED_AT_ONCE_MAX,
+  togetherOf,
+  transactionPreimage,
+} from "@bowline/ledger/signing";
+import Type, { type Static } from "typebox";
 import type { Caller, CryptoService, RoleName } from "../services.ts";
 
 type SignRequest = Parameters<CryptoService["sign"]>[0];
@@ -21,6 +28,7 @@ export interface Signing {
 
 const ASKED_BY: Readonly<Record<SignRequest["purpose"], RoleName>> = {
   transaction: "flow",
+  transactions: "flow",
   app: "flow",
   notary: "uniqueness",
   "group-parameters": "db",
@@ -37,6 +45,8 @@ export function signingOf(request: SignRequest, caller: Caller): Signing {
   switch (purpose) {
     case "transaction":
       return transactionSigning(publicKey, parts);
+    case "transactions":
+      return transactionsSigning(publicKey, parts);
     case "app":
       return appSigning(tenant, parts);
     case "notary":
@@ -65,25 +75,44 @@ const Bytes = Type.Unsafe<Uint8Array>(
 const STRICT = { additionalProperties: false } as const;
 const Time = Type.Integer({ minimum: 0 });
 
-const decodeTransaction = decoder(
-  Type.Object({ transactionId: Type.String(), timestamp: Time, platformVersion: Type.Integer({ minimum: 1 }) }, STRICT),
-  "parts of a transaction signature",
+const About = { timestamp: Time, platformVersion: Type.Integer({ minimum: 1 }) };
+const Metadata = Type.Object(About, STRICT);
+const decodeTransaction = decoder(Type.Object({ transactionId: Type.String(), ...About }, STRICT), "parts of a transaction signature");
+const decodeTransactions = decoder(
+  Type.Object({ transactionIds: Type.Array(Type.String(), { minItems: 1, maxItems: SIGNED_AT_ONCE_MAX }), ...About }, STRICT),
+  "parts of a signature of several transactions",
 );
 
 function transactionSigning(publicKey: string, parts: Data): Signing {
-  const { transactionId, timestamp, platformVersion } = decodeTransaction(parts);
-  const id = parseTransactionId(transactionId);
-  if (id === undefined) throw badRequest("crypto.preimageRefused", `"${transactionId}" is no transaction id.`);
-  const metadata: Parameters<typeof transactionPreimage>[1] = {
-    timestamp,
-    spec: SCHEMES[schemeOf(publicKey)].defaultSpec,
-    platformVersion,
-  };
+  const { transactionId, ...about } = decodeTransaction(parts);
+  const metadata = metadataOf(publicKey, about);
   return {
     categories: ["LEDGER"],
-    bytes: transactionPreimage(id, metadata),
+    bytes: transactionPreimage(idOf(transactionId), metadata),
     reply: (signature) => encodeSignature({ by: keyIdOf(publicKey), signature, metadata }),
   };
+}
+
+/** The tree of the ids is made here: nobody hands in a root, which could be of anything. */
+function transactionsSigning(publicKey: string, parts: Data): Signing {
+  const { transactionIds, ...about } = decodeTransactions(parts);
+  const together = togetherOf(transactionIds.map(idOf), publicKey, metadataOf(publicKey, about));
+  return {
+    categories: ["LEDGER"],
+    bytes: together.preimage,
+    reply: (signature) => encode(together.sealed(signature).map(encodeSignature)),
+  };
+}
+
+const metadataOf = (publicKey: string, about: Static<typeof Metadata>): Parameters<typeof transactionPreimage>[1] => ({
+  ...about,
+  spec: SCHEMES[schemeOf(publicKey)].defaultSpec,
+});
+
+function idOf(text: string): SecureHash {
+  const id = parseTransactionId(text);
+  if (id !== undefined) return id;
+  throw badRequest("crypto.preimageRefused", `"${text}" is no transaction id.`);
 }
 
 const Spec = Type.Enum([...new Set(Object.values(SCHEMES).flatMap(({ specs }) => specs))]);
