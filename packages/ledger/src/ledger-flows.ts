@@ -7,12 +7,13 @@ import { answerProposal, finalize, receiveProposal } from "./finality.flow.ts";
 import { exchangeBuilder, receiveBuilder, updateBuilder } from "./gathering.flow.ts";
 import { notaryResponder, verifyingNotaryResponder } from "./notary.flow.ts";
 import { outcomeResponder, repair } from "./repair.flow.ts";
-import { sign, signAll } from "./signing.flow.ts";
+import { sign, signAll, signaturesOf } from "./signing.flow.ts";
 import { receiveTransaction, sendTransaction } from "./transmission.flow.ts";
 
 export const ledgerFlows = [
   sign,
   signAll,
+  signaturesOf,
   finalize,
   receiveProposal,
   answerProposal,

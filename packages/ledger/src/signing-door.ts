@@ -2,4 +2,4 @@
 
 export { parseTransactionId } from "./leaves.ts";
 export { SIGNED_AT_ONCE_MAX } from "./limits.ts";
-export { decodeSignature, encodeSignature, notaryPreimage, togetherOf, transactionPreimage } from "./signatures.ts";
+export { batchOf, decodeSignature, encodeSignature, notaryPreimage, togetherOf, transactionPreimage } from "./signatures.ts";

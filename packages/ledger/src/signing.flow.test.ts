@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { Data, X500Name } from "@bowline/base";
 import { flow, type Outcome, type Protocol, responder, type TransactionProposal } from "@bowline/sdk";
+import { publicKeys, transactionSignatures } from "@bowline/sdk/crypto";
 import Type from "typebox";
 import { SIGNED_AT_ONCE_MAX } from "./limits.ts";
 import { MemoryNetwork } from "./network.memory.ts";
@@ -38,9 +39,19 @@ const Agree = responder({
   call: async (context, session) => void (await context.ledger.receiveFinality(session, () => {})),
 });
 
+const Signatures = flow({
+  name: "com.example.Signatures",
+  startable: true,
+  input: Type.Object({ id: Type.String(), proposal: Type.Unsafe<TransactionProposal>(Type.Object({})) }),
+  call: async ({ ledger }, { id, proposal }) => {
+    const inHand = await ledger.signatures(await ledger.sign(proposal));
+    return { final: (await ledger.signatures(id)) ?? null, inHand: inHand ?? null };
+  },
+});
+
 let network: MemoryNetwork;
 beforeEach(() => {
-  network = new MemoryNetwork(shared, [SettleAll, Agree]);
+  network = new MemoryNetwork(shared, [SettleAll, Agree, Signatures]);
 });
 
 async function run(by: Party, proposals: readonly TransactionProposal[], ...others: readonly Party[]): Promise<Outcome> {
@@ -119,4 +130,26 @@ test("all of them or none: where one is not valid none is signed", async () => {
   assert.deepEqual(network.vault(alice.name).dueRepairs(network.now * 2, 10), [], "nothing was written");
   const many = Array.from({ length: SIGNED_AT_ONCE_MAX + 1 }, (_, i) => issue(i + 1, alice));
   assert.equal(codeOf(await run(alice, many)), "flow.invalidInput");
+});
+
+test("authors get the signatures of a transaction, and check them as the platform does", async () => {
+  const [, second] = (await settle(alice, [issue(4, alice, bob), issue(5, alice, bob)], bob)) as [string, string];
+  const asked = async (by: Party, id: string) => {
+    const outcome = await network.run(by.name, Signatures.name, { id, proposal: issue(6, by) } as unknown as Data);
+    assert.ok("ok" in outcome, JSON.stringify(outcome));
+    return outcome.ok as unknown as { final: readonly Uint8Array[] | null; inHand: readonly Uint8Array[] };
+  };
+  const { final, inHand } = await asked(bob, second);
+  assert.equal(final?.length, 3);
+  const by = (key: string) => (final ?? []).find((record) => transactionSignatures.read(record).by === publicKeys.idOf(key)) as Uint8Array;
+  const [byAlice, byBob, word] = [by(alice.keys.publicKey), by(bob.keys.publicKey), by(shared.notary.key)];
+  transactionSignatures.verify(second, byAlice, alice.keys.publicKey);
+  transactionSignatures.verify(second, byBob, bob.keys.publicKey);
+  transactionSignatures.verifyNotary(second, [word], shared.notary.key);
+  assert.throws(() => transactionSignatures.verify(second, byAlice, bob.keys.publicKey), { type: "signature.invalid" });
+  assert.deepEqual(
+    inHand.map((record) => transactionSignatures.read(record).by),
+    [publicKeys.idOf(bob.keys.publicKey)],
+  );
+  assert.equal((await asked(carol, second)).final, null, "who has no part in it has no signatures of it");
 });

@@ -7,13 +7,14 @@ import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type StateRef, type TransactionProposal } from "@bowline/sdk";
 import { listed, worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
-import { ask, type Carried, handOver, platformFlow, writeVault } from "./asking.ts";
+import { ask, type Carried, handOver, platformFlow, takeBack, writeVault } from "./asking.ts";
 import { buildTransaction } from "./builder.ts";
 import { decodeGroupParameters, digestOfGroup, groupParametersHash, notaryKeyOf } from "./group-parameters.ts";
+import { Bytes } from "./leaves.ts";
 import { SIGNED_AT_ONCE_MAX } from "./limits.ts";
 import type { LedgerServices } from "./ports.ts";
-import { decodeSignature, type TransactionSignature } from "./signatures.ts";
-import { encodeSigned, type ResolvedState, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { decodeSigned, encodeSigned, type ResolvedState, type SignedTransaction, type Transaction } from "./transaction.ts";
 import type { VerificationReply } from "./verification.ts";
 
 const STRICT = { additionalProperties: false } as const;
@@ -51,6 +52,17 @@ export const signAll = platformFlow({
   input: Type.Object({ proposals: Type.Array(Proposal, { minItems: 1, maxItems: SIGNED_AT_ONCE_MAX }) }, STRICT),
   call: async (context, input) =>
     (await signAllAs("U", context, input.proposals as unknown as readonly TransactionProposal[])).map(handOver),
+});
+
+/** Those of a transaction in hand, or of one that is verified here. */
+export const signaturesOf = platformFlow({
+  name: "ledger.signatures",
+  input: Type.Union([Type.Object({ id: Type.String() }, STRICT), Type.Object({ record: Bytes }, STRICT)]),
+  call: async (context, of) => {
+    if ("record" in of) return takeBack(of.record).signed.signatures.map(encodeSignature);
+    const [row] = await ask(context, "vault.transactions", { ids: [of.id] });
+    return row?.status === "V" ? decodeSigned(row.bytes).signatures.map(encodeSignature) : null;
+  },
 });
 
 export async function signAs(status: "U" | "D", context: FlowContext, proposal: TransactionProposal): Promise<Carried> {

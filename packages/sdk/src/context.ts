@@ -70,6 +70,11 @@ export interface Ledger extends Filters, BuilderExchange {
    */
   receiveFinality(session: Session, validate: (transaction: TransactionView) => void | Promise<void>): Promise<SignedTransaction>;
   findTransaction(id: string): Promise<TransactionView | undefined>;
+  /**
+   * Who signed: records as `transactionSignatures` of `@bowline/sdk/crypto` checks them. Of a transaction in hand those that are
+   * there, of a verified one of this vault all, its notary's among them. Undefined for an id that the vault has not verified.
+   */
+  signatures(transaction: SignedTransaction | string): Promise<readonly Uint8Array[] | undefined>;
   /** A final transaction of this vault to members that did not sign it. Fails where one of them does not take it. */
   sendTransaction(transaction: { readonly id: string }, sessions: readonly Session[]): Promise<void>;
   /** The same with all that it descends from, also where the notary's word would do. */

@@ -9,3 +9,4 @@ export { type DigestAlgorithm, digest } from "./digest.ts";
 export { publicKeys } from "./public-keys.ts";
 export type { SchemeName, SignatureSpec } from "./signature-specs.ts";
 export { signatures } from "./signatures.ts";
+export { type TransactionSignature, transactionSignatures } from "./transaction-signatures.ts";

@@ -132,6 +132,10 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
     ...builderExchangeOf(platform),
     findTransaction,
     sign: async (proposal) => signed(await platform("ledger.sign", { proposal: plain(proposal, "the proposal") })),
+    async signatures(transaction) {
+      const asked = typeof transaction === "string" ? { id: transaction } : { record: plain(transaction.record, "the record") };
+      return ((await platform("ledger.signatures", asked)) ?? undefined) as readonly Uint8Array[] | undefined;
+    },
     signAll: async (proposals) =>
       (await platform("ledger.signAll", { proposals: plain(proposals, "the proposals") })) as unknown as readonly SignedTransaction[],
     finalize: async ({ record }, sessions) =>

@@ -6,6 +6,7 @@
 
 import { hex } from "@bowline/base";
 import { fromBase64, toBase64 } from "@bowline/base/base64";
+import { digest } from "./digest.ts";
 import { FlowError } from "./failure.ts";
 import { type RsaKey, rsaKeyOf } from "./rsa.ts";
 import { DIGEST_OF_SPEC, type SchemeName, type SignatureSpec, SPECS_OF_SCHEME } from "./signature-specs.ts";
@@ -53,6 +54,8 @@ export const publicKeys = /* @__PURE__ */ Object.freeze({
     parseKey(key);
     return `-----BEGIN ${LABEL}-----\n${(key.match(/.{1,64}/g) ?? []).join("\n")}\n-----END ${LABEL}-----\n`;
   },
+  /** The hash by which signature records name it: `SHA-256:` of its bytes. Throws `key.malformed`. */
+  idOf: (key: PublicKeyText): string => digest.hash(publicKeys.toBytes(key)),
   scheme: (key: PublicKeyText): SchemeName => parseKey(key).scheme,
 
   /** Undefined where the key makes no signature over that digest. */

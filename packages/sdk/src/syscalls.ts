@@ -116,6 +116,7 @@ export type AuthorSyscall =
 export type PlatformFlowName =
   | "ledger.sign"
   | "ledger.signAll"
+  | "ledger.signatures"
   | "ledger.finalize"
   | "ledger.receiveProposal"
   | "ledger.answerProposal"

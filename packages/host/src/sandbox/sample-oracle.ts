@@ -2,8 +2,9 @@
 // proofs, signatures, JSON and canonical bytes. For tests of the sandbox.
 
 import { contract, cordapp as define, requireThat, state } from "@bowline/sdk";
-import { type AuthorMerkleProof, digest, merkle, publicKeys, signatures } from "@bowline/sdk/crypto";
+import { type AuthorMerkleProof, digest, merkle, publicKeys, signatures, transactionSignatures } from "@bowline/sdk/crypto";
 import { canonical, json, jsonTypes } from "@bowline/sdk/encoding";
+import type { Static } from "typebox";
 import * as Type from "typebox";
 
 const Bytes = jsonTypes.bytes();
@@ -17,12 +18,29 @@ const Quote = state({
   participants: ({ owner }) => [owner],
 });
 
+/** Another transaction that somebody signed, and that its notary accepted. */
+const Followed = Type.Object({
+  id: Type.String(),
+  key: Type.String(),
+  record: Bytes,
+  words: Type.Array(Bytes),
+  notaryKey: Type.String(),
+});
+
+function follow({ id, key, record, words, notaryKey }: Static<typeof Followed>): void {
+  requireThat(!transactionSignatures.read(record).isNotary, "a member has signed");
+  transactionSignatures.verify(id, record, key);
+  transactionSignatures.verifyNotary(id, words, notaryKey);
+}
+
 const QuoteContract = contract({
   name: "com.example.QuoteContract",
   commands: {
     Quote: Type.Object({ key: Type.String(), spec: Type.String(), signature: Bytes, root: Bytes, proof: Type.Unknown() }),
+    Follow: Followed,
   },
   verify({ commands, outputs }) {
+    if (commands[0]?.type === "Follow") return follow(commands[0].data as unknown as Static<typeof Followed>);
     const { key, vnode, spec, signature, root, proof } = (commands[0]?.data ?? {}) as unknown as {
       readonly key: string;
       readonly vnode: string;
