@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ShortHash } from "@bowline/base";
-import { changedConfig, checkSection, routeDefaultsOf, withDefaults } from "./config.ts";
+import { changedConfig, knownSection, withDefaults } from "./config.ts";
+import { EXTERNAL_MESSAGING } from "./config-sections.ts";
 import { externalRoutes, topicOf } from "./external-routes.ts";
 
-const SECTION = "corda.externalMessaging";
+const SECTION = EXTERNAL_MESSAGING.name;
+const routeDefaultsOf = (source: string) => EXTERNAL_MESSAGING.read(source).routeDefaults;
 const VNODE = "0123456789AB" as ShortHash;
 const SCHEMA = { major: 1, minor: 0 };
 const change = (source: string, version: number, more: object = {}) => ({
@@ -30,7 +32,7 @@ test("a section is changed by who saw its version, and by nobody else", () => {
     code: "config.sectionUnknown",
     kind: "badRequest",
   });
-  assert.throws(() => checkSection("corda.flow", "notFound"), { code: "config.sectionUnknown", kind: "notFound" });
+  assert.throws(() => knownSection("corda.flow", "notFound"), { code: "config.sectionUnknown", kind: "notFound" });
 });
 
 test("what breaks the section's schema is refused, and what is left out has its default", () => {
@@ -48,7 +50,7 @@ test("what breaks the section's schema is refused, and what is left out has its 
     { receiveTopicPattern: "ext.$WHO" },
   ])
     assert.throws(() => routeDefaultsOf(configOf(bad)), { code: "input.invalid" }, JSON.stringify(bad));
-  assert.deepEqual(JSON.parse(withDefaults('{"other":1}')), { other: 1, routeDefaults: routeDefaultsOf("") });
+  assert.deepEqual(JSON.parse(withDefaults({ section: SECTION, source: '{"other":1}' })), { other: 1, routeDefaults: routeDefaultsOf("") });
 });
 
 test("each declared channel has a route by the defaults", () => {

@@ -14,7 +14,7 @@ import {
   setOperationState,
   virtualNodeDatabase,
 } from "@bowline/cluster";
-import { EXTERNAL_MESSAGING, routeDefaultsOf } from "@bowline/cluster/config";
+import { EXTERNAL_MESSAGING } from "@bowline/cluster/config-sections";
 import { loadConfig } from "@bowline/cluster/config-store";
 import { externalRoutes } from "@bowline/cluster/external-routes";
 import { checkUpgrade } from "@bowline/cluster/upgrade-rules";
@@ -52,7 +52,7 @@ export async function performUpgrade(options: VirtualNodesOptions, { requestId, 
   const [nodes, cpis, stored] = await Promise.all([
     loadVirtualNodes(config.sql),
     loadCpis(config.sql),
-    loadConfig(config.sql, EXTERNAL_MESSAGING),
+    loadConfig(config.sql, EXTERNAL_MESSAGING.name),
   ]);
   const node = nodes.find(({ identity }) => identity.shortHash === data.vnode);
   invariant(node !== undefined, `virtual node ${data.vnode} is not deleted while it is upgraded`);
@@ -76,7 +76,7 @@ function routesKept(
 ) {
   const others = previousRoutes.filter(({ cpiIdentifier }) => cpiIdentifier.cpiVersion !== version);
   const manifests = cpks.map(({ manifest }) => manifest);
-  const routes = externalRoutes(identity.shortHash, manifests, routeDefaultsOf(source));
+  const routes = externalRoutes(identity.shortHash, manifests, EXTERNAL_MESSAGING.read(source).routeDefaults);
   return routes.length === 0 ? others : [...others, { cpiIdentifier: { cpiName: name, cpiVersion: version, signerSummaryHash }, routes }];
 }
 

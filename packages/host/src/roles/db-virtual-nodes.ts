@@ -37,7 +37,7 @@ import {
   type VirtualNodeDatabase,
   virtualNodeDatabase,
 } from "@bowline/cluster";
-import { EXTERNAL_MESSAGING, routeDefaultsOf } from "@bowline/cluster/config";
+import { EXTERNAL_MESSAGING } from "@bowline/cluster/config-sections";
 import { loadConfig } from "@bowline/cluster/config-store";
 import { type ExternalRoute, externalRoutes } from "@bowline/cluster/external-routes";
 import { endUpgrade } from "@bowline/cluster/upgrades-store";
@@ -98,9 +98,9 @@ export function createVirtualNodes(options: VirtualNodesOptions): VirtualNodes {
       const [nodes, cpis, stored] = await Promise.all([
         loadVirtualNodes(config.sql),
         loadCpis(config.sql),
-        loadConfig(config.sql, EXTERNAL_MESSAGING),
+        loadConfig(config.sql, EXTERNAL_MESSAGING.name),
       ]);
-      const defaults = routeDefaultsOf(stored?.source ?? "");
+      const { routeDefaults: defaults } = EXTERNAL_MESSAGING.read(stored?.source ?? "");
       const packages = new Map(cpis.map(({ fileChecksum, cpks }) => [fileChecksum, cpks.map(({ manifest }) => manifest)]));
       return nodes.map((node) =>
         infoOf(node, externalRoutes(node.identity.shortHash, packages.get(node.cpi.fileChecksum) ?? [], defaults)),

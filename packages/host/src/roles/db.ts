@@ -16,7 +16,8 @@ import {
   saveCertificate,
   virtualNodeDatabase,
 } from "@bowline/cluster";
-import { checkSection, EXTERNAL_MESSAGING, routeDefaultsOf, withDefaults } from "@bowline/cluster/config";
+import { knownSection, withDefaults } from "@bowline/cluster/config";
+import { EXTERNAL_MESSAGING } from "@bowline/cluster/config-sections";
 import { loadConfig, saveConfig } from "@bowline/cluster/config-store";
 import { deriveRoot, parseChain, pemOf } from "@bowline/crypto";
 import { loadMembers, loadParameters } from "@bowline/membership";
@@ -169,12 +170,12 @@ function configuration(
   const stored = async (section: string) => (await loadConfig(config.sql, section)) ?? { section, source: "", version: 0 };
   return {
     async config({ section }) {
-      checkSection(section, "notFound");
+      knownSection(section, "notFound");
       const found = await stored(section);
-      return { ...found, withDefaults: withDefaults(found.source) };
+      return { ...found, withDefaults: withDefaults(found) };
     },
     changeConfig: ({ actor, ...change }) => config.transaction((sql) => saveConfig(sql, change, actor, now())),
-    externalRouteDefaults: async () => routeDefaultsOf((await stored(EXTERNAL_MESSAGING)).source),
+    externalRouteDefaults: async () => EXTERNAL_MESSAGING.read((await stored(EXTERNAL_MESSAGING.name)).source).routeDefaults,
   };
 }
 
