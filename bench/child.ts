@@ -6,7 +6,12 @@ import { treePssMb } from "../packages/cli/src/memory.ts";
 import type { Measured } from "./measure.ts";
 
 /** As our own worker runs; the peers' processes run so as well. */
-const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=16", "--no-parallel-scavenge", "--disable-warning=ExperimentalWarning"];
+export const RUNTIME_FLAGS: readonly string[] = [
+  "--no-node-snapshot",
+  "--max-semi-space-size=16",
+  "--no-parallel-scavenge",
+  "--disable-warning=ExperimentalWarning",
+];
 
 export interface Child {
   /** What it said when it was ready. */
@@ -24,7 +29,7 @@ export async function startChild(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Child> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = fork(path, [...args], { execArgv: RUNTIME_FLAGS, env: environment, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const child = fork(path, [...args], { execArgv: [...RUNTIME_FLAGS], env: environment, stdio: ["ignore", "ignore", "inherit", "ipc"] });
   const answers = new Map<number, (message: Answer) => void>();
   let asked = 0;
   const ready = await new Promise<Child["ready"]>((resolve, reject) => {

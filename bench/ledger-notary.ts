@@ -1,10 +1,14 @@
 // The notary alone: single-input notarisations through its queue, checks, memory and signature, on one PostgreSQL with fsync on.
 // `batched` is the queue as the uniqueness role has it; `single` has batches of one. `curve` is `batched` where the notary
 // remembers so many states, and as many transactions, as the metric's name says: half of what is spent is of its oldest.
+//
+// It runs in a process of its own, with the flags that our workers have.
 
+import { fork } from "node:child_process";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Database, secureHash } from "../packages/base/src/index.ts";
 import { sha256, signSync } from "../packages/crypto/src/index.ts";
 import { startEmbeddedPostgres } from "../packages/host/src/adapters/embedded-postgres.ts";
@@ -16,7 +20,8 @@ import { stateRef } from "../packages/ledger/src/leaves.ts";
 import { notarise } from "../packages/ledger/src/notary.store.ts";
 import type { NotariseRequest, NotaryAnswer } from "../packages/ledger/src/ports.ts";
 import { NOW, PLATFORM_VERSION, type Sample, sample } from "../packages/ledger/src/sample.memory.ts";
-import { uniquenessStore } from "../packages/ledger/src/uniqueness.store.ts";
+import { UNIQUENESS_SETTINGS, uniquenessStore } from "../packages/ledger/src/uniqueness.store.ts";
+import { RUNTIME_FLAGS } from "./child.ts";
 import { type Result, round } from "./result.ts";
 
 const BATCHED: BatchLimits = { batchMax: 256, flightsMax: 2, waitingMax: 100_000 };
@@ -39,6 +44,16 @@ interface Ground {
 }
 
 export async function benchNotary({ quick, say }: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Result[]> {
+  const child = fork(fileURLToPath(import.meta.url), quick ? ["--quick"] : [], { execArgv: [...RUNTIME_FLAGS] });
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: Message) => ("said" in message ? say(message.said) : resolve(message.results)));
+    child.once("exit", (code) => reject(new Error(`the notary's process has ended: exit code ${code}`)));
+  });
+}
+
+type Message = { readonly said: string } | { readonly results: Result[] };
+
+async function measureNotary(quick: boolean, say: (text: string) => void): Promise<Result[]> {
   const amounts = quick ? QUICK : FULL;
   const results: Result[] = [];
   await onGround(async (ground) => {
@@ -99,7 +114,7 @@ async function onGround(work: (ground: Ground) => Promise<void>): Promise<void> 
   const home = await mkdtemp(join(tmpdir(), "bowline-bench-"));
   await chmod(home, 0o755);
   const server = await startEmbeddedPostgres({ home });
-  const database = openDatabase({ ...server.connection, schema: SCHEMA, connectionsMax: SINGLE.flightsMax });
+  const database = openDatabase({ ...server.connection, schema: SCHEMA, connectionsMax: SINGLE.flightsMax, settings: UNIQUENESS_SETTINGS });
   try {
     await database.sql.query(`CREATE SCHEMA ${SCHEMA}`);
     await migrate(database, SCHEMA, await readMigrations([MIGRATIONS.pathname]));
@@ -157,4 +172,10 @@ async function load({ sql }: Database, from: number, to: number): Promise<void> 
     await sql.query(`ALTER TABLE ${table} ADD CONSTRAINT ${table}_pkey PRIMARY KEY (${key})`);
   await sql.query("VACUUM ANALYZE");
   await sql.query("CHECKPOINT");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const tell = (message: Message) => process.send?.(message);
+  tell({ results: await measureNotary(process.argv.includes("--quick"), (said) => tell({ said })) });
+  process.disconnect?.();
 }

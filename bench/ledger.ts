@@ -1,4 +1,4 @@
-// `npm run bench -- ledger`: what the ledger does per second on this machine.
+// `npm run bench -- ledger`: what the ledger does per second on this machine. `--only notary` is one of its parts.
 
 import { benchCash } from "./ledger-cash.ts";
 import { benchChain } from "./ledger-chain.ts";
@@ -6,6 +6,17 @@ import { benchNotary } from "./ledger-notary.ts";
 import { benchVault } from "./ledger-vault.ts";
 import type { Result } from "./result.ts";
 
-export async function benchLedger(how: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Result[]> {
-  return [...(await benchCash(how)), ...(await benchChain(how)), ...(await benchNotary(how)), ...(await benchVault(how))];
+const PARTS = { cash: benchCash, chain: benchChain, notary: benchNotary, vault: benchVault } as const;
+
+export async function benchLedger(how: {
+  readonly quick: boolean;
+  readonly only?: string | undefined;
+  readonly say: (text: string) => void;
+}): Promise<Result[]> {
+  const { only } = how;
+  const parts = Object.entries(PARTS).filter(([name]) => only === undefined || name === only);
+  if (parts.length === 0) throw new Error(`The ledger's benchmark has no part "${only}". It has: ${Object.keys(PARTS).join(", ")}.`);
+  const results: Result[] = [];
+  for (const [, measure] of parts) results.push(...(await measure(how)));
+  return results;
 }

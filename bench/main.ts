@@ -1,6 +1,6 @@
 // `npm run bench [-- NAME] [--quick] [--json]`. `main`: what the product does per second on this machine, and beside it, from the
 // same run, what the machine could do at best. `flows`: durable flows beside two other systems that run them; `--only steps5@16`
-// is one of its comparisons. `ledger`: what the ledger does, part by part.
+// is one of its comparisons. `ledger`: what the ledger does, part by part; `--only notary` is one.
 
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
       const compared = await benchFlows({ ...how, only: values.only });
       return values.only === undefined ? [...compared, ...(await benchTakeover(how)), ...(await benchAsleep(how))] : compared;
     },
-    ledger: () => benchLedger(how),
+    ledger: () => benchLedger({ ...how, only: values.only }),
   };
   const bench = benches[name];
   if (bench === undefined) throw new Error(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(", ")}.`);

@@ -184,14 +184,19 @@ function encodedOrder(where: Place | undefined): (a: string, b: string) => numbe
   };
 }
 
+/** Where a key stands: its encoding, head and all. */
+interface Span {
+  readonly at: number;
+  readonly end: number;
+}
+
 class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   at = 0;
 
+  /** No view of its memory is made, not even for a part: that of a small array would have to leave the heap for it. */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   value(depth: number): Data {
@@ -214,7 +219,7 @@ class Reader {
         return -1n - BigInt(argument);
       }
       case MAJOR.bytes:
-        return this.#take(argument, start).slice();
+        return this.#take(argument, start);
       case MAJOR.text:
         return this.#text(argument, start);
       case MAJOR.array:
@@ -236,14 +241,14 @@ class Reader {
   #map(argument: number | bigint, depth: number, start: number): { [key: string]: Data } {
     const length = this.#count(argument, 2, start);
     const map: { [key: string]: Data } = {};
-    let previous: Uint8Array | undefined;
+    let previous: Span | undefined;
     for (let i = 0; i < length; i++) {
       const at = this.at;
       const initial = this.#byte();
       if (initial >> 5 !== MAJOR.text) throw malformed(at, "a map key that is not text");
       const key = this.#text(this.#argument(initial & 31, at), at);
-      const encoded = this.#bytes.subarray(at, this.at);
-      if (previous !== undefined && compareBytes(previous, encoded) >= 0) throw malformed(at, "map keys out of order or twice");
+      const encoded: Span = { at, end: this.at };
+      if (previous !== undefined && !this.#precedes(previous, encoded)) throw malformed(at, "map keys out of order or twice");
       previous = encoded;
       const value = this.value(depth + 1);
       // `__proto__` as an own property, never as the prototype.
@@ -258,14 +263,16 @@ class Reader {
     if (info > 27) throw malformed(start, "an indefinite or reserved length");
     const size = 1 << (info - 24);
     if (this.at + size > this.#bytes.length) throw malformed(start, "cut short");
-    const at = this.at;
-    this.at += size;
-    if (info === 24) return shortest(this.#view.getUint8(at), 24, start);
-    if (info === 25) return shortest(this.#view.getUint16(at), 0x100, start);
-    if (info === 26) return shortest(this.#view.getUint32(at), 0x10000, start);
-    const value = this.#view.getBigUint64(at);
-    if (value < 0x100000000n) throw malformed(start, "a length or integer not in its shortest form");
-    return value <= SAFE ? Number(value) : value;
+    let value = 0;
+    for (let i = 0; i < Math.min(size, 4); i++) value = value * 0x100 + this.#byte();
+    if (info === 24) return shortest(value, 24, start);
+    if (info === 25) return shortest(value, 0x100, start);
+    if (info === 26) return shortest(value, 0x10000, start);
+    if (value === 0) throw malformed(start, "a length or integer not in its shortest form");
+    let low = 0;
+    for (let i = 0; i < 4; i++) low = low * 0x100 + this.#byte();
+    // Up to 2^53 - 1 it is a number.
+    return value < 0x200000 ? value * 0x100000000 + low : (BigInt(value) << 32n) | BigInt(low);
   }
 
   /** Each item takes at least one byte: a length that promises more than is there is refused before memory is. */
@@ -276,24 +283,37 @@ class Reader {
 
   #take(argument: number | bigint, start: number): Uint8Array {
     const length = this.#count(argument, 1, start);
-    const part = this.#bytes.subarray(this.at, this.at + length);
+    const part = this.#bytes.slice(this.at, this.at + length);
     this.at += length;
     return part;
   }
 
   #text(argument: number | bigint, start: number): string {
-    const part = this.#take(argument, start);
-    if (part.length <= SHORT_TEXT) {
+    const length = this.#count(argument, 1, start);
+    if (length <= SHORT_TEXT) {
+      const end = this.at + length;
       let text = "";
-      let i = 0;
-      for (; i < part.length && (part[i] as number) < 0x80; i++) text += String.fromCharCode(part[i] as number);
-      if (i === part.length) return text;
+      let at = this.at;
+      for (; at < end && (this.#bytes[at] as number) < 0x80; at++) text += String.fromCharCode(this.#bytes[at] as number);
+      if (at === end) {
+        this.at = end;
+        return text;
+      }
     }
     try {
-      return fromUtf8(part);
+      return fromUtf8(this.#take(length, start));
     } catch {
       throw malformed(start, "text that is not UTF-8");
     }
+  }
+
+  /** In bytewise order; two keys of which one begins the other would differ in their heads. */
+  #precedes(one: Span, other: Span): boolean {
+    for (let i = 0; one.at + i < one.end && other.at + i < other.end; i++) {
+      const difference = (this.#bytes[one.at + i] as number) - (this.#bytes[other.at + i] as number);
+      if (difference !== 0) return difference < 0;
+    }
+    return false;
   }
 
   #byte(): number {

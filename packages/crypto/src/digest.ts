@@ -4,8 +4,17 @@ import { hash } from "node:crypto";
 import { concat, type HoldingIdentity, type SecureHash, secureHash, shortHash, utf8, type X500Name } from "@bowline/base";
 
 /** The digest of the parts, one after the other. Whoever hashes parts of varying length frames them. */
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  return plain(hash("sha256", parts.length === 1 ? (parts[0] as Uint8Array) : together(parts), "buffer"));
+export const sha256 = digestBy("sha256", 32);
+
+/** A digest by the name that Node has for it, and its length in bytes. */
+export function digestBy(name: string, length: number): (...parts: readonly Uint8Array[]) => Uint8Array {
+  return (...parts) => {
+    // As text, of one character for each byte: a `Buffer` has memory outside of the heap, which costs more than the digest itself.
+    const text = hash(name, parts.length === 1 ? (parts[0] as Uint8Array) : together(parts), "binary");
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = text.charCodeAt(i);
+    return bytes;
+  };
 }
 
 /** Most of what is hashed is short, and in parts: these are laid together in one place, since making one each costs as much as hashing it. */
@@ -33,9 +42,10 @@ const BLOCK_LENGTH = 64;
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const inner = new Uint8Array(BLOCK_LENGTH).fill(0x36);
   const outer = new Uint8Array(BLOCK_LENGTH).fill(0x5c);
-  for (const [i, byte] of (key.length > BLOCK_LENGTH ? sha256(key) : key).entries()) {
-    inner[i] = byte ^ 0x36;
-    outer[i] = byte ^ 0x5c;
+  const short = key.length > BLOCK_LENGTH ? sha256(key) : key;
+  for (let i = 0; i < short.length; i++) {
+    inner[i] = (short[i] as number) ^ 0x36;
+    outer[i] = (short[i] as number) ^ 0x5c;
   }
   return sha256(outer, sha256(inner, ...parts));
 }

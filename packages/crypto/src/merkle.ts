@@ -6,15 +6,15 @@
 // Whoever uses a root binds the count of its leaves beside it (`top`, `batchTop`, `id`). Every kind of hash begins with a tag of its own
 // (`TAG`; an author's own trees have two more), so that none can pass for another.
 
-import { hash } from "node:crypto";
-import { badRequest, concat, type SecureHash, secureHash, u32, utf8 } from "@bowline/base";
+import { badRequest, type SecureHash, secureHash, u32, utf8 } from "@bowline/base";
 import { type MerkleTrees, merkleTrees } from "@bowline/base/merkle-tree";
-import { hmacSha256, plain, sha256 } from "./digest.ts";
+import { digestBy, hmacSha256, sha256 } from "./digest.ts";
 
 export type { HashedLeaf, MerkleProof } from "@bowline/base/merkle-tree";
 
 const TAG = { component: 0x00, node: 0x01, componentTop: 0x02, transaction: 0x03, batch: 0x04, batchTop: 0x05 } as const;
-const byte = (value: number): Uint8Array => Uint8Array.of(value);
+const BYTES = Array.from({ length: 256 }, (_, value) => Uint8Array.of(value));
+const byte = (value: number): Uint8Array => BYTES[value] as Uint8Array;
 
 export type LedgerDigest = "SHA-256" | "SHA-384" | "SHA-512" | "SHA3-256" | "SHA-256D";
 
@@ -25,16 +25,11 @@ interface Digest {
   readonly of: (...parts: readonly Uint8Array[]) => Uint8Array;
 }
 
-const named =
-  (name: string) =>
-  (...parts: readonly Uint8Array[]): Uint8Array =>
-    plain(hash(name, concat(...parts), "buffer"));
-
 const DIGESTS: Readonly<Record<LedgerDigest, Digest>> = {
   "SHA-256": { suite: 1, length: 32, of: sha256 },
-  "SHA-384": { suite: 2, length: 48, of: named("sha384") },
-  "SHA-512": { suite: 3, length: 64, of: named("sha512") },
-  "SHA3-256": { suite: 4, length: 32, of: named("sha3-256") },
+  "SHA-384": { suite: 2, length: 48, of: digestBy("sha384", 48) },
+  "SHA-512": { suite: 3, length: 64, of: digestBy("sha512", 64) },
+  "SHA3-256": { suite: 4, length: 32, of: digestBy("sha3-256", 32) },
   /** Twice. */
   "SHA-256D": { suite: 5, length: 32, of: (...parts) => sha256(sha256(...parts)) },
 };

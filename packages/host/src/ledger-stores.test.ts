@@ -11,7 +11,7 @@ import {
   testVaultHistory,
   type VaultUnderTest,
 } from "@bowline/ledger/contract";
-import { uniquenessStore } from "@bowline/ledger/notary";
+import { UNIQUENESS_SETTINGS, uniquenessStore } from "@bowline/ledger/notary";
 import { tokenStore } from "@bowline/ledger/tokens";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
@@ -51,7 +51,7 @@ testTokens("PostgreSQL", async (t, macKey, workers) => {
 
 // The workers share a pool: each batch has a connection of its own.
 testUniqueness("PostgreSQL", async (t, workers) => {
-  const database = await testDatabase(t, [migrations("uniqueness")]);
+  const database = await testDatabase(t, [migrations("uniqueness")], UNIQUENESS_SETTINGS);
   return Array.from({ length: workers }, () => uniquenessStore(database));
 });
 

@@ -119,25 +119,36 @@ const readCommand = decoder(CommandLeaf, "command leaf");
 const readPublicKey = decoder(PublicKey, "public key leaf");
 const readStateRef = decoder(StateReference, "state reference");
 
-export function metadataOf(leaf: Uint8Array): TransactionMetadata {
-  const key = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("latin1");
-  const known = knownMetadata.get(key);
-  if (known !== undefined) return known;
+/**
+ * What a leaf says is a function of its bytes, and all transactions of one application under one set of parameters have the same
+ * metadata, notary and keys: what these said last is kept.
+ */
+function remembered<T>(read: (leaf: Uint8Array) => T): (leaf: Uint8Array) => T {
+  const known = new Map<string, T>();
+  return (leaf) => {
+    if (leaf.length > REMEMBERED_BYTES_MAX) return read(leaf);
+    const key = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("latin1");
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const value = read(leaf);
+    const [oldest] = known.keys();
+    if (known.size >= REMEMBERED_MAX && oldest !== undefined) known.delete(oldest);
+    known.set(key, value);
+    return value;
+  };
+}
+const REMEMBERED_MAX = 64;
+const REMEMBERED_BYTES_MAX = 8 * 1024;
+
+export const metadataOf = remembered((leaf): TransactionMetadata => {
   const metadata = readMetadata(decode(leaf));
   if (JSON.stringify(metadata.componentGroups) !== JSON.stringify(COMPONENT_GROUPS))
     throw badRequest("ledger.metadataUnknown", `Metadata describes component groups that ledger version ${LEDGER_VERSION} does not have.`);
-  const [oldest] = knownMetadata.keys();
-  if (knownMetadata.size >= METADATA_KNOWN_MAX && oldest !== undefined) knownMetadata.delete(oldest);
-  knownMetadata.set(key, metadata);
   return metadata;
-}
-
-// What metadata say is a function of their bytes, and all transactions of one application under one set of parameters have the same.
-const knownMetadata = new Map<string, TransactionMetadata>();
-const METADATA_KNOWN_MAX = 64;
+});
 
 /** Simple or composite. Throws `crypto.keyMalformed` or `crypto.compositeInvalid` on text that is no key. */
-export const publicKeyOf = (leaf: Uint8Array): PublicKeyText => checkedKey(readPublicKey(decode(leaf)));
+export const publicKeyOf = remembered((leaf): PublicKeyText => checkedKey(readPublicKey(decode(leaf))));
 
 export function checkedKey(text: PublicKeyText): PublicKeyText {
   for (const key of leafKeys(text)) schemeOf(key);
@@ -154,11 +165,11 @@ export function outputInfoOf(leaf: Uint8Array): OutputInfo {
   return { ...info, notary: canonicalName(info.notary) };
 }
 
-export function nameOf(leaf: Uint8Array): X500Name {
+export const nameOf = remembered((leaf): X500Name => {
   const text = decode(leaf);
   if (typeof text !== "string") throw badRequest("ledger.nameMalformed", "A name leaf does not hold text.");
   return canonicalName(text);
-}
+});
 
 /** `from` < `until`, half-open. */
 export function timeWindowOf(leaf: Uint8Array): TimeWindow {

@@ -6,4 +6,4 @@ export { notarise } from "./notary.store.ts";
 export { type NotarySelf, notarySelf } from "./notary.ts";
 export type { NotariseRequest, NotaryAnswer, UniquenessStore } from "./ports.ts";
 export { memoryUniqueness } from "./uniqueness.memory.ts";
-export { uniquenessStore } from "./uniqueness.store.ts";
+export { UNIQUENESS_SETTINGS, uniquenessStore } from "./uniqueness.store.ts";

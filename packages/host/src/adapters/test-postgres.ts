@@ -39,10 +39,14 @@ function handedDown(): Promise<EmbeddedPostgres["connection"]> | undefined {
 }
 
 /** A fresh schema with the migrations of these folders applied, in the order of their names. It goes when the test ends. */
-export async function testDatabase(test: TestScope, migrationFolders: readonly (string | URL)[] = []): Promise<Database> {
+export async function testDatabase(
+  test: TestScope,
+  migrationFolders: readonly (string | URL)[] = [],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Database> {
   const connection = await testServer();
   const schema = `test_${randomBytes(6).toString("hex")}`;
-  const database = openDatabase({ ...connection, schema, connectionsMax: CONNECTIONS_MAX });
+  const database = openDatabase({ ...connection, schema, connectionsMax: CONNECTIONS_MAX, settings });
   await database.sql.query(`CREATE SCHEMA ${schema}`);
   test.after(async () => {
     await database.sql.query(`DROP SCHEMA ${schema} CASCADE`);

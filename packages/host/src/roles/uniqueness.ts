@@ -7,7 +7,15 @@
 import { PLATFORM_VERSION } from "@bowline/api";
 import { badRequest, type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
 import { type BootKey, leafKeys, SCHEMES, schemeOf } from "@bowline/crypto";
-import { type NotariseRequest, type NotaryAnswer, type NotarySelf, notarise, notarySelf, uniquenessStore } from "@bowline/ledger/notary";
+import {
+  type NotariseRequest,
+  type NotaryAnswer,
+  type NotarySelf,
+  notarise,
+  notarySelf,
+  UNIQUENESS_SETTINGS,
+  uniquenessStore,
+} from "@bowline/ledger/notary";
 import { notaryKeyOfMember } from "@bowline/membership/notaries";
 import type { Answering } from "../calls.ts";
 import { createDirectory, type Directory } from "../directory.ts";
@@ -40,18 +48,19 @@ interface Notary {
   readonly quota: Quota;
 }
 
-export function createUniquenessRole(options: UniquenessOptions): {
+export interface UniquenessRole {
   readonly service: Answering<UniquenessService>;
   close(): Promise<void>;
-} {
+}
+
+export function createUniquenessRole(options: UniquenessOptions): UniquenessRole {
   const { calls, clock, log, settings, batches = BATCHES } = options;
   const directory = createDirectory({ ...calls.db, cpis: async () => [] }, clock);
   const databases = createRoleDatabases({
     db: calls.db,
     bootKey: options.bootKey,
     connectionsMax: CONNECTIONS_PER_NOTARY_MAX,
-    // Whatever the server's owner prefers: a commit that was told is on disk, and on the standbys that it waits for.
-    settings: { synchronous_commit: "on" },
+    settings: UNIQUENESS_SETTINGS,
     opened: (database) => requireDurable(database, settings.allowForgetful, log),
     log,
   });
