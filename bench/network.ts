@@ -21,6 +21,7 @@ import { embedWorker } from "./embedded.ts";
 
 const CORDAPP = fileURLToPath(new URL("cordapp", import.meta.url));
 export const PARTIES = ["O=Ping, L=London, C=GB", "O=Pong, L=Paris, C=FR"].map(parseName);
+const NOTARY = parseName("O=Bench Notary, L=Zurich, C=CH");
 
 export interface BenchNetwork {
   readonly connection: Connection;
@@ -68,16 +69,22 @@ export async function startBenchNetwork(environment: Readonly<Record<string, str
   };
 }
 
-export async function addParties(connection: Connection, home: string, project = CORDAPP): Promise<void> {
+/** With `notarised` their notary runs too, for a project whose flows need one. */
+export async function addParties(
+  connection: Connection,
+  home: string,
+  { project = CORDAPP, notarised = false }: { readonly project?: string; readonly notarised?: boolean } = {},
+): Promise<void> {
   const signer = await developmentSigner(home);
   await trustSigner(connection, signer);
-  const notary = { names: [parseName("O=Bench Notary, L=Zurich, C=CH")], serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
+  const notary = { names: [NOTARY], serviceName: parseName("O=Bench Service, L=Zurich, C=CH") };
   const policy = staticGroupPolicy({ groupId: randomUUID(), members: PARTIES, notary, endpoint: "https://localhost:1080" });
   const { name, version, cpb } = await packProject(project, signer);
   const { fileName, bytes } = await packCpi({ name, version, cpb, groupPolicy: JSON.stringify(policy) }, signer);
   await stopBundler();
   const checksum = await cpiStored(connection, await uploadCpi(connection, fileName, bytes));
-  for (const party of PARTIES) await virtualNodeReady(connection, await requestVirtualNode(connection, checksum, party));
+  for (const party of notarised ? [NOTARY, ...PARTIES] : PARTIES)
+    await virtualNodeReady(connection, await requestVirtualNode(connection, checksum, party));
 }
 
 async function closeAll(connection: Connection, worker: Worker, folder: string): Promise<void> {

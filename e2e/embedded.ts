@@ -39,7 +39,7 @@ export async function startEmbedded(
   const password = (await readFile(join(home, "secrets", "admin-password"), "utf8")).trim();
   const connection = connectTo({ url: worker.url, user: worker.user, password, ca: await readFile(worker.caFile, "utf8") });
   stopping.push(() => connection.close());
-  await addParties(connection, home, CORDAPP);
+  await addParties(connection, home, { project: CORDAPP });
   const nodes = await connection.virtualNodes();
   const hashes = PARTIES.map((name) => nodes.find(({ x500Name }) => x500Name === name)?.shortHash ?? assert.fail(`no ${name}`));
   const [vnode = "", peer = ""] = [hashes[0], PARTIES[1]];

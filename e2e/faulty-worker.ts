@@ -30,6 +30,23 @@ const onPublish = (publish: (bus: Bus, records: readonly BusRecord[]) => Promise
   bus: (bus) => ({ ...bus, publish: (records) => publish(bus, records) }),
 });
 
+/** Its rows are locked, and nothing is committed. */
+const inTheMiddleOfABatch: Through = {
+  crypto: (service) => ({
+    ...service,
+    sign: (...asked) => (asked[0].purpose === "notary" && isTime() ? die() : service.sign(...asked)),
+  }),
+};
+const beforeTheNotarysAnswer: Through = {
+  uniqueness: (service) => ({
+    ...service,
+    async notarise(...asked) {
+      const answer = await service.notarise(...asked);
+      return answer.signature.length > 0 && isTime() ? die() : answer;
+    },
+  }),
+};
+
 const FAULTS: Readonly<Record<string, Through>> = {
   "": {},
   "start.before": onPersistence(({ startFlow }) => ({ startFlow: (...asked) => (isTime() ? die() : startFlow(...asked)) })),
@@ -47,6 +64,8 @@ const FAULTS: Readonly<Record<string, Through>> = {
     await bus.publish(records);
     if (records.some(isSession) && isTime()) await die();
   }),
+  "notary.sealing": inTheMiddleOfABatch,
+  "notary.answering": beforeTheNotarysAnswer,
   "init.twice": onPublish((bus, records) => bus.publish(records.flatMap((record) => (isInit(record) ? [record, record] : [record])))),
   // A close overtakes the data before it, and an answer the one before.
   "out-of-order": onPublish(async (bus, records) => {

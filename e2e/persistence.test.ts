@@ -30,7 +30,7 @@ test("a payment is in the tables of both once, though the process is killed whil
   const port = await freePort();
   let { worker, url, connection } = await started({ port });
   assert.equal(url, `https://localhost:${port}`);
-  await addParties(connection, home, EXAMPLE);
+  await addParties(connection, home, { project: EXAMPLE });
   const nodes = await connection.virtualNodes();
   const idOf = (name: string) =>
     nodes.find(({ x500Name }) => String(x500Name) === name)?.shortHash ?? assert.fail(`no virtual node of ${name}`);

@@ -5,8 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Connection } from "../packages/cli/src/connection.ts";
-import { openWorkers, type WorkerProcess, type Workers } from "./workers.ts";
+import { openWorkers, result, type WorkerProcess, type Workers } from "./workers.ts";
 
 const TIMEOUT_MS = 120_000;
 const TAKEOVER_MS_MAX = 10_000;
@@ -218,23 +217,6 @@ describe("several workers", { timeout: 4 * TIMEOUT_MS }, () => {
     assert.ok(seconds < 5, `${seconds.toFixed(1)} s after it had stopped`);
   });
 });
-
-interface End {
-  readonly status: string;
-  readonly output: unknown;
-  readonly error: string;
-}
-
-async function result(connection: Connection, vnode: string, id: string): Promise<End> {
-  for (;;) {
-    const reply = await connection.call("getFlowResult", {
-      params: { holdingidentityshorthash: vnode, clientrequestid: id },
-      query: { waitMs: 30_000 },
-    });
-    const { flowStatus: status, json: output, flowError } = reply;
-    if (["COMPLETED", "FAILED", "KILLED"].includes(status)) return { status, output, error: flowError?.message ?? "" };
-  }
-}
 
 async function within(milliseconds: number, what: string, condition: () => Promise<boolean>): Promise<void> {
   for (const until = performance.now() + milliseconds; !(await condition()); await sleep(50))

@@ -22,6 +22,9 @@ const RUNTIME_FLAGS = ["--no-node-snapshot", "--max-semi-space-size=16", "--no-p
 export interface WorkerProcess {
   readonly pid: number;
   readonly connection: Connection;
+  /** How the command line is told of it, and the password that it reads from its environment. */
+  readonly target: readonly string[];
+  readonly password: string;
   readonly ended: Promise<{ readonly signal: string | null }>;
   /** Its log so far, a line each. */
   log(): readonly string[];
@@ -32,8 +35,8 @@ export interface WorkerProcess {
 export interface Workers {
   /** One more process; with a fault as `faulty-worker.ts` has them. */
   start(fault?: string): Promise<WorkerProcess>;
-  /** Uploads the CorDapp of these tests and makes two virtual nodes. */
-  prepare(worker: WorkerProcess): Promise<void>;
+  /** Uploads a CorDapp and makes two virtual nodes, and one for their notary where that is said. */
+  prepare(worker: WorkerProcess, what?: { readonly project: string; readonly notarised: boolean }): Promise<void>;
   /** The short hash of the virtual node that starts flows, and the name of its peer. */
   readonly vnode: () => string;
   readonly peer: string;
@@ -65,8 +68,8 @@ export async function openWorkers({ durable = false } = {}): Promise<Workers> {
       worker.ended.then(() => running.delete(worker));
       return worker;
     },
-    async prepare({ connection }) {
-      await addParties(connection, home, CORDAPP);
+    async prepare({ connection }, what = { project: CORDAPP, notarised: false }) {
+      await addParties(connection, home, what);
       vnode = (await connection.virtualNodes()).find(({ x500Name }) => x500Name === PARTIES[0])?.shortHash ?? "";
     },
     async count(flowName, status) {
@@ -116,6 +119,8 @@ async function startWorker(home: string, environment: NodeJS.ProcessEnv): Promis
   return {
     pid,
     connection,
+    target: ["--target", url, "--user", user, "--ca", caFile],
+    password,
     ended,
     log: () => lines,
     signal: (name) => void child.kill(name),
@@ -128,3 +133,22 @@ const firstLine = async (child: ChildProcess): Promise<string> => {
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
   return line;
 };
+
+/** How a flow ended. */
+export interface End {
+  readonly status: string;
+  readonly output: unknown;
+  readonly error: string;
+}
+
+/** Waits for it, however long it takes. */
+export async function result(connection: Connection, vnode: string, id: string): Promise<End> {
+  for (;;) {
+    const reply = await connection.call("getFlowResult", {
+      params: { holdingidentityshorthash: vnode, clientrequestid: id },
+      query: { waitMs: 30_000 },
+    });
+    const { flowStatus: status, json: output, flowError } = reply;
+    if (["COMPLETED", "FAILED", "KILLED"].includes(status)) return { status, output, error: flowError?.message ?? "" };
+  }
+}

@@ -12,13 +12,13 @@ import { LocalCalls } from "./calls.ts";
 import type { Granted } from "./grants.ts";
 import { Home } from "./home.ts";
 import { createRestRole } from "./rest/server.ts";
-import { createCryptoRole } from "./roles/crypto.ts";
+import { type CryptoRole, createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
 import { readNotarySettings } from "./roles/notary-settings.ts";
 import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
 import { createTokenSelectionRole } from "./roles/token-selection.ts";
-import { createUniquenessRole } from "./roles/uniqueness.ts";
+import { createUniquenessRole, type UniquenessRole } from "./roles/uniqueness.ts";
 import { createVerificationRole } from "./roles/verification.ts";
 import type { RoleName } from "./services.ts";
 
@@ -67,6 +67,8 @@ export async function compose(options: {
   readonly through?: {
     bus?(bus: DurableBus): DurableBus;
     persistence?(service: PersistenceRole["service"]): PersistenceRole["service"];
+    crypto?(service: CryptoRole["service"]): CryptoRole["service"];
+    uniqueness?(service: UniquenessRole["service"]): UniquenessRole["service"];
   };
 }): Promise<Worker> {
   const stopping: (() => Promise<void> | void)[] = [];
@@ -109,12 +111,12 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     const keyRoot = home.rootSecret("key-root", environment);
     const crypto = await createCryptoRole({ keyRoot, db: calls.for("crypto").db, bootKey: generateBootKey(), clock, random, log });
     stopping.push(() => crypto.close());
-    calls.answer("crypto", crypto.service);
+    calls.answer("crypto", options.through?.crypto?.(crypto.service) ?? crypto.service);
   }
   await resume?.();
 
-  const through = { bus: (bus: DurableBus) => bus, persistence: (role: PersistenceRole["service"]) => role, ...options.through };
-  const bus = through.bus(shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock));
+  const ours = shares ? await sharedBus(calls.for("persistence").db, log) : createMemoryBus(clock);
+  const bus = options.through?.bus?.(ours) ?? ours;
   stopping.push(() => bus.close());
 
   // Verdicts lie in journals, so their MAC key outlives the process.
@@ -131,7 +133,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
       log,
     });
     stopping.push(() => persistence.close());
-    calls.answer("persistence", through.persistence(persistence.service));
+    calls.answer("persistence", options.through?.persistence?.(persistence.service) ?? persistence.service);
   }
   if (runs("verification")) {
     const verification = createVerificationRole({ db: calls.for("verification").db, verdictKey: verdictKey(), log, onUnstoppable });
@@ -142,7 +144,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     const settings = readNotarySettings(environment);
     const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log, settings });
     stopping.push(() => uniqueness.close());
-    calls.answer("uniqueness", uniqueness.service);
+    calls.answer("uniqueness", options.through?.uniqueness?.(uniqueness.service) ?? uniqueness.service);
   }
   if (runs("token-selection")) {
     const tokens = createTokenSelectionRole({ db: calls.for("token-selection").db, bootKey: generateBootKey(), random, log });

@@ -21,6 +21,11 @@ const LOCAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "::1"];
 const CLUSTER_TENANTS: readonly string[] = ["p2p", "rest", "crypto"];
 const TLS_TENANT: Readonly<Partial<Record<RoleName, string>>> = { rest: "rest", "p2p-gateway": "p2p" };
 
+export interface CryptoRole {
+  readonly service: Answering<CryptoService>;
+  close(): Promise<void>;
+}
+
 export async function createCryptoRole(options: {
   readonly keyRoot: RootSecret;
   readonly db: Granted<"crypto">["db"];
@@ -30,7 +35,7 @@ export async function createCryptoRole(options: {
   readonly log: Log;
   /** Names and addresses at which this cluster's TLS servers answer; the first is the common name. */
   readonly tlsHosts?: readonly string[];
-}): Promise<{ readonly service: Answering<CryptoService>; close(): Promise<void> }> {
+}): Promise<CryptoRole> {
   const { clock, random, log, tlsHosts = LOCAL_HOSTS } = options;
   const databases = createRoleDatabases({ db: options.db, bootKey: options.bootKey, connectionsMax: CONNECTIONS_PER_DATABASE_MAX, log });
   const root = await deriveRoot({ purpose: "keys", alias: ROOT_ALIAS, ...options.keyRoot });
