@@ -38,6 +38,7 @@ export async function postgresStorage(cleaning: (() => Promise<void>)[]): Promis
     dueRepairs: (now, limit) => vault.dueRepairs(database.sql, now, limit),
     tokens: tokenStore(database, (length) => new Uint8Array(length)),
     readEntities: () => Promise.reject(new Error("These flows keep no tables of their own.")),
+    queryVault: () => Promise.reject(new Error("These flows ask no queries of their own.")),
     plant: (writes) => database.transaction((sql) => vault.applyVaultWrites(sql, [{ flowId: "planted", writes }])),
     close: async () => {},
   };

@@ -3,6 +3,7 @@
 
 import { badRequest, type Decoder, decoder } from "@bowline/base";
 import { type CordappManifest, entityFault } from "@bowline/sdk";
+import { stateQueryFault } from "@bowline/sdk/queries";
 import * as Type from "typebox";
 
 const Name = Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$", maxLength: 255 });
@@ -19,41 +20,58 @@ const Property = Type.String({ minLength: 1, maxLength: 255 });
 const Condition = Type.Object(
   {
     property: Property,
-    operator: Type.Enum(["=", "!=", "<", "<=", ">", ">=", "in", "startsWith", "contains", "isNull", "isNotNull"]),
+    operator: Type.Enum(["=", "!=", "<", "<=", ">", ">=", "in", "like", "startsWith", "contains", "isNull", "isNotNull"]),
     parameter: Type.Optional(Property),
   },
   { additionalProperties: false },
 );
 const CONDITIONS_MAX = 100;
 const conditions = Type.Array(Condition, { maxItems: CONDITIONS_MAX });
+const Where = Type.Array(Type.Union([Condition, Type.Object({ any: conditions }, { additionalProperties: false })]), {
+  maxItems: CONDITIONS_MAX,
+});
 const Query = Type.Object(
   {
-    where: Type.Array(Type.Union([Condition, Type.Object({ any: conditions }, { additionalProperties: false })]), {
-      maxItems: CONDITIONS_MAX,
-    }),
+    where: Where,
     orderBy: Type.Optional(Type.Array(Property, { maxItems: CONDITIONS_MAX })),
     descending: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
+const Kind = Type.Enum(["text", "integer", "bigint", "decimal", "instant", "uuid", "bytes", "boolean", "json"]);
+const Missing = Type.Enum(["never", "omitted", "null"]);
 const Entity = Type.Object(
   {
     name: Name,
     table: Property,
     key: Type.Array(Property, { minItems: 1, maxItems: 32 }),
     properties: Type.Array(
-      Type.Object(
-        {
-          name: Property,
-          column: Property,
-          kind: Type.Enum(["text", "integer", "bigint", "decimal", "instant", "uuid", "bytes", "boolean", "json"]),
-          missing: Type.Enum(["never", "omitted", "null"]),
-        },
-        { additionalProperties: false },
-      ),
+      Type.Object({ name: Property, column: Property, kind: Kind, missing: Missing }, { additionalProperties: false }),
       { maxItems: 1_000 },
     ),
     queries: Type.Record(Type.String({ minLength: 1, maxLength: 255 }), Query),
+  },
+  { additionalProperties: false },
+);
+const StateQuery = Type.Object(
+  {
+    name: Name,
+    states: Type.Array(Name, { minItems: 1, maxItems: 1_000 }),
+    standing: Type.Enum(["unconsumed", "consumed", "all"]),
+    fields: Type.Array(Type.Object({ name: Property, kind: Kind, missing: Missing }, { additionalProperties: false }), {
+      maxItems: CONDITIONS_MAX,
+    }),
+    where: Where,
+    orderBy: Type.Array(Property, { maxItems: CONDITIONS_MAX }),
+    descending: Type.Boolean(),
+    index: Type.Union([Type.Array(Property, { maxItems: CONDITIONS_MAX }), Type.Null()]),
+    join: Type.Array(
+      Type.Object(
+        { name: Property, entity: Name, on: Type.Record(Property, Property), optional: Type.Boolean() },
+        { additionalProperties: false },
+      ),
+      { maxItems: 8 },
+    ),
   },
   { additionalProperties: false },
 );
@@ -99,6 +117,7 @@ const Manifest = Type.Object(
       ),
     ),
     entities: Type.Optional(list(Entity)),
+    queries: Type.Optional(list(StateQuery)),
   },
   { additionalProperties: false },
 );
@@ -106,12 +125,12 @@ const Manifest = Type.Object(
 const decodeShape: Decoder<CordappManifest> = decoder(Manifest, "CorDapp manifest");
 
 /**
- * Throws `input.invalid`, `package.nameTwice` where two flows, states, contracts or entities have one name, or
- * `package.entityInvalid`.
+ * Throws `input.invalid`, `package.nameTwice` where two flows, states, contracts, entities or queries have one name,
+ * `package.entityInvalid`, or `package.queryInvalid`.
  */
 export function decodeManifest(value: unknown): CordappManifest {
   const manifest = decodeShape(value);
-  for (const kind of ["flows", "states", "contracts", "entities", "channels"] as const) {
+  for (const kind of ["flows", "states", "contracts", "entities", "queries", "channels"] as const) {
     const names = new Set<string>();
     for (const { name } of manifest[kind] ?? []) {
       if (names.has(name))
@@ -123,6 +142,11 @@ export function decodeManifest(value: unknown): CordappManifest {
     const fault = entityFault(entity);
     if (fault !== undefined)
       throw badRequest("package.entityInvalid", `The entity ${entity.name} cannot be kept: ${fault}.`, { entity: entity.name });
+  }
+  for (const query of manifest.queries ?? []) {
+    const fault = stateQueryFault(query, manifest.entities ?? []);
+    if (fault !== undefined)
+      throw badRequest("package.queryInvalid", `The query ${query.name} cannot be asked: ${fault}.`, { query: query.name });
   }
   return manifest;
 }

@@ -255,6 +255,19 @@ describe("a CPI", () => {
     await assert.rejects(async () => readCpi(await cpkOf([dependencies, entities, script], []), trust(signer)), {
       code: "package.entityInvalid",
     });
+    const fields = [{ name: "a", kind: "text", missing: "never" }] as const;
+    const of = { states: ["com.example.Note"], standing: "all", orderBy: [], descending: false, index: null, join: [] } as const;
+    const query = { name: "com.example.Q", ...of, fields, where: [] };
+    const asking = (...queries: object[]) => manifest({ ...workflowManifest, queries: queries as never });
+    for (const [queries, code] of [
+      [[{ ...query, orderBy: ["b"] }], "package.queryInvalid"],
+      [[{ ...query, join: [{ name: "x", entity: "com.example.T", on: { id: "a" }, optional: false }] }], "package.queryInvalid"],
+      [[{ ...query, fields: [{ ...fields[0], name: "a') OR true --" }] }], "package.queryInvalid"],
+      [[{ ...query, states: ["x' OR true --"] }], "input.invalid"],
+      [[{ ...query, standing: "any" }], "input.invalid"],
+      [[query, query], "package.nameTwice"],
+    ] as const)
+      await assert.rejects(async () => readCpi(await cpkOf([dependencies, asking(...queries), script], []), trust(signer)), { code });
     await assert.rejects(async () => readCpi(await cpkOf([dependencies, manifest({}), script], []), trust(signer)), {
       code: "input.invalid",
     });

@@ -32,7 +32,7 @@ export const GRANTS = {
     uniqueness: ["history"],
   },
   flow: {
-    persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities"],
+    persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities", "queryVault"],
     verification: ["verify", "signatures", "dependencies"],
     uniqueness: ["notarise"],
     "token-selection": ["claim", "balance"],

@@ -467,6 +467,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     dueBefore: true,
     read: true,
     readEntities: true,
+    queryVault: true,
     flowStatus: true,
     flowStatuses: true,
     flowInspect: true,

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { entityStore, vaultStore } from "@bowline/ledger";
 import {
   ENTITY_TABLES,
+  OWNER_TABLE,
   testEntities,
+  testStateQueries,
   testTokens,
   testUniqueness,
   testVault,
@@ -12,6 +14,7 @@ import {
   type VaultUnderTest,
 } from "@bowline/ledger/contract";
 import { UNIQUENESS_SETTINGS, uniquenessStore } from "@bowline/ledger/notary";
+import { readStates } from "@bowline/ledger/queries";
 import { tokenStore } from "@bowline/ledger/tokens";
 import { testDatabase } from "./adapters/test-postgres.ts";
 
@@ -30,6 +33,19 @@ const onPostgres = async (t: TestContext, macKey: Uint8Array): Promise<VaultUnde
 };
 testVault("PostgreSQL", onPostgres);
 testVaultHistory("PostgreSQL", onPostgres);
+
+testStateQueries("PostgreSQL", async (t, macKey) => {
+  const database = await vaultDatabase(t);
+  const [row] = await database.sql.query<{ schema: string }>("SELECT current_schema()::text AS schema");
+  await database.sql.query(OWNER_TABLE);
+  const [vault, entities] = [vaultStore({ macKey }), entityStore(row?.schema ?? "")];
+  return {
+    apply: (commits) => database.transaction((sql) => vault.applyVaultWrites(sql, commits)),
+    applyEntities: (writes) => database.transaction((sql) => entities.apply(sql, writes)),
+    query: (plan) => readStates(database.sql, plan, row?.schema ?? ""),
+    now: Date.now,
+  };
+});
 
 testTokens("PostgreSQL", async (t, macKey, workers) => {
   const database = await vaultDatabase(t);

@@ -9,6 +9,7 @@ import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, Fl
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 
 import type { LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
+import type { StateQueryCall } from "@bowline/ledger/queries";
 import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
 
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
@@ -82,6 +83,8 @@ export interface PersistenceService extends FlowPersistence {
   read(request: { readonly vnode: ShortHash; readonly read: VaultRead }): Promise<Data>;
   /** Rows of a package's own tables. */
   readEntities(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: EntityCall }): Promise<Data>;
+  /** A page of a package's own query over states. */
+  queryVault(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: StateQueryCall }): Promise<Data>;
   /**
    * With `waitMs` the answer comes as soon as the flow is over, with `afterVersion` too as soon as its row has a higher
    * version, and after that time in any case.

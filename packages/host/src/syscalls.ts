@@ -16,7 +16,7 @@ import type { VirtualNodeInfo } from "./services.ts";
 
 /** Of what the flow role may call. */
 export type SyscallRoles = Pick<Granted<"flow">, "verification" | "uniqueness" | "token-selection" | "crypto"> & {
-  readonly persistence: Pick<Granted<"flow">["persistence"], "read" | "readEntities">;
+  readonly persistence: Pick<Granted<"flow">["persistence"], "read" | "readEntities" | "queryVault">;
 };
 type Calls = SyscallRoles;
 
@@ -71,7 +71,8 @@ function classify(call: Syscall, trusted: boolean): SyscallClass {
     case "tokens.claim":
     case "tokens.balance":
       return "read";
-    // Tables and channels belong to packages, and the platform's flows are of none.
+    // Queries, tables and channels belong to packages, and the platform's flows are of none.
+    case "vault.query":
     case "entity.find":
     case "entity.query":
       return trusted ? "forbidden" : "read";
@@ -138,6 +139,9 @@ async function authorService(
       return read({ kind: "resolve", refs: call.refs });
     case "vault.transaction":
       return read({ kind: "view", id: call.id });
+    case "vault.query":
+      invariant(context.bundle !== "platform", "the platform's flows have no queries");
+      return calls.persistence.queryVault({ vnode, bundle: context.bundle, call });
     case "entity.find":
     case "entity.query":
       invariant(context.bundle !== "platform", "the platform's flows have no entities");

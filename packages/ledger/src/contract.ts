@@ -3,3 +3,4 @@ export { type TokensUnderTest, testTokens } from "./tokens.contract.ts";
 export { testUniqueness } from "./uniqueness.contract.ts";
 export { testVault, type VaultUnderTest } from "./vault.contract.ts";
 export { testVaultHistory } from "./vault-history.contract.ts";
+export { OWNER_TABLE, type StateQueriesUnderTest, testStateQueries } from "./vault-queries.contract.ts";

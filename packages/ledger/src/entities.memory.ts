@@ -3,9 +3,9 @@
 
 import type { Data } from "@bowline/base";
 import type { EntityDescription, EntityProperty } from "@bowline/sdk";
+import { holds } from "./conditions.ts";
 import {
   alreadyThere,
-  type ConditionPlan,
   cursorAt,
   dataOf,
   type EntityRead,
@@ -26,6 +26,8 @@ export interface MemoryEntities {
   /** Decides; what it returns writes, and cannot fail. So that one commit may hold other writes, which may be refused. */
   prepare(writes: readonly EntityWrite[]): () => void;
   read(read: EntityRead): Promise<Data>;
+  /** The row of a key, for what is joined to it. */
+  row(entity: EntityDescription, key: EntityRow): EntityRow | undefined;
 }
 
 type Table = ReadonlyMap<string, EntityRow>;
@@ -51,6 +53,7 @@ export function memoryEntities(): MemoryEntities {
         for (const [name, table] of changed) tables.set(name, table);
       };
     },
+    row: (entity, key) => rowsOf(entity).get(keyText(key)),
     async read(read) {
       const table = rowsOf(read.entity);
       if (read.kind === "query") return page([...table.values()], planOf(read));
@@ -80,32 +83,6 @@ function page(rows: readonly EntityRow[], plan: QueryPlan): Data {
   const last = items.at(-1);
   const next = last !== undefined && items.length < found.length ? cursorAt(plan, last) : null;
   return { items: items.map((row) => dataOf(entity, row)), next };
-}
-
-/** As SQL has it: of nothing nothing holds but that it is nothing. */
-function holds({ property, operator, value: wanted }: ConditionPlan, value: EntityValue): boolean {
-  if (operator === "isNull" || operator === "isNotNull") return (value === null) === (operator === "isNull");
-  if (value === null) return false;
-  if (operator === "in") return (wanted as readonly EntityValue[]).includes(value);
-  const compared = compareValues(property.kind, value, wanted as EntityValue);
-  switch (operator) {
-    case "=":
-      return compared === 0;
-    case "!=":
-      return compared !== 0;
-    case "<":
-      return compared < 0;
-    case "<=":
-      return compared <= 0;
-    case ">":
-      return compared > 0;
-    case ">=":
-      return compared >= 0;
-    case "startsWith":
-      return String(value).startsWith(String(wanted));
-    case "contains":
-      return String(value).includes(String(wanted));
-  }
 }
 
 function compareRows(order: readonly EntityProperty[], a: EntityRow, b: EntityRow): number {

@@ -5,9 +5,9 @@
 
 import { BowlineError, badRequest, type Data, invariant, type Sql } from "@bowline/base";
 import type { EntityDescription, EntityProperty } from "@bowline/sdk";
+import { anySql, type Parameter } from "./conditions.store.ts";
 import {
   alreadyThere,
-  type ConditionPlan,
   cursorAt,
   dataOf,
   type EntityRead,
@@ -97,13 +97,10 @@ async function find(sql: Sql, tableOf: TableOf, { entity, keys }: Extract<Entity
 async function page(sql: Sql, tableOf: TableOf, plan: QueryPlan): Promise<Data> {
   const { entity, order, descending, limit, after } = plan;
   const values: unknown[] = [];
-  const parameter: Parameter = (kind, value, list = "") => {
-    values.push(isList(value) ? value.map((each) => parameterOf(kind, each)) : parameterOf(kind, value));
-    return `$${values.length}::${PARAMETERS[kind]}${list}`;
-  };
-  const where = plan.where.map((any) => `(${any.map((condition) => conditionOf(condition, parameter)).join(" OR ") || "false"})`);
+  const parameter = parametersInto(values);
+  const where = plan.where.map((any) => anySql(any, ({ column }) => `t.${quoted(column)}`, parameter));
   if (after !== null) {
-    const place = order.map(({ kind }, i) => parameter(kind, after[i] ?? null)).join(", ");
+    const place = order.map((property, i) => parameter(property, after[i] ?? null)).join(", ");
     where.push(`(${names(order, "t")}) ${descending ? "<" : ">"} (${place})`);
   }
   const by = order.map(({ column }) => `t.${quoted(column)}${descending ? " DESC" : ""}`).join(", ");
@@ -122,28 +119,6 @@ async function page(sql: Sql, tableOf: TableOf, plan: QueryPlan): Promise<Data> 
   return { items: items.map((row) => dataOf(entity, row)), next: more ? cursorAt(plan, last) : null };
 }
 
-/** Adds a parameter to a statement: how it is called there. */
-type Parameter = (kind: EntityProperty["kind"], value: EntityValue | readonly EntityValue[], list?: "" | "[]") => string;
-const isList = (value: EntityValue | readonly EntityValue[]): value is readonly EntityValue[] => Array.isArray(value);
-
-function conditionOf({ property, operator, value }: ConditionPlan, parameter: Parameter): string {
-  const column = `t.${quoted(property.column)}`;
-  switch (operator) {
-    case "isNull":
-      return `${column} IS NULL`;
-    case "isNotNull":
-      return `${column} IS NOT NULL`;
-    case "in":
-      return `${column} = ANY (${parameter(property.kind, value, "[]")})`;
-    case "startsWith":
-      return `starts_with(${column}, ${parameter(property.kind, value)})`;
-    case "contains":
-      return `strpos(${column}, ${parameter(property.kind, value)}) > 0`;
-    default:
-      return `${column} ${operator} ${parameter(property.kind, value)}`;
-  }
-}
-
 /** JSON travels as its text. */
 const PARAMETERS: Readonly<Record<EntityProperty["kind"], string>> = {
   text: "text",
@@ -156,6 +131,16 @@ const PARAMETERS: Readonly<Record<EntityProperty["kind"], string>> = {
   boolean: "boolean",
   json: "text",
 };
+
+/** Gathers the parameters of a statement. */
+export const parametersInto =
+  (values: unknown[]): Parameter<Pick<EntityProperty, "kind">> =>
+  ({ kind }, value, list = "") => {
+    values.push(isList(value) ? value.map((each) => parameterOf(kind, each)) : parameterOf(kind, value));
+    return `$${values.length}::${PARAMETERS[kind]}${list}`;
+  };
+
+const isList = (value: EntityValue | readonly EntityValue[]): value is readonly EntityValue[] => Array.isArray(value);
 
 function parameterOf(kind: EntityProperty["kind"], value: EntityValue): EntityValue {
   if (value === null) return null;
@@ -174,20 +159,22 @@ const SELECTED: Partial<Readonly<Record<EntityProperty["kind"], (column: string)
 };
 
 type Selected = Readonly<Record<string, EntityValue>>;
-const selection = (properties: readonly EntityProperty[]): string =>
-  properties.map(({ column, kind }, i) => `${(SELECTED[kind] ?? String)(`t.${quoted(column)}`)} AS c${i}`).join(", ");
+const selection = (properties: readonly EntityProperty[]): string => selectedColumns(properties, "t", "c").join(", ");
+/** The columns of `table` in the form of `EntityValue`, called `prefix0`, … */
+export const selectedColumns = (properties: readonly EntityProperty[], table: string, prefix: string): readonly string[] =>
+  properties.map(({ column, kind }, i) => `${(SELECTED[kind] ?? String)(`${table}.${quoted(column)}`)} AS ${prefix}${i}`);
 const rowOf = (properties: readonly EntityProperty[], row: Selected): EntityRow => properties.map((_, i) => row[`c${i}`] ?? null);
 
 const names = (columns: readonly EntityProperty[], table?: string): string =>
   columns.map(({ column }) => (table === undefined ? quoted(column) : `${table}.${quoted(column)}`)).join(", ");
 
-function quoted(identifier: string): string {
+export function quoted(identifier: string): string {
   invariant(/^[a-z_][a-z0-9_]{0,62}$/.test(identifier), `a name of a table or column was checked: ${identifier}`);
   return `"${identifier}"`;
 }
 
 /** What the database says of the author's rows is the author's to hear; what it says of itself is the adapter's. */
-async function explained<T>(work: Promise<T>): Promise<T> {
+export async function explained<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (thrown) {

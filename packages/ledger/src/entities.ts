@@ -3,10 +3,11 @@
 // What comes from an author's code is held against the entity's description, which was checked when its package was
 // uploaded: a value of another kind, an unknown property or an unknown parameter goes no further than this file.
 
-import { BowlineError, badRequest, type Data, decode, encode, fromHex, hex, type SecureHash } from "@bowline/base";
-import type { AuthorSyscall, EntityCondition, EntityDescription, EntityProperty, EntityQuery } from "@bowline/sdk";
+import { BowlineError, badRequest, type Data, type SecureHash } from "@bowline/base";
+import type { AuthorSyscall, EntityDescription, EntityProperty, EntityQuery } from "@bowline/sdk";
+import { bounded, type ConditionPlan, conditionPlans, cursorOf, mapOf, placeOf } from "./conditions.ts";
 import { columnValue, dataOfValue, type EntityValue, invalid, sizeOf } from "./entity-values.ts";
-import { ENTITIES_PER_CALL_MAX, ENTITY_BYTES_MAX, PAGE_ENTITIES_DEFAULT, PAGE_ENTITIES_MAX } from "./limits.ts";
+import { ENTITY_BYTES_MAX, PAGE_ENTITIES_DEFAULT, PAGE_ENTITIES_MAX } from "./limits.ts";
 
 export interface EntityWrite {
   readonly entity: EntityDescription;
@@ -123,17 +124,10 @@ export const alreadyThere = ({ name }: EntityDescription, key: EntityRow): Bowli
 
 // --- Queries ---
 
-export interface ConditionPlan {
-  readonly property: EntityProperty;
-  readonly operator: EntityCondition["operator"];
-  /** A list for `in`; null for tests that take none. */
-  readonly value: EntityValue | readonly EntityValue[];
-}
-
 export interface QueryPlan {
   readonly entity: EntityDescription;
   /** All must hold; of each, one. */
-  readonly where: readonly (readonly ConditionPlan[])[];
+  readonly where: readonly (readonly ConditionPlan<EntityProperty>[])[];
   /** Ends in the key: no two rows are equal in it. */
   readonly order: readonly EntityProperty[];
   readonly descending: boolean;
@@ -152,49 +146,17 @@ export function planOf(read: Extract<EntityRead, { kind: "query" }>): QueryPlan 
     throw badRequest("persistence.queryUnknown", `Entity ${entity.name} has no query ${name}.`, { query: `${name}` });
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > PAGE_ENTITIES_MAX)
     throw badRequest("persistence.badLimit", `A page has 1 to ${PAGE_ENTITIES_MAX} entities, not ${limit}.`, { limit: String(limit) });
-  const given = mapOf(read.parameters, `the parameters of ${name}`);
-  const taken = new Set<string>();
-  const plan = (condition: EntityCondition): ConditionPlan => conditionPlan(entity, condition, given, taken);
-  const where = query.where.map((each) => ("any" in each ? each.any.map(plan) : [plan(each)]));
-  const unknown = Object.keys(given).find((parameter) => !taken.has(parameter));
-  if (unknown !== undefined) throw invalid(`query ${name}`, unknown, "is no parameter of it");
+  const where = conditionPlans(`query ${name}`, query.where, (property) => propertyOf(entity, property), read.parameters);
   const names = [...new Set([...(query.orderBy ?? []), ...entity.key])];
   const order = names.map((property) => propertyOf(entity, property));
-  return { entity, where, order, descending: query.descending === true, limit, after: cursorOf(read.after, order) };
+  return { entity, where, order, descending: query.descending === true, limit, after: placeOf(read.after, order) };
 }
 
 export const cursorAt = ({ entity, order }: QueryPlan, row: EntityRow): string =>
-  hex(encode(order.map(({ name, kind }) => dataOfValue(name, kind, row[entity.properties.findIndex((each) => each.name === name)] ?? ""))));
-
-function cursorOf(text: string | undefined, order: readonly EntityProperty[]): EntityRow | null {
-  if (text === undefined) return null;
-  const refusal = badRequest("persistence.badCursor", "This is not where a page of this query ended.", {});
-  const bytes = typeof text === "string" ? fromHex(text) : undefined;
-  if (bytes === undefined) throw refusal;
-  try {
-    const values = decode(bytes);
-    if (!Array.isArray(values) || values.length !== order.length) throw refusal;
-    return order.map((property, i) => columnValue("a cursor", property, values[i] as Data));
-  } catch (thrown) {
-    throw thrown instanceof BowlineError ? refusal : thrown;
-  }
-}
-
-function conditionPlan(
-  entity: EntityDescription,
-  { property: name, operator, parameter = name }: EntityCondition,
-  given: Readonly<Record<string, Data>>,
-  taken: Set<string>,
-): ConditionPlan {
-  const property = propertyOf(entity, name);
-  if (operator === "isNull" || operator === "isNotNull") return { property, operator, value: null };
-  taken.add(parameter);
-  const compared = { ...property, name: parameter, missing: "never" } as const;
-  const value = Object.hasOwn(given, parameter) ? given[parameter] : undefined;
-  if (operator !== "in") return { property, operator, value: columnValue(entity.name, compared, value) };
-  if (!Array.isArray(value)) throw invalid(entity.name, parameter, "must be a list");
-  return { property, operator, value: bounded(value as readonly Data[]).map((item) => columnValue(entity.name, compared, item)) };
-}
+  cursorOf(
+    order,
+    order.map(({ name }) => row[entity.properties.findIndex((each) => each.name === name)] ?? ""),
+  );
 
 const propertyOf = ({ properties }: EntityDescription, name: string): EntityProperty =>
   properties.find((property) => property.name === name) as EntityProperty;
@@ -221,15 +183,4 @@ function keyRow(entity: EntityDescription, data: Data): EntityRow {
   return keyProperties(entity).map((property) =>
     columnValue(entity.name, property, Object.hasOwn(given, property.name) ? given[property.name] : undefined),
   );
-}
-
-function mapOf(data: Data, what: string): Readonly<Record<string, Data>> {
-  if (data !== null && typeof data === "object" && !Array.isArray(data) && !(data instanceof Uint8Array))
-    return data as Readonly<Record<string, Data>>;
-  throw badRequest("persistence.invalid", `What is given for ${what} is no map of properties.`, {});
-}
-
-function bounded<T>(rows: readonly T[]): readonly T[] {
-  if (Array.isArray(rows) && rows.length <= ENTITIES_PER_CALL_MAX) return rows;
-  throw badRequest("persistence.tooMany", `One call takes at most ${ENTITIES_PER_CALL_MAX} entities, keys or values: do it in parts.`, {});
 }

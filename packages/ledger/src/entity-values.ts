@@ -11,7 +11,7 @@ import { decimal, type EntityProperty } from "@bowline/sdk";
 export type EntityValue = string | number | boolean | null;
 
 /** Throws `persistence.invalid` for what a column of this kind does not keep exactly. */
-export function columnValue(what: string, { name, kind, missing }: EntityProperty, data: Data | undefined): EntityValue {
+export function columnValue(what: string, { name, kind, missing }: Omit<EntityProperty, "column">, data: Data | undefined): EntityValue {
   if (data === undefined || (data === null && (missing !== "never" || kind !== "json"))) {
     if (missing !== "never") return null;
     throw invalid(what, name, "is missing");

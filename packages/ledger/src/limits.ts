@@ -71,6 +71,10 @@ export const VIOLATION_CHARACTERS_MAX = 1_024;
 /** States of one page of a vault query. */
 export const PAGE_STATES_MAX = 1_000;
 export const PAGE_STATES_DEFAULT = 100;
+/** A page of a named query ends before the state that crosses this, unless it is the first. */
+export const PAGE_STATES_BYTES_MAX = 4 * 1024 * 1024;
+/** Characters of a text that named queries are ordered by, and that their indexes hold: an index of PostgreSQL takes no more than 2,704 bytes. */
+export const ORDERED_CHARACTERS = 200;
 
 /** Entities, or keys, of one call: `persistence.tooMany` fails the step. */
 export const ENTITIES_PER_CALL_MAX = 1_000;

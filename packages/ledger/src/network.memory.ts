@@ -68,7 +68,10 @@ interface Running {
 
 type Wait = { readonly fiber: string; readonly path: string; readonly flow: Running; readonly receives: readonly SessionId[] };
 /** What roles answer, and not the engine itself. */
-type RoleCall = Extract<Syscall, { kind: "members.find" | "notaries.find" | `vault.${string}` | "service" }>;
+type RoleCall = Extract<
+  Syscall,
+  { kind: "members.find" | "notaries.find" | "vault.find" | "vault.resolve" | "vault.transaction" | "vault.write" | "service" }
+>;
 type Timer = { readonly at: number; readonly fiber: string; readonly path: string };
 
 /** Says of a message whether it arrives. A session whose message does not arrive has failed on both sides. */
@@ -267,6 +270,7 @@ export class MemoryNetwork {
       case "entity.write":
       case "entity.find":
       case "entity.query":
+      case "vault.query":
       case "tokens.claim":
       case "tokens.balance":
       case "tokens.release":

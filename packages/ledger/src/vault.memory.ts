@@ -1,5 +1,6 @@
 import type { Data, Instant, SecureHash } from "@bowline/base";
 import type { StateRef } from "@bowline/sdk";
+import type { MemoryEntities } from "./entities.memory.ts";
 import { parseStateRef, stateRef } from "./leaves.ts";
 import type { DueRepair, Held, KnownTransaction, TransactionStatus, VaultCommit, VaultRead } from "./ports.ts";
 import { firstRepairAt, nextRepairAt } from "./repair.ts";
@@ -7,12 +8,16 @@ import { type MemoryTokens, memoryTokens } from "./tokens.memory.ts";
 import type { TokenStore } from "./tokens.ts";
 import { decodeTransaction, dependenciesOf, type ResolvedState, type Transaction } from "./transaction.ts";
 import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
+import { statesInMemory } from "./vault-queries.memory.ts";
+import type { StateQueryPlan } from "./vault-queries.ts";
 import { answerRead, type VaultRows } from "./vault-reads.ts";
 
 /** A vault that lasts as long as the process. A commit is applied whole or not at all. */
 export interface MemoryVault {
   apply(commits: readonly VaultCommit[]): void;
   read(read: VaultRead): Promise<Data>;
+  /** A page of a named query, joined to the rows of these tables. */
+  query(plan: StateQueryPlan, entities: MemoryEntities): Data;
   dueRepairs(now: Instant, limit: number): readonly DueRepair[];
   readonly tokens: TokenStore;
 }
@@ -38,6 +43,7 @@ export function memoryVault(options: {
       tables.apply(changes, now());
     },
     read: (read) => answerRead(read, tables),
+    query: (plan, entities) => tables.query(plan, entities),
     dueRepairs: (at, limit) => tables.dueRepairs(at, limit),
   };
 }
@@ -236,6 +242,10 @@ class Tables implements VaultRows {
     return [...this.#outputs.values()]
       .filter((row) => row.type === type && (row.consumed !== null) === consumed && row.position > after && contains(row.json, where))
       .slice(0, limit);
+  }
+
+  query(plan: StateQueryPlan, entities: MemoryEntities): Data {
+    return statesInMemory(this.#outputs.values(), plan, entities);
   }
 
   async newest({ type, consumed, before, limit }: Parameters<VaultRows["newest"]>[0]) {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
+import { memoryEntities } from "./entities.memory.ts";
 import type { Held, TransactionStatus } from "./ports.ts";
 import { testVault, type VaultUnderTest } from "./vault.contract.ts";
 import { memoryVault } from "./vault.memory.ts";
 import { decideStatus } from "./vault.ts";
 import { testVaultHistory } from "./vault-history.contract.ts";
+import { testStateQueries } from "./vault-queries.contract.ts";
 
 const inMemory = async (_: TestContext, macKey: Uint8Array): Promise<VaultUnderTest> => {
   const vault = memoryVault({ macKey, now: Date.now });
@@ -17,6 +19,16 @@ const inMemory = async (_: TestContext, macKey: Uint8Array): Promise<VaultUnderT
 };
 testVault("in memory", inMemory);
 testVaultHistory("in memory", inMemory);
+testStateQueries("in memory", async (_, macKey) => {
+  const vault = memoryVault({ macKey, now: Date.now });
+  const entities = memoryEntities();
+  return {
+    apply: async (commits) => vault.apply(commits),
+    applyEntities: async (writes) => entities.prepare(writes)(),
+    query: async (plan) => vault.query(plan, entities),
+    now: Date.now,
+  };
+});
 
 const RANK = { D: 0, U: 1, V: 2, I: 2 } as const;
 const writes = fc.constantFrom<TransactionStatus | "F">("D", "U", "V", "I", "F");

@@ -150,6 +150,8 @@ export interface CordappManifest {
   }[];
   /** Rows of its own tables; absent where it has none. */
   readonly entities?: readonly EntityDescription[];
+  /** Over states in the vault; absent where it has none. */
+  readonly queries?: readonly StateQueryDescription[];
   readonly channels?: readonly { readonly name: string; readonly type: "SEND" }[];
 }
 
@@ -170,3 +172,29 @@ export interface EntityProperty {
   /** What an empty column stands for: a property that is left out, a null, or nothing, where it cannot be empty. */
   readonly missing: "never" | "omitted" | "null";
 }
+
+/** A named query over the states of a vault, by their JSON form. */
+export interface StateQueryDescription {
+  readonly name: string;
+  /** Types. */
+  readonly states: readonly string[];
+  readonly standing: "unconsumed" | "consumed" | "all";
+  readonly fields: readonly StateField[];
+  readonly where: EntityQuery["where"];
+  readonly orderBy: readonly string[];
+  readonly descending: boolean;
+  /** Fields, in the order of an index that is made for this query; null where none is. */
+  readonly index: readonly string[] | null;
+  readonly join: readonly {
+    /** What its properties are called by: `name.property`. */
+    readonly name: string;
+    readonly entity: string;
+    /** The properties of the entity's key, each with the field that it equals. */
+    readonly on: Readonly<Record<string, string>>;
+    /** States without such a row are found too. */
+    readonly optional: boolean;
+  }[];
+}
+
+/** A member of the JSON form: its path, such as `owner.key`, and what lies there. */
+export type StateField = Pick<EntityProperty, "name" | "kind" | "missing">;

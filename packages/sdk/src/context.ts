@@ -8,8 +8,9 @@ import type { ExternalMessaging } from "./external.ts";
 import type { Filters } from "./filtered.ts";
 import type { Keys } from "./keys.ts";
 import type { Members, Notaries, ParametersInForce } from "./lookups.ts";
-import type { Persistence } from "./persistence.ts";
+import type { EntityPage, Persistence } from "./persistence.ts";
 import type { ContextProperties } from "./properties.ts";
+import type { StateQueryDefinition, StateQueryPage } from "./state-query.ts";
 import type { CounterpartyInfo, Protocol, SessionId, Syscall, VaultQuery } from "./syscalls.ts";
 import type { Tokens } from "./tokens.ts";
 import type { StateAndRef, TransactionProposal, TransactionView } from "./transaction.ts";
@@ -98,6 +99,14 @@ export interface Vault {
     state: StateDefinition<S>,
     query?: Omit<VaultQuery, "state">,
   ): Promise<{ readonly states: readonly StateAndRef<Static<S> & Data>[]; readonly next: string | undefined }>;
+  /**
+   * A named query of this CorDapp, page by page: what is thinned out by the query's own code is filled up from the next pages.
+   *
+   * @example const { items, next } = await ctx.vault.query(BondsOf, { owner }, { limit: 50 });
+   */
+  query<P, R, C>(query: StateQueryDefinition<P, R, C>, parameters: NoInfer<P>, page?: StateQueryPage): Promise<EntityPage<R>>;
+  /** All pages of a named query, folded into one value as the query's `collect` says. */
+  collect<P, R, C>(query: StateQueryDefinition<P, R, C>, parameters: NoInfer<P>, among?: Omit<StateQueryPage, "after">): Promise<C>;
   /** Fails with `vault.stateUnknown` for a reference that the vault does not hold. */
   resolve(refs: readonly string[]): Promise<readonly StateAndRef[]>;
 }

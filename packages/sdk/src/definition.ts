@@ -6,6 +6,7 @@ import type { OlderVersion } from "./canonical.ts";
 import type { FlowContext, Session } from "./context.ts";
 import type { ExternalChannel } from "./external.ts";
 import type { AnyEntity } from "./persistence.ts";
+import type { AnyStateQuery } from "./state-query.ts";
 import type { Protocol } from "./syscalls.ts";
 import type { Token } from "./tokens.ts";
 import type { ContractTransaction, PublicKeyText } from "./transaction.ts";
@@ -91,6 +92,8 @@ export interface CordappDefinition {
   readonly states: readonly StateDefinition<any>[];
   readonly contracts: readonly ContractDefinition[];
   readonly entities?: readonly AnyEntity[];
+  /** Over the states in the vault: what its flows ask by `context.vault.query`. */
+  readonly queries?: readonly AnyStateQuery[];
   /** Over which its flows send messages to systems outside. */
   readonly channels?: readonly ExternalChannel[];
 }

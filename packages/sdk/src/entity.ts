@@ -8,7 +8,8 @@ import type { Static, TObject } from "typebox";
 import type { EntityDescription, EntityProperty } from "./activation.ts";
 import { FlowError } from "./failure.ts";
 
-export type EntityOperator = "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "startsWith" | "contains" | "isNull" | "isNotNull";
+/** Of `like`, `%` stands for any characters, `_` for one, and a backslash takes away what the next one means. */
+export type EntityOperator = "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "like" | "startsWith" | "contains" | "isNull" | "isNotNull";
 
 /** Compares a property with a parameter of the query, which is called like the property where nothing else is said. */
 export interface EntityCondition<P extends string = string> {
@@ -76,7 +77,8 @@ export function entity<
   return { kind: "entity", name, schema, key: keys as never, single: (typeof key === "string") as never, queries, description };
 }
 
-function propertiesOf(schema: TObject): readonly EntityProperty[] {
+/** How the members of a schema lie in columns. */
+export function propertiesOf(schema: TObject): readonly EntityProperty[] {
   const required = new Set<string>((schema as { readonly required?: readonly string[] }).required ?? []);
   return Object.entries(schema.properties).map(([name, property]) => {
     const kinds = new Set(alternatives(property as JsonSchema));
@@ -138,6 +140,7 @@ const COMPARED: Readonly<Record<EntityOperator, readonly EntityProperty["kind"][
   "<=": ORDERED,
   ">": ORDERED,
   ">=": ORDERED,
+  like: ["text"],
   startsWith: ["text"],
   contains: ["text"],
   isNull: ANY,
@@ -153,27 +156,38 @@ export function entityFault({ table, key, properties, queries }: EntityDescripti
   const odd = properties.find(({ column }) => !IDENTIFIER.test(column));
   if (odd !== undefined) return `property ${odd.name} makes no column name: letters and digits only`;
   if (key.length === 0 || new Set(key).size !== key.length) return "a key is one property or several, each once";
-  const ordered = (name: string): boolean => {
-    const property = byName.get(name);
-    return property !== undefined && property.missing === "never" && ORDERED.includes(property.kind);
-  };
+  const ordered = (name: string): boolean => isOrdered(byName.get(name));
   const unordered = key.find((name) => !ordered(name));
   if (unordered !== undefined) return `the key's ${unordered} must be required, and neither a boolean nor JSON`;
   for (const [name, query] of Object.entries(queries)) {
     const loose = (query.orderBy ?? []).find((property) => !ordered(property));
     if (loose !== undefined) return `query ${name} is ordered by ${loose}, which must be required, and neither a boolean nor JSON`;
-    const kinds = new Map<string, string>();
-    for (const condition of query.where.flatMap((each) => ("any" in each ? each.any : [each]))) {
-      const fault = conditionFault(condition, byName, kinds);
-      if (fault !== undefined) return `query ${name}: ${fault}`;
-    }
+    const fault = conditionsFault(query.where, byName);
+    if (fault !== undefined) return `query ${name}: ${fault}`;
+  }
+  return undefined;
+}
+
+/** Whether rows may be put in order by it. */
+export const isOrdered = (property: Pick<EntityProperty, "kind" | "missing"> | undefined): boolean =>
+  property !== undefined && property.missing === "never" && ORDERED.includes(property.kind);
+
+/** What is wrong with conditions on these properties; undefined where nothing is. */
+export function conditionsFault(
+  where: EntityQuery["where"],
+  byName: ReadonlyMap<string, Pick<EntityProperty, "kind">>,
+): string | undefined {
+  const kinds = new Map<string, string>();
+  for (const condition of where.flatMap((each) => ("any" in each ? each.any : [each]))) {
+    const fault = conditionFault(condition, byName, kinds);
+    if (fault !== undefined) return fault;
   }
   return undefined;
 }
 
 function conditionFault(
   { property: name, operator, parameter = name }: EntityCondition,
-  byName: ReadonlyMap<string, EntityProperty>,
+  byName: ReadonlyMap<string, Pick<EntityProperty, "kind">>,
   kinds: Map<string, string>,
 ): string | undefined {
   const property = byName.get(name);

@@ -20,6 +20,7 @@ import { persistenceOf } from "./persistence.ts";
 import { fitting, plain } from "./plain.ts";
 import { allOf, type FlowProperties, propertyOf, userOf, withUser } from "./properties.ts";
 import { exchanges, initiate } from "./sessions.ts";
+import { queryAll, queryPage } from "./state-query.flow.ts";
 import { inVersionOf } from "./state-versions.ts";
 import type { PlatformFlowName, Protocol, Syscall } from "./syscalls.ts";
 import { tokensOf } from "./token-claims.flow.ts";
@@ -177,6 +178,8 @@ function vaultOf(ask: Scope["ask"]): Vault {
       const states = page.states.map((found) => inVersionOf(state, found) as StateAndRef<Static<S> & Data>);
       return { states, next: page.next ?? undefined };
     },
+    query: (query, parameters, page = {}) => queryPage(ask, query, parameters, page),
+    collect: (query, parameters, page = {}) => queryAll(ask, query, parameters, page),
     resolve: async (refs) => (await ask({ kind: "vault.resolve", refs: [...refs] })) as unknown as readonly StateAndRef[],
   };
 }

@@ -1,10 +1,11 @@
 import type { TSchema } from "typebox";
 import type { CordappManifest } from "./activation.ts";
 import type { CordappDefinition } from "./definition.ts";
+import { describeQuery } from "./state-query.ts";
 import { oldestVersion } from "./state-versions.ts";
 
 /** What the platform may know of a package without running its flows: plain data, schemas as JSON Schema. */
-export function manifestOf({ flows, states, contracts, entities = [], channels }: CordappDefinition): CordappManifest {
+export function manifestOf({ flows, states, contracts, entities = [], queries = [], channels }: CordappDefinition): CordappManifest {
   return {
     flows: flows.map((flow) =>
       flow.kind === "flow"
@@ -27,6 +28,7 @@ export function manifestOf({ flows, states, contracts, entities = [], channels }
       commands: Object.entries(commands).map(([command, schema]) => ({ name: command, schema: jsonSchema(schema) })),
     })),
     ...(entities.length === 0 ? {} : { entities: entities.map(({ description }) => description) }),
+    ...(queries.length === 0 ? {} : { queries: queries.map((query) => describeQuery(query, states)) }),
     ...(channels === undefined ? {} : { channels: channels.map(({ name, type }) => ({ name, type })) }),
   };
 }

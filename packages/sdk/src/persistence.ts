@@ -138,4 +138,5 @@ function keyMap({ key, name }: AnyEntity, row: unknown): Data {
   return Object.fromEntries((key as readonly string[]).map((property) => [property, given?.[property] ?? null]));
 }
 
-const readRow = ({ name, schema }: AnyEntity, row: Data) => fitting(schema, row, "persistence.unexpectedRow", `a row of ${name}`) as Data;
+export const readRow = ({ name, schema }: AnyEntity, row: Data) =>
+  fitting(schema, row, "persistence.unexpectedRow", `a row of ${name}`) as Data;

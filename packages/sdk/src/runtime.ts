@@ -13,6 +13,7 @@ import { Fiber } from "./fiber.ts";
 import { callFlow, contextOf } from "./flow-context.ts";
 import { manifestOf } from "./manifest.ts";
 import { sessionOf } from "./sessions.ts";
+import { requireQueries } from "./state-query.ts";
 import { requireVersions } from "./state-versions.ts";
 
 /**
@@ -53,6 +54,8 @@ function runtimeOf(definition: CordappDefinition, manifest: CordappManifest): Co
   const flows = byName(definition.flows, "flow");
   const contracts = byName(definition.contracts, "contract");
   byName(definition.entities ?? [], "entity");
+  byName(definition.queries ?? [], "query");
+  requireQueries(manifest);
   const states = byName(definition.states, "state");
   for (const state of definition.states) requireVersions(state);
   const fibers = new Map<string, Fiber>();

@@ -79,6 +79,17 @@ export type AuthorSyscall =
   /** Leaves with the step commit. -> null */
   | { readonly kind: "external.send"; readonly channel: string; readonly id?: string; readonly message: string }
   | { readonly kind: "vault.find"; readonly query: VaultQuery } // -> { states: StateAndRef[], next: string | null }
+  /** -> { states: StateAndRef[], joined: (Data | null)[][], next: string | null }: of each state the rows of its joins, in order */
+  | {
+      readonly kind: "vault.query";
+      readonly query: string;
+      readonly parameters: Data;
+      readonly refs?: readonly string[];
+      /** Milliseconds since 1970: states that came later are left out. */
+      readonly createdUntil?: number;
+      readonly limit?: number;
+      readonly after?: string;
+    }
   | { readonly kind: "vault.resolve"; readonly refs: readonly string[] } // -> StateAndRef[], in order
   | { readonly kind: "vault.transaction"; readonly id: string } // -> TransactionView | null
   /** The claim's id is this step's; it ends with the flow at the latest. -> { id, tokens: ClaimedToken[] } | null */

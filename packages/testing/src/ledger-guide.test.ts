@@ -1,16 +1,11 @@
 // The CorDapp that docs/ledger.md is made of runs, and does what the page says.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { pathToFileURL } from "node:url";
 import type { CordappBundle, FlowDefinition, StateDefinition } from "@bowline/sdk";
 import type { TSchema } from "typebox";
+import { readGuide } from "./guide.ts";
 import { createNetwork } from "./index.ts";
-
-const page = new URL("../../../docs/ledger.md", import.meta.url);
-/** Where imports of ours resolve; it is not kept. */
-const folder = new URL("../dist/guide/", import.meta.url);
 
 interface Guide {
   readonly cordapp: CordappBundle;
@@ -21,21 +16,8 @@ interface Guide {
   readonly ShowBond: FlowDefinition<TSchema>;
 }
 
-async function guide(): Promise<Guide> {
-  const blocks = [...(await readFile(page, "utf8")).matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code);
-  assert.ok(blocks.length > 3, "the page has code");
-  await mkdir(folder, { recursive: true });
-  const file = new URL(`guide-${process.pid}.ts`, folder);
-  await writeFile(file, blocks.join("\n"));
-  try {
-    return (await import(pathToFileURL(file.pathname).href)) as Guide;
-  } finally {
-    await rm(file);
-  }
-}
-
 test("the page's CorDapp issues, ties together, and shows no more than it was asked to", async () => {
-  const { cordapp, Bond, IssueBonds, ShowBond } = await guide();
+  const { cordapp, Bond, IssueBonds, ShowBond } = await readGuide<Guide>("ledger.md");
   const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 5 });
   const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
   const id = await alice.start(IssueBonds, { to: bob.name, amounts: [5, 7], bound: true } as never);
@@ -59,7 +41,7 @@ test("the page's CorDapp issues, ties together, and shows no more than it was as
 });
 
 test("and the page's members swap bonds in a transaction that both have gathered", async () => {
-  const { cordapp, Bond, IssueBonds, SwapBonds } = await guide();
+  const { cordapp, Bond, IssueBonds, SwapBonds } = await readGuide<Guide>("ledger.md");
   const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 7 });
   const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
   await alice.start(IssueBonds, { to: bob.name, amounts: [5], bound: false } as never);
@@ -76,7 +58,7 @@ test("and the page's members swap bonds in a transaction that both have gathered
 });
 
 test("and a member signs many transactions with one signature", async () => {
-  const { cordapp, Bond, IssueMany } = await guide();
+  const { cordapp, Bond, IssueMany } = await readGuide<Guide>("ledger.md");
   const network = await createNetwork({ cordapps: [cordapp], members: ["Alice"], seed: 9 });
   await network.node("Alice").start(IssueMany, { amounts: [1, 2, 3] } as never);
   const held = await network.node("Alice").vault.find(Bond as never);

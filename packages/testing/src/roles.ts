@@ -31,13 +31,14 @@ export interface RolesOptions {
   now(): Instant;
   readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
   readEntities: SyscallRoles["persistence"]["readEntities"];
+  queryVault: SyscallRoles["persistence"]["queryVault"];
   tokens(vnode: ShortHash): TokenStore;
 }
 
-export function createRoles({ membership, uniqueness, now, readVault, readEntities, tokens }: RolesOptions): SyscallRoles {
+export function createRoles({ membership, uniqueness, now, readVault, readEntities, queryVault, tokens }: RolesOptions): SyscallRoles {
   const parties = new Map([...membership.parties.values()].map((party) => [party.vnode as string, party]));
   return {
-    persistence: { read: ({ vnode, read }) => readVault(vnode, read), readEntities },
+    persistence: { read: ({ vnode, read }) => readVault(vnode, read), readEntities, queryVault },
     crypto: {
       filterMyKeys: async ({ tenant, keys }) => ({ keys: keys.filter((key) => key === parties.get(tenant)?.publicKey) }),
       sign: async (request) => {

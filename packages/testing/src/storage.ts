@@ -12,6 +12,7 @@ import {
   memoryVault,
   type VaultRead,
 } from "@bowline/ledger";
+import type { StateQueryPlan } from "@bowline/ledger/queries";
 import type { TokenStore } from "@bowline/ledger/tokens";
 import type { DueRepair } from "@bowline/ledger/upkeep";
 import { VERDICT_KEY } from "./roles.ts";
@@ -27,6 +28,8 @@ export interface Storage {
   readonly tokens: TokenStore;
   /** Rows of the CorDapps' own tables. */
   readEntities(read: EntityRead): Promise<Data>;
+  /** States by named queries, with those rows. */
+  queryVault(plan: StateQueryPlan): Promise<Data>;
   close(): Promise<void>;
 }
 
@@ -57,6 +60,7 @@ export function memoryStorage(now: () => Instant, entitiesOf: EntitiesOf = () =>
     dueRepairs: async (at, limit) => vault.dueRepairs(at, limit),
     tokens: vault.tokens,
     readEntities: (read) => entities.read(read),
+    queryVault: async (plan) => vault.query(plan, entities),
     close: async () => {},
   };
 }

@@ -31,6 +31,7 @@ import {
 import { createFlowServices } from "@bowline/host/syscalls";
 import { entityReadOf, ledgerFlows } from "@bowline/ledger";
 import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
+import { type QueryDescriptions, stateQueryPlan } from "@bowline/ledger/queries";
 import { type DueRepair, OUTCOME_PROTOCOL, REPAIR_FLOW, type UnverifiedTransaction } from "@bowline/ledger/upkeep";
 import { type CordappBundle, cordapp } from "@bowline/sdk";
 import { FaultyBus } from "./bus.ts";
@@ -249,6 +250,10 @@ export class World {
         const { party, storage } = placeOf(vnode);
         return storage.readEntities(entityReadOf(entitiesOf(party)(bundle), call));
       },
+      queryVault: async ({ vnode, bundle, call }) => {
+        const { party, storage } = placeOf(vnode);
+        return storage.queryVault(stateQueryPlan(call, describedBy(party, bundle)));
+      },
       tokens: (vnode) => placeOf(vnode).storage.tokens,
     });
     return {
@@ -326,13 +331,17 @@ export class World {
 }
 
 /** The persistence role of one virtual node. */
-/** A flow that a test writes in place knows the entities of all the member's packages. */
 const entitiesOf =
-  ({ packages }: Party): EntitiesOf =>
-  (bundle) => {
-    const owner = packages.find(({ fileChecksum }) => fileChecksum === bundle);
-    return (owner === undefined ? packages : [owner]).flatMap(({ bundle: { manifest } }) => manifest.entities ?? []);
-  };
+  (party: Party): EntitiesOf =>
+  (bundle) =>
+    describedBy(party, bundle).entities;
+
+/** A flow that a test writes in place knows the entities and queries of all the member's packages. */
+function describedBy({ packages }: Party, bundle: SecureHash): Required<QueryDescriptions> {
+  const owner = packages.find(({ fileChecksum }) => fileChecksum === bundle);
+  const manifests = (owner === undefined ? packages : [owner]).map((each) => each.bundle.manifest);
+  return { entities: manifests.flatMap(({ entities = [] }) => entities), queries: manifests.flatMap(({ queries = [] }) => queries) };
+}
 
 /** As a real node checks it: by what the package says. */
 const checkChannel =

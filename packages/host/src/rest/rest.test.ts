@@ -468,6 +468,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     due: unused,
     dueBefore: unused,
     readEntities: unused,
+    queryVault: unused,
     async read({ read }) {
       assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
       return {

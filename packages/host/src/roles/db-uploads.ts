@@ -122,11 +122,14 @@ function checkPlatform(cpks: readonly CpkContents[]): void {
     );
 }
 
-/** One flow has one name in a virtual node, and one table one package, whichever of its packages brings it. */
+/** One flow or query has one name in a virtual node, and one table one package, whichever of its packages brings it. */
 function checkOwners(cpks: readonly CpkContents[]): void {
   const flows = twice(cpks, ({ manifest }) => manifest.flows.map(({ name }) => name));
   if (flows !== undefined)
     throw new BowlineError("badRequest", "cpi.flowTwice", `The flow ${flows.name} stands in ${flows.in}.`, { flow: flows.name });
+  const queries = twice(cpks, ({ manifest }) => (manifest.queries ?? []).map(({ name }) => name));
+  if (queries !== undefined)
+    throw new BowlineError("badRequest", "cpi.queryTwice", `The query ${queries.name} stands in ${queries.in}.`, { query: queries.name });
   const tables = twice(cpks, (cpk) => cpk.tables);
   if (tables !== undefined)
     throw new BowlineError(

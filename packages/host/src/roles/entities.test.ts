@@ -10,6 +10,7 @@ import { generateBootKey, pemOf } from "@bowline/crypto";
 import type { StepCommit } from "@bowline/flow";
 import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { type CordappManifest, entity } from "@bowline/sdk";
+import type { StateQueryDescription } from "@bowline/sdk/queries";
 import * as Type from "typebox";
 import { createMemoryBus } from "../adapters/memory-bus.ts";
 import { openDatabase } from "../adapters/postgres.ts";
@@ -35,7 +36,21 @@ const Contact = entity({
   key: "id",
   queries: { ranked: { where: [{ property: "rank", operator: ">=" }], orderBy: ["rank"] } },
 });
-const ENTITIES: CordappManifest = { ...MANIFEST, entities: [Contact.description] };
+const Owed: StateQueryDescription = {
+  name: "com.example.Owed",
+  states: ["com.example.Debt"],
+  standing: "unconsumed",
+  fields: [
+    { name: "to.id", kind: "text", missing: "never" },
+    { name: "amount", kind: "decimal", missing: "never" },
+  ],
+  where: [{ property: "contact.rank", operator: "<=", parameter: "rank" }],
+  orderBy: ["amount"],
+  descending: true,
+  index: ["amount"],
+  join: [{ name: "contact", entity: Contact.name, on: { id: "to.id" }, optional: false }],
+};
+const ENTITIES: CordappManifest = { ...MANIFEST, entities: [Contact.description], queries: [Owed] };
 const TABLE = 'CREATE TABLE contact (id text COLLATE "C" PRIMARY KEY, rank int NOT NULL CHECK (rank < 100));';
 
 async function cpiOf(cpks: readonly { name: string; manifest: CordappManifest; migrations: readonly CpkMigration[] }[], name = "contacts") {
@@ -164,6 +179,16 @@ test("a package has its own entities, and no others", async () => {
   assert.equal(await codeOf(persistence.service.readEntities({ vnode: alice, bundle, call }, CALLER)), "persistence.entityUnknown");
 });
 
+test("states are joined to the package's own rows, by those who may not write", async () => {
+  const call = { kind: "vault.query", query: Owed.name, parameters: { rank: 50 }, limit: 1 } as const;
+  const ask = (asked: object = call) => persistence.service.queryVault({ vnode: alice, bundle, call: asked as typeof call }, CALLER);
+  assert.deepEqual(await ask(), { states: [], joined: [], next: null });
+  assert.equal(await codeOf(ask({ ...call, query: "com.example.Other" })), "vault.queryUnknown");
+  assert.equal(await codeOf(ask({ ...call, parameters: {} })), "persistence.invalid");
+  const platform = { vnode: alice, bundle: "SHA-256:00" as SecureHash, call };
+  assert.notEqual(await codeOf(persistence.service.queryVault(platform, CALLER)), "done", "of no package");
+});
+
 async function withUser<T>(details: ConnectionDetails, work: (database: Database) => Promise<T>): Promise<T> {
   const database = openDatabase({ ...details, connectionsMax: 1 });
   try {
@@ -232,6 +257,12 @@ test("an upload is refused for a table that two packages make", async () => {
     migrations: [{ fileName: "0001-create.sql", text: TABLE }],
   }));
   assert.equal(await codeOf(uploadTestCpi(cluster, await cpiOf(twice, "twice"))), "cpi.tableTwice");
+});
+
+test("an upload is refused for a query that two packages have", async () => {
+  const manifest = { flows: [], states: [], contracts: [], queries: [{ ...Owed, where: [], join: [] }] };
+  const twice = ["com.example.one", "com.example.two"].map((name) => ({ name, manifest, migrations: [] }));
+  assert.equal(await codeOf(uploadTestCpi(cluster, await cpiOf(twice, "asked"))), "cpi.queryTwice");
 });
 
 test("a migration that the rows themselves refuse fails the virtual node, and says so", async () => {

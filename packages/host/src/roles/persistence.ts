@@ -33,6 +33,9 @@ import { createLedgerRepair, type Repair } from "./ledger-repair.ts";
 
 /** One writer in flight, and readers beside it. */
 const CONNECTIONS_PER_VAULT_MAX = 3;
+/** Authors' queries have connections of their own: the slowest of them keeps no commit waiting. */
+const QUESTIONS_PER_VAULT_MAX = 2;
+const QUESTION_SETTINGS = { default_transaction_read_only: "on", statement_timeout: "10000" };
 const SWEEP_ALL_MS = 60_000;
 
 export interface PersistenceRole {
@@ -66,7 +69,8 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   const { bus, clock, log } = options;
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const states: VaultStore = vaultStore({ macKey: options.verdictKey });
-  const entities = createEntities(options.db, databases);
+  const questions = createRoleDatabases({ ...options, connectionsMax: QUESTIONS_PER_VAULT_MAX, settings: QUESTION_SETTINGS });
+  const entities = createEntities(options.db, databases, questions);
   // What waits to leave a virtual node is a use of it: from then on it is swept.
   const external = createExternalMessages({ ...options, databaseOf: async (vnode) => (await vaults.of(vnode)).database });
   const vaults: Vaults = createVaults(databases, { states, entities, external });
@@ -96,6 +100,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     },
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
     readEntities: entities.read,
+    queryVault: entities.query,
     flowStatus: createStatus(vaults, changes),
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
@@ -118,7 +123,12 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     return { done, row: (await flows.byId(flowId)) ?? null };
   }
 
-  return { service, close: () => databases.close() };
+  return {
+    service,
+    async close() {
+      await Promise.all([databases.close(), questions.close()]);
+    },
+  };
 }
 
 function createStart(

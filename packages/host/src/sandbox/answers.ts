@@ -320,6 +320,15 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
       after: Type.Optional(Type.String()),
     }),
   }),
+  "vault.query": exactly({
+    kind: Type.Literal("vault.query"),
+    query: Type.String(),
+    parameters: Plain,
+    refs: Type.Optional(Type.Array(Type.String(), { maxItems: 10_000 })),
+    createdUntil: Type.Optional(Type.Integer()),
+    limit: Type.Optional(Type.Integer()),
+    after: Type.Optional(Type.String()),
+  }),
   "vault.resolve": exactly({ kind: Type.Literal("vault.resolve"), refs: Type.Array(Type.String(), { maxItems: 10_000 }) }),
   "vault.transaction": exactly({ kind: Type.Literal("vault.transaction"), id: Type.String() }),
   "tokens.claim": exactly({
