@@ -43,7 +43,7 @@ import type { NotaryMode } from "./ports.ts";
 import { askParticipants, wordIn } from "./repair.flow.ts";
 import { encodeSignature, type TransactionSignature } from "./signatures.ts";
 import { carry, invalidContent, signWith } from "./signing.flow.ts";
-import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction } from "./transaction.ts";
+import { decodeSigned, dependenciesOf, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 
 const STRICT = { additionalProperties: false } as const;
 const Signatures = Type.Object({ kind: Type.Literal("signatures"), signatures: Type.Array(Bytes, { maxItems: SIGNATURES_MAX }) }, STRICT);
@@ -121,10 +121,10 @@ export const receiveProposal = platformFlow({
         await writeVault(context, { kind: "invalid", bytes, reason, evidence: { kind: "content", verdict, mac } });
         throw invalidContent(transaction, reply);
       }
-      if (signed.signatures.length === 0 || reply.signatures.invalid.length > 0)
+      if (reply.signatures.signers.length === 0 || reply.signatures.invalid.length > 0)
         throw new FlowError(
           "ledger.signatureInvalid",
-          `Transaction ${transaction.id} came without a signature, or with one that is not valid.`,
+          `Transaction ${transaction.id} came without the signature of a signatory, or with one that is not valid.`,
         );
       await writeVault(context, { kind: "groupParameters", ...parameters });
       return handOver(carry(signed, reply));
@@ -239,11 +239,12 @@ async function awaitOutcome(
   let { signed } = carried;
   const { id: sessionId, counterparty } = session;
   let sends = [{ session: sessionId, payload: { kind: "signatures", signatures: ours } }];
-  for (;;) {
+  for (let hasOthers = false; ; hasOthers = true) {
     const message = await progress(context, sends, sessionId);
     sends = [];
     if (message?.kind === "abandoned") throw new FlowError(message.type, message.message);
     if (message?.kind === "signatures") {
+      if (hasOthers) throw unexpected(counterparty, signed.transaction);
       const others = ofSignatories(signed.transaction, message.signatures);
       signed = withSignatures(signed, others);
       await requireAllSigned(context, carried, signed);
@@ -256,6 +257,10 @@ async function awaitOutcome(
     return accepted(await conclude(context, carried, signed, word, keys));
   }
 }
+
+/** Nothing is to be gained by saying it twice, except that somebody else works. */
+const unexpected = (party: string, { id }: Transaction) =>
+  new FlowError("ledger.unexpectedMessage", `${party} sent the signatures of ${id} a second time.`, { id });
 
 /** Undefined where the session is lost: then whoever else knows is asked. */
 async function progress(
