@@ -44,6 +44,7 @@ describe("what a bundle reports", () => {
     ["no kind at all", { hidden: true }],
     ["a member that the call does not have", { ...now, trusted: true }],
     ["a platform flow that authors may not call", { kind: "platform", flow: "ledger.notary", input: null }],
+    ["one that only the platform's own call", { kind: "platform", flow: "ledger.resolve", input: null }],
     ["a name that is none", { kind: "members.find", name: "Bob" }],
     ["a fraction", { kind: "platform", flow: "ledger.sign", input: 0.5 }],
     ["text that UTF-8 cannot say", { kind: "platform", flow: "ledger.sign", input: "\ud800" }],

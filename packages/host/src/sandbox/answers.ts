@@ -5,7 +5,7 @@
 // is no plain data, has failed; the others go on.
 
 import { BowlineError, type Data, type Decoder, decoder, parseName } from "@bowline/base";
-import type { AuthorSyscall, FiberReport, Outcome, Syscall } from "@bowline/sdk";
+import type { AuthorSyscall, FiberReport, Outcome, PlatformFlowName, Syscall } from "@bowline/sdk";
 import Type, { type TSchema } from "typebox";
 import {
   ACTIVATION_BYTES_MAX,
@@ -262,6 +262,27 @@ const Failure = exactly({
 const Properties = Type.Optional(Type.Record(Type.String(), Type.String()));
 const Plain = Type.Unknown(); // Plain data already: `fromWire` made it.
 
+/** A record, so that none which the sdk calls is forgotten. */
+const FLOWS_FOR_AUTHORS: Readonly<Record<Exclude<PlatformFlowName, "ledger.resolve">, true>> = {
+  "ledger.sign": true,
+  "ledger.signAll": true,
+  "ledger.signatures": true,
+  "ledger.finalize": true,
+  "ledger.receiveProposal": true,
+  "ledger.answerProposal": true,
+  "ledger.filter": true,
+  "ledger.verifyFiltered": true,
+  "ledger.mergeFiltered": true,
+  "ledger.send": true,
+  "ledger.receive": true,
+  "ledger.keepDraft": true,
+  "ledger.findDraft": true,
+  "ledger.takeUpDraft": true,
+  "ledger.exchangeBuilder": true,
+  "ledger.receiveBuilder": true,
+  "ledger.updateBuilder": true,
+};
+
 const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   "session.open": exactly({
     kind: Type.Literal("session.open"),
@@ -363,15 +384,7 @@ const SCHEMAS: Readonly<Record<AuthorSyscall["kind"], TSchema>> = {
   }),
   platform: exactly({
     kind: Type.Literal("platform"),
-    flow: Type.Union([
-      Type.Literal("ledger.sign"),
-      Type.Literal("ledger.finalize"),
-      Type.Literal("ledger.receiveProposal"),
-      Type.Literal("ledger.answerProposal"),
-      Type.Literal("ledger.filter"),
-      Type.Literal("ledger.verifyFiltered"),
-      Type.Literal("ledger.mergeFiltered"),
-    ]),
+    flow: Type.Enum(Object.keys(FLOWS_FOR_AUTHORS) as (keyof typeof FLOWS_FOR_AUTHORS)[]),
     input: Plain,
     properties: Properties,
   }),
