@@ -4,8 +4,8 @@ import type { Data, X500Name } from "@bowline/base";
 import { flow, type TransactionProposal } from "@bowline/sdk";
 import Type from "typebox";
 import { MemoryNetwork } from "./network.memory.ts";
-import { firstOutput, type Party, sample } from "./sample.memory.ts";
-import { Agree, SETTLE_PROTOCOL, Settle, settledOn } from "./settling.memory.ts";
+import { firstOutput, manifests, PACKAGE, type Party, sample } from "./sample.memory.ts";
+import { Agree, SETTLE_PROTOCOL, Settle, settledOn, settleOn } from "./settling.memory.ts";
 import { encodeSigned, type SignedTransaction } from "./transaction.ts";
 
 const shared = await sample();
@@ -239,4 +239,23 @@ test("a sender that says the same again and again is left", async () => {
   assert.ok("ok" in outcome, JSON.stringify(outcome));
   assert.equal((outcome.ok as readonly { type?: string }[])[2]?.type, "ledger.backchainWithheld");
   assert.deepEqual(await statusesOf(net, bob, idsOf([first, second])), [undefined, "U"]);
+});
+
+test("a history whose contract package is not here is kept, and goes on when it is, without being fetched again", async () => {
+  const [net, chain] = [network(), chainOf(30)];
+  await plant(net, alice, chain);
+  const manifest = manifests.get(PACKAGE.fileChecksum);
+  net.interference = ({ payload }) => {
+    // Bob's verification role has lost it, or never had it.
+    if ((payload as { kind?: string }).kind === "chain") manifests.delete(PACKAGE.fileChecksum);
+    return "arrives";
+  };
+  const refused = await settleOn(net, alice, spendOf(chain), bob);
+  await net.settle();
+  manifests.set(PACKAGE.fileChecksum, manifest as NonNullable<typeof manifest>);
+  assert.equal("error" in refused && refused.error.type, "ledger.packageUnknown");
+  assert.deepEqual(new Set(await statusesOf(net, bob, idsOf(chain))), new Set(["U"]), "not verified, and not invalid either");
+  const needs = counting(net, "need");
+  await settle(net, spendOf(chain), bob);
+  assert.deepEqual([new Set(await statusesOf(net, bob, idsOf(chain))), needs.count], [new Set(["V"]), 0]);
 });

@@ -12,6 +12,7 @@ import { decodeFiltered, encodeFiltered, filterTransaction, type ShownParts, ver
 import { notaryKeysOf, notaryOf } from "./group-parameters.ts";
 import { Bytes, GROUP, nameOf, parseStateRef, publicKeyOf } from "./leaves.ts";
 import { GROUP_LEAVES_MAX, SIGNATURES_MAX } from "./limits.ts";
+import { mergeFiltered, subsetFiltered } from "./partial-views.ts";
 import { checkSignatures, decodeSignature, encodeSignature } from "./signatures.ts";
 import { dependenciesOf, type ResolvedState, type SignedTransaction, type Transaction } from "./transaction.ts";
 
@@ -49,6 +50,21 @@ export function filteredDependency({ transaction, signatures }: SignedTransactio
     filtered: encodeFiltered(filtered),
     signatures: signatures.filter(({ batch }) => batch !== undefined).map(encodeSignature),
   };
+}
+
+/**
+ * The same from copies that others made, which each show what their owner needed: put together, and cut down to these outputs, so
+ * that nobody sees more than is asked for. Undefined where they do not show all of them.
+ */
+export function dependencyFrom(copies: readonly FilteredDependency[], outputs: readonly number[]): FilteredDependency | undefined {
+  const missing = new Set(outputs);
+  const useful = copies.filter((copy) => shownBy(copy).outputs.filter(({ index }) => missing.delete(index)).length > 0);
+  const [first, ...others] = useful.map(({ filtered }) => decodeFiltered(filtered));
+  if (missing.size > 0 || first === undefined) return undefined;
+  const indexes = [...new Set(outputs)].sort((a, b) => a - b);
+  const shown = { notary: "all", outputsInfo: indexes, outputs: indexes } as const;
+  // Each of them came with the notary's acceptance, and one is enough.
+  return { filtered: encodeFiltered(subsetFiltered(others.reduce(mergeFiltered, first), shown)), signatures: useful[0]?.signatures ?? [] };
 }
 
 /** All of a transaction on which it depends what proves its inputs and references. */

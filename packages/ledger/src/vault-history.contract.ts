@@ -154,6 +154,17 @@ export function testVaultHistory(name: string, open: (test: TestContext, macKey:
       assert.deepEqual(new Set(states.map((state) => state.ref)), new Set([ref(0), ref(2), firstOutput(moved.transaction)]));
     });
 
+    test("what several showed of a transaction proves it together, and no more of it is shown than is needed", async (t) => {
+      const vault = await open(t, MAC_KEY);
+      const issued = issue(network, alice, [1, 2, 3, 4]);
+      const proof = async (...indexes: readonly number[]) =>
+        (await vault.read({ kind: "dependencies", refs: indexes.map((index) => stateRef(issued.transaction.id, index)) })) as unknown;
+      for (const outputs of [[0], [2], [1, 2]]) await vault.apply([commit(filtered([filteredDependency(issued, outputs)]))]);
+      for (const outputs of [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
+        assert.deepEqual(await proof(...outputs), [filteredDependency(issued, outputs)]);
+      await assert.rejects(proof(0, 3), code("vault.stateUnknown"));
+    });
+
     test("parts of what waits here unverified make its outputs known, and do not verify it", async (t) => {
       const vault = await open(t, MAC_KEY);
       const issued = issue(network, alice, [1, 2]);

@@ -2,7 +2,7 @@
 
 import { BowlineError, badRequest, type Data, decode, encode, type Instant, type SecureHash, type X500Name } from "@bowline/base";
 import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
-import { filteredDependency, outputsNeeded, readDependency, shownBy } from "./dependencies.ts";
+import { dependencyFrom, filteredDependency, outputsNeeded, readDependency } from "./dependencies.ts";
 import { outputInfoOf, parseStateRef, parseTransactionId, stateRef } from "./leaves.ts";
 import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
 import type { KnownTransaction, ListedState, ServedTransaction, TransactionStatus, UnverifiedTransaction, VaultRead } from "./ports.ts";
@@ -163,7 +163,7 @@ async function sources(refs: readonly StateRef[], rows: VaultRows): Promise<read
   });
 }
 
-/** From the whole transaction where it is verified here, and from a copy that shows all that is needed where it is not. */
+/** From the whole transaction where it is verified here, and where it is not from copies that together show what is needed. */
 async function dependencies(refs: readonly StateRef[], rows: VaultRows): Promise<Data> {
   const needed = outputsNeeded({ inputs: refs, references: [] });
   const found = (await rows.transactions([...needed.keys()])).filter(({ status }) => status === "V");
@@ -173,11 +173,9 @@ async function dependencies(refs: readonly StateRef[], rows: VaultRows): Promise
   return [...needed].map(([id, outputs]): Data => {
     const signed = whole.get(id);
     if (signed !== undefined) return { ...filteredDependency(signed, outputs) };
-    for (const { copy } of copies.filter((one) => one.id === id)) {
-      const dependency = readDependency(decode(copy));
-      const indexes = new Set(shownBy(dependency).outputs.map(({ index }) => index));
-      if (outputs.every((index) => indexes.has(index))) return { ...dependency };
-    }
+    const own = copies.filter((one) => one.id === id).map(({ copy }) => readDependency(decode(copy)));
+    const dependency = dependencyFrom(own, outputs);
+    if (dependency !== undefined) return { ...dependency };
     const ref = stateRef(id, outputs[0] as number);
     throw new BowlineError("notFound", "vault.stateUnknown", `This vault has no proof of state ${ref}.`, { ref });
   });
