@@ -117,30 +117,36 @@ export interface Carried {
   readonly verdict: Uint8Array;
   readonly mac: Uint8Array;
   readonly outputs: VerificationReply["outputs"];
+}
+
+/** With what the author's side sees of it. */
+export interface Viewed extends Carried {
   readonly view: TransactionView;
 }
 
+// A flow that was under way when the platform was upgraded brings what an earlier version handed over, which had more in it.
 const readCarried = decoder(
-  Type.Object(
-    {
-      signed: Bytes,
-      verdict: Bytes,
-      mac: Bytes,
-      outputs: Type.Array(Type.Object(Description, { additionalProperties: false })),
-      view: Type.Unsafe<TransactionView>(Type.Object({})),
-    },
-    { additionalProperties: false },
-  ),
+  Type.Object({
+    signed: Bytes,
+    verdict: Bytes,
+    mac: Bytes,
+    outputs: Type.Array(Type.Object(Description, { additionalProperties: false })),
+  }),
   "record",
 );
 
-/** What the author's side sees of it. */
-export function handOver(carried: Carried): Data {
-  const record = encode({ ...carried, signed: encodeSigned(carried.signed), view: carried.view as unknown as Data } as unknown as Data);
-  return { id: carried.signed.transaction.id, transaction: carried.view as unknown as Data, record };
+export function handOver({ view, ...carried }: Viewed): Data {
+  return { ...handBack(carried), transaction: view as unknown as Data };
+}
+
+/** To whom has its view already: a transaction goes through every step of its author's flow, and each time in full would cost. */
+export function handBack(carried: Carried): { readonly [name: string]: Data } {
+  const { signed, verdict, mac, outputs } = carried;
+  const record = encode({ signed: encodeSigned(signed), verdict, mac, outputs } as unknown as Data);
+  return { id: signed.transaction.id, record };
 }
 
 export function takeBack(record: Uint8Array): Carried {
-  const { signed, ...rest } = readCarried(decode(record));
-  return { ...rest, signed: decodeSigned(signed) };
+  const { signed, verdict, mac, outputs } = readCarried(decode(record));
+  return { signed: decodeSigned(signed), verdict, mac, outputs };
 }

@@ -20,7 +20,20 @@ import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type SessionId } from "@bowline/sdk";
 import { worded } from "@bowline/sdk/transaction-rules";
 import Type, { type Static } from "typebox";
-import { ask, type Carried, exchange, handOver, Party, platformFlow, Stopped, send, stopped, takeBack, writeVault } from "./asking.ts";
+import {
+  ask,
+  type Carried,
+  exchange,
+  handBack,
+  handOver,
+  Party,
+  platformFlow,
+  Stopped,
+  send,
+  stopped,
+  takeBack,
+  writeVault,
+} from "./asking.ts";
 import { Need, serveHistory } from "./backchain.flow.ts";
 import { Shown } from "./backchain.ts";
 import {
@@ -87,7 +100,7 @@ export const finalize = platformFlow({
       throw thrown;
     }
     await tellAll(context, sessions, { kind: "outcome", word: outcome.word });
-    return handOver({ ...carried, signed: accepted(outcome) });
+    return handBack({ ...carried, signed: accepted(outcome) });
   },
 });
 
@@ -163,7 +176,7 @@ export const answerProposal = platformFlow({
     const signed = withSignatures(carried.signed, ours);
     await writeVault(context, { kind: "unverified", status: "U", bytes: encodeSigned(signed) });
     const final = await awaitOutcome(context, { ...carried, signed }, session, ours.map(encodeSignature), keys);
-    return handOver({ ...carried, signed: final });
+    return handBack({ ...carried, signed: final });
   },
 });
 

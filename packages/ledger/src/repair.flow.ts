@@ -11,7 +11,7 @@ import { hmacSha256, leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type Protocol, responder } from "@bowline/sdk";
 import { worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
-import { ask, type Carried, platformFlow, writeVault } from "./asking.ts";
+import { ask, platformFlow, type Viewed, writeVault } from "./asking.ts";
 import { resolveHere } from "./backchain.flow.ts";
 import { conclude, keysInvolved, withSignatures } from "./conclusion.flow.ts";
 import { Bytes, TransactionId } from "./leaves.ts";
@@ -108,10 +108,7 @@ async function askParticipant(context: FlowContext, transaction: Transaction, me
 const proofOf = ({ id, salt }: Transaction, asking: X500Name): Uint8Array => hmacSha256(salt, utf8(`bowline/outcome/1\0${id}\0${asking}`));
 
 /** Of a row that is not verified yet, content and signatures anew. */
-export async function verifyStored(
-  context: FlowContext,
-  signed: SignedTransaction,
-): Promise<{ carried: Carried; keys: readonly string[] }> {
+export async function verifyStored(context: FlowContext, signed: SignedTransaction): Promise<{ carried: Viewed; keys: readonly string[] }> {
   const { transaction } = signed;
   const [resolved, parameters] = await Promise.all([
     resolveHere(context, transaction),

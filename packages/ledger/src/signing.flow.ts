@@ -7,7 +7,7 @@ import { leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type StateRef, type TransactionProposal } from "@bowline/sdk";
 import { listed, worded } from "@bowline/sdk/transaction-rules";
 import Type from "typebox";
-import { ask, type Carried, handOver, platformFlow, takeBack, writeVault } from "./asking.ts";
+import { ask, handOver, platformFlow, takeBack, type Viewed, writeVault } from "./asking.ts";
 import { buildTransaction } from "./builder.ts";
 import { decodeGroupParameters, digestOfGroup, groupParametersHash, notaryKeyOf } from "./group-parameters.ts";
 import { Bytes } from "./leaves.ts";
@@ -65,13 +65,13 @@ export const signaturesOf = platformFlow({
   },
 });
 
-export async function signAs(status: "U" | "D", context: FlowContext, proposal: TransactionProposal): Promise<Carried> {
+export async function signAs(status: "U" | "D", context: FlowContext, proposal: TransactionProposal): Promise<Viewed> {
   const [carried] = await signAllAs(status, context, [proposal]);
-  return carried as Carried;
+  return carried as Viewed;
 }
 
 /** Writes them in one commit, with the group parameters that they are bound to: until then the signatures are nobody's. */
-async function signAllAs(status: "U" | "D", context: FlowContext, proposals: readonly TransactionProposal[]): Promise<readonly Carried[]> {
+async function signAllAs(status: "U" | "D", context: FlowContext, proposals: readonly TransactionProposal[]): Promise<readonly Viewed[]> {
   const { built, parameters, now, platformVersion } = await build(context, proposals);
   const signatures = await signTogether(context, built, { timestamp: now, platformVersion });
   const carried = built.map(({ transaction, reply }) => carry({ transaction, signatures: signatures.get(transaction.id) ?? [] }, reply));
@@ -191,7 +191,7 @@ export async function signWith(
 }
 
 /** What is handed to the author's side after the content was found valid. */
-export const carry = (signed: SignedTransaction, reply: VerificationReply): Carried => ({
+export const carry = (signed: SignedTransaction, reply: VerificationReply): Viewed => ({
   signed,
   verdict: reply.verdict,
   mac: reply.mac,

@@ -122,6 +122,8 @@ const outcomeOf = (work: Promise<Data>): Promise<Outcome> =>
 
 function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: Data) => Promise<Data>): Ledger {
   const signed = (transaction: Data) => transaction as unknown as SignedTransaction;
+  /** Its content is what it was: the platform answers what has come to it. */
+  const seen = ({ transaction }: SignedTransaction, answer: Data) => ({ ...signed(answer), transaction });
   const party = ({ id, counterparty }: Session) => ({ id, counterparty });
   const findTransaction = async (id: string) =>
     ((await ask({ kind: "vault.transaction", id })) ?? undefined) as TransactionView | undefined;
@@ -139,8 +141,10 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
     },
     signAll: async (proposals) =>
       (await platform("ledger.signAll", { proposals: plain(proposals, "the proposals") })) as unknown as readonly SignedTransaction[],
-    finalize: async ({ record }, sessions) =>
-      signed(await platform("ledger.finalize", { record: plain(record, "the record"), sessions: sessions.map(party) })),
+    finalize: async (transaction, sessions) => {
+      const record = plain(transaction.record, "the record");
+      return seen(transaction, await platform("ledger.finalize", { record, sessions: sessions.map(party) }));
+    },
     async receiveFinality(session, validate) {
       const proposed = signed(await platform("ledger.receiveProposal", { session: party(session) }));
       const answer = (refusal: Data) => platform("ledger.answerProposal", { session: party(session), record: proposed.record, refusal });
@@ -151,7 +155,7 @@ function ledgerOf(ask: Scope["ask"], platform: (flow: PlatformFlowName, input: D
         await answer({ type, message });
         throw thrown;
       }
-      return signed(await answer(null));
+      return seen(proposed, await answer(null));
     },
     sendTransaction: ({ id }, sessions) => deliver({ kind: "final", id }, sessions),
     sendTransactionWithBackchain: ({ id }, sessions) => deliver({ kind: "final", id }, sessions, true),
