@@ -3,12 +3,16 @@ import { test } from "node:test";
 import { parseName } from "@bowline/base";
 import type { FlowStore, StepCommit } from "@bowline/flow";
 import { EMPTY_COMMIT } from "@bowline/flow/contract";
+import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
+import type { ClaimOutcome } from "@bowline/ledger/tokens";
 import { memoryStorage, type Party, type Storage } from "@bowline/testing/world";
-import { live } from "./day.ts";
-import { planOf } from "./plan.ts";
+import { type DayOptions, live } from "./day.ts";
+import { isLedgerDay, planOf } from "./plan.ts";
 import { liveOnPostgres } from "./postgres.ts";
 import { reasonOf, shrink } from "./shrink.ts";
 import { Disorder, Witness } from "./witness.ts";
+
+type Spend = Parameters<UniquenessStore["notarise"]>[0][number];
 
 const FLOWS = 3;
 
@@ -16,8 +20,11 @@ test("on bad days nothing happens that may not, and everything ends", async () =
   for (let seed = 1; seed <= 12; seed++) await live(planOf(seed, FLOWS));
 });
 
-test("so it is where flows and vaults lie in PostgreSQL", async () => {
-  await liveOnPostgres(planOf(1, 2));
+test("so it is where flows, vaults and the notary lie in PostgreSQL", async () => {
+  const [walk, ledger] = [3, 15].map((seed) => planOf(seed, 2));
+  assert.ok(walk !== undefined && ledger !== undefined && !isLedgerDay(walk.seed) && isLedgerDay(ledger.seed));
+  await liveOnPostgres(walk);
+  await liveOnPostgres(ledger);
 });
 
 test("one seed is one day", async () => {
@@ -35,9 +42,10 @@ function changed(change: (commit: StepCommit, flows: FlowStore) => Promise<StepC
 }
 
 /** Some seed finds it, and what it finds is a disorder. */
-async function isFound(storage: (party: Party, now: () => number) => Promise<Storage>): Promise<void> {
+async function isFound(storage: DayOptions["storage"], uniqueness?: DayOptions["uniqueness"]): Promise<void> {
+  const options = { ...(storage === undefined ? {} : { storage }), ...(uniqueness === undefined ? {} : { uniqueness }) };
   for (let seed = 1; seed <= 60; seed++) {
-    const thrown = await live(planOf(seed, FLOWS), { storage }).catch((reason: unknown) => reason);
+    const thrown = await live(planOf(seed, FLOWS), options).catch((reason: unknown) => reason);
     if (thrown instanceof Disorder) return;
   }
   assert.fail("nobody noticed");
@@ -59,6 +67,39 @@ test("a store that lets flows go on which an operator has killed is found out", 
     const { flows } = storage;
     const requestKill: FlowStore["requestKill"] = async (flowId) => (await flows.byId(flowId))?.outcome === null;
     return { ...storage, flows: { ...flows, requestKill } };
+  }));
+
+/** A notary's memory that is asked about something else. */
+const asked =
+  (other: (spend: Spend) => Spend): DayOptions["uniqueness"] =>
+  (now) => {
+    const store = memoryUniqueness(now);
+    return { ...store, notarise: (batch, seal) => store.notarise(batch.map(other), seal) };
+  };
+
+test("a notary that forgets what it has consumed is found out", () =>
+  isFound(
+    undefined,
+    asked((spend) => ({ ...spend, inputs: [] })),
+  ));
+
+test("a notary that takes no notice of references is found out", () =>
+  isFound(
+    undefined,
+    asked((spend) => ({ ...spend, references: [] })),
+  ));
+
+test("tokens that are given to whoever asks are found out", () =>
+  isFound(async (_party, now) => {
+    const storage = memoryStorage(now);
+    const { tokens } = storage;
+    let given: Extract<ClaimOutcome, { kind: "claimed" }> | undefined;
+    const claim: Storage["tokens"]["claim"] = async (requests) => {
+      const outcomes = await tokens.claim(requests);
+      given ??= outcomes.find((outcome) => outcome.kind === "claimed");
+      return outcomes.map((outcome) => (outcome.kind === "claimed" ? (given ?? outcome) : outcome));
+    };
+    return { ...storage, tokens: { ...tokens, claim } };
   }));
 
 test("a commit from before a flow was killed may be answered after it, and none may be taken", () => {

@@ -1,28 +1,31 @@
 // Lives one day, and judges it: everything that was asked for has ended as it had to, and nothing is left over.
 
-import { type Data, encode, equalBytes, parseName, type X500Name } from "@bowline/base";
-import { keyIdOf } from "@bowline/crypto";
+import { type Data, encode, equalBytes, parseName, type SecureHash, type X500Name } from "@bowline/base";
 import type { FlowInspection, FlowRow, FlowStore } from "@bowline/flow";
-import { decodeSigned, type ListedState } from "@bowline/ledger";
-import { memoryUniqueness } from "@bowline/ledger/notary";
-import { REPAIR_FLOW } from "@bowline/ledger/upkeep";
-import { allFlows, isOver, NO_FAULTS, type Party, type Storage, World } from "@bowline/testing/world";
+import type { ListedState } from "@bowline/ledger";
+import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
+import { REPAIR_FLOW, type UnverifiedTransaction } from "@bowline/ledger/upkeep";
+import { allFlows, isOver, memoryStorage, NO_FAULTS, type Party, type Storage, World } from "@bowline/testing/world";
 import { COIN_NOTES } from "./coins.ts";
 import { simulated } from "./flows.ts";
+import { blind } from "./hostile.ts";
+import { judgeDeed, judgeLedger } from "./ledger-judge.ts";
+import { LedgerWitness } from "./ledger-witness.ts";
 import { inputOf, type Plan, type Request } from "./plan.ts";
 import { expectedNotes } from "./programs.ts";
 import { Disorder, Witness } from "./witness.ts";
 
 const STARTS_AT = Date.UTC(2030, 0, 1);
-const NOTARY = parseName("O=Notary, L=London, C=GB");
+const notaryName = (number: number): X500Name => parseName(`O=Notary ${number}, L=London, C=GB`);
 /** Nothing is repeated later than that after what failed. */
 const QUIET_MS = 70_000;
 
-const FLOW_OF = { walk: "sim.Walk", issue: "sim.IssueCoin", move: "sim.MoveCoin" } as const;
+const FLOW_OF = { walk: "sim.Walk", issue: "sim.IssueCoin", move: "sim.MoveCoin", deed: "sim.Do" } as const;
 
 export interface DayOptions {
   /** In memory where nothing is said. */
   readonly storage?: (party: Party, now: () => number) => Promise<Storage>;
+  readonly uniqueness?: (now: () => number, party: Party) => UniquenessStore;
 }
 
 export interface DayReport {
@@ -34,31 +37,54 @@ export interface DayReport {
 /** Throws what went wrong. */
 export async function live(plan: Plan, options: DayOptions = {}): Promise<DayReport> {
   const witness = new Witness();
-  const { storage } = options;
-  const world = await World.create({
-    seed: plan.seed,
-    startsAt: STARTS_AT,
-    members: [
-      ...plan.members.map((name) => ({ name: parseName(name), cordapps: [simulated], isNotary: false })),
-      { name: NOTARY, cordapps: [], isNotary: true },
-    ],
-    faults: plan.faults,
-    owners: plan.owners,
-    hotFlowsMax: plan.hotFlowsMax,
-    uniqueness: (now) => witness.watch(memoryUniqueness(now)),
-    ...(storage === undefined ? {} : { storage }),
-  });
+  const ledger = new LedgerWitness(plan.notary, (disorder) => witness.say(disorder));
+  const world = await create(plan, options, ledger);
   world.onCommit = (member, commit) => witness.committed(member, commit);
   try {
     const ids = await ask(world, plan, witness);
     await end(world, ids, witness);
-    await heal(world);
+    // Where two have half of the notary's nodes each, nobody ever decides.
+    await heal(world, plan.notary.signaturesRequired === 1);
     const flows = await judge(world, plan, witness);
+    await judgeLedger(world, plan, ledger);
     if (witness.disorder !== undefined) throw witness.disorder;
     return { commits: witness.commits, flows, crashes: world.crashes };
   } finally {
     await world.close();
   }
+}
+
+function create(plan: Plan, options: DayOptions, ledger: LedgerWitness): Promise<World> {
+  const { storage = async (_, now) => memoryStorage(now), uniqueness = memoryUniqueness }: DayOptions = options;
+  return World.create({
+    seed: plan.seed,
+    startsAt: STARTS_AT,
+    members: [
+      ...plan.members.map((name) => ({ name: parseName(name), cordapps: [simulated], isNotary: false })),
+      ...Array.from({ length: plan.notaryNodes }, (_, index) => ({ name: notaryName(index + 1), cordapps: [], isNotary: true })),
+    ],
+    faults: plan.faults,
+    owners: plan.owners,
+    hotFlowsMax: plan.hotFlowsMax,
+    clocksOffMs: plan.clocksOffMs,
+    notary: plan.notary,
+    notaryWorkers: plan.notaryWorkers,
+    uniqueness: (now, party) => ledger.watchNotary(uniqueness(now, party), party.name),
+    storage: async (party, now) => ledger.watchStorage(party, await storage(party, now), now),
+    roles: (party, roles, membership) => {
+      const own = party.name === plan.hostile ? blind(roles, membership) : roles;
+      const { crypto } = own;
+      const sign: typeof crypto.sign = async (request) => {
+        const reply = await crypto.sign(request);
+        if (request.purpose === "transaction") {
+          const { transactionId } = request.parts as { readonly transactionId: SecureHash };
+          ledger.signed(party.name, transactionId, reply.signature);
+        }
+        return reply;
+      };
+      return { ...own, crypto: { ...crypto, sign } };
+    },
+  });
 }
 
 /** What clients and operators do, in order of time. */
@@ -106,19 +132,22 @@ async function end(world: World, ids: ReadonlySet<string>, witness: Witness): Pr
 }
 
 /** Nothing goes wrong any more: what was lost is sent again, every responder ends too, and then nobody says anything. */
-async function heal(world: World): Promise<void> {
+async function heal(world: World, isDecidable: boolean): Promise<void> {
   world.faults = NO_FAULTS;
   for (const name of world.places.keys()) await world.restart(name);
-  const settled = async (): Promise<boolean> => {
-    for (const { storage } of world.places.values())
+  const settled = async (day: number): Promise<boolean> => {
+    for (const { storage } of world.places.values()) {
       if ((await allFlows(storage.flows)).some((row) => !isOver(row) && row.status !== "PARKED")) return false;
+      const open = (await storage.readVault({ kind: "unverified", limit: 1 })) as unknown as readonly UnverifiedTransaction[];
+      if (open.length > 0 && (isDecidable || day === 0)) return false;
+    }
     return true;
   };
   for (let day = 0; day < HEALING_DAYS; day++) {
     const until = world.time.now + DAY_MS;
     const isQuiet = await world.time.wait(() => world.time.quietMs >= QUIET_MS, world.time.now + LOUD_MS);
-    if (!isQuiet && (await settled())) throw new Disorder(`All flows are over, and still there is no end of ${await unsent(world)}.`);
-    if (isQuiet && (await settled())) return;
+    if (!isQuiet && (await settled(day))) throw new Disorder(`All flows are over, and still there is no end of ${await unsent(world)}.`);
+    if (isQuiet && (await settled(day))) return;
     await world.time.wait(() => false, until);
   }
 }
@@ -148,14 +177,13 @@ async function judge(world: World, plan: Plan, witness: Witness): Promise<number
     const seen = new Set<string>();
     for (const row of rows) {
       count++;
-      judgeFlow(row, requests.get(`${member} ${requestOf(row)}`));
+      judgeFlow(row, requests.get(`${member} ${requestOf(row)}`), plan, member);
       if (seen.has(requestOf(row))) throw new Disorder(`Client request ${requestOf(row)} of ${member} has two flows.`);
       if (row.origin.kind === "client") seen.add(requestOf(row));
       await judgeRows(storage.flows, row, witness, member);
     }
     const unsent = await storage.flows.unacknowledged(world.time.now + 120_000, 100);
     if (unsent.length > 0) throw new Disorder(`${member} still sends ${describe(unsent[0])}.`);
-    await judgeVault(storage, world);
   }
   const [error] = world.logs.filter(({ level }) => level === "error");
   if (error !== undefined) throw new Disorder(`The engine says: ${error.message} ${describe(error.facts)}`);
@@ -166,9 +194,9 @@ async function judge(world: World, plan: Plan, witness: Witness): Promise<number
 const requestOf = ({ origin }: FlowRow): string => (origin.kind === "client" ? origin.clientRequestId : `session ${origin.session}`);
 
 /** What a responder may come to beside its end: it was asked to fail, or the other side has failed, closed or been silent. */
-const RESPONDER_ENDS = /^(sim\.peerFailed|session\.|notary\.|ledger\.)/;
+const RESPONDER_ENDS = /^(sim\.(peerFailed|refused)|session\.|notary\.|ledger\.)/;
 
-function judgeFlow(row: FlowRow, request: Request | undefined): void {
+function judgeFlow(row: FlowRow, request: Request | undefined, plan: Plan, member: X500Name): void {
   const { flowName, id, status, outcome } = row;
   const is = `${flowName} ${id} is ${status}: ${describe(outcome)}`;
   if (!isOver(row)) throw new Disorder(`${is}; it should be over.`);
@@ -181,6 +209,10 @@ function judgeFlow(row: FlowRow, request: Request | undefined): void {
   }
   if (status === "KILLED" && request.killedAt !== undefined) return;
   const { work } = request;
+  if (work.kind === "deed" && outcome !== null && "ok" in outcome) {
+    judgeDeed(is, work.deed, outcome.ok as readonly string[], plan, member);
+    return;
+  }
   if (work.kind === "walk" && work.fails && outcome !== null && "error" in outcome && outcome.error.type === "sim.onPurpose") return;
   if (outcome !== null && "ok" in outcome && !(work.kind === "walk" && work.fails)) {
     if (work.kind !== "walk" && COIN_NOTES.some((note) => note === outcome.ok)) return;
@@ -200,20 +232,6 @@ async function judgeRows(flows: FlowStore, row: FlowRow, witness: Witness, membe
   if (outbox > 0) throw new Disorder(`Flow ${row.id} is over, and ${outbox} of its messages nobody acknowledged.`);
 }
 
-/** What a vault lists is of verified transactions, whose notary's word is stored with them. */
-async function judgeVault({ readVault }: Storage, { membership }: World): Promise<void> {
-  const { states } = (await readVault({ kind: "list" })) as unknown as { readonly states: readonly ListedState[] };
-  const ids = [...new Set(states.map(({ ref }) => ref.slice(0, ref.lastIndexOf(":"))))];
-  if (ids.length === 0) return;
-  const held = (await readVault({ kind: "transactions", ids })) as unknown as readonly ({ bytes: Uint8Array; status: string } | null)[];
-  held.forEach((transaction, index) => {
-    if (transaction?.status !== "V") throw new Disorder(`A state of ${ids[index]} can be found, which is ${transaction?.status}.`);
-    const { signatures } = decodeSigned(transaction.bytes);
-    const by = keyIdOf(membership.notary?.key ?? "");
-    if (!signatures.some((signature) => signature.by === by)) throw new Disorder(`${ids[index]} is verified, and has no notary's word.`);
-  });
-}
-
 /** Each coin that was issued has one owner; its unspent state is in one vault. */
 async function judgeCoins(world: World, plan: Plan): Promise<void> {
   const held = new Map<string, X500Name[]>();
@@ -222,8 +240,8 @@ async function judgeCoins(world: World, plan: Plan): Promise<void> {
       readonly states: readonly ListedState[];
     };
     for (const { json } of states) {
-      const { serial, owner } = json as { readonly serial: string; readonly owner: string };
-      if (owner === party.publicKey) held.set(serial, [...(held.get(serial) ?? []), member]);
+      const { serial, owner } = json as { readonly serial?: string; readonly owner: string };
+      if (serial !== undefined && owner === party.publicKey) held.set(serial, [...(held.get(serial) ?? []), member]);
     }
   }
   for (const { work } of plan.requests) {

@@ -6,6 +6,8 @@ import type { Data } from "@bowline/base";
 import { cordapp, type FlowContext, FlowError, flow, responder, type Session } from "@bowline/sdk";
 import * as Type from "typebox";
 import { coinContract, coinFlows, coinState } from "./coins.ts";
+import { deedFlows } from "./deed-flows.ts";
+import { Note, NoteContract } from "./notes.ts";
 import type { Act, Op, Program } from "./programs.ts";
 
 const PROTOCOL = { name: "sim.talk", versions: [2, 1] };
@@ -296,4 +298,8 @@ function requireOrder(holds: boolean, disorder: string): void {
   if (!holds) throw new FlowError("sim.disorder", disorder);
 }
 
-export const simulated = cordapp({ flows: [Walk, Stroll, Take, Listen, ...coinFlows], states: [coinState], contracts: [coinContract] });
+export const simulated = cordapp({
+  flows: [Walk, Stroll, Take, Listen, ...coinFlows, ...deedFlows],
+  states: [coinState, Note],
+  contracts: [coinContract, NoteContract],
+});

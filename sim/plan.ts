@@ -1,7 +1,8 @@
 // One seed's day, as data: who asks for what and when, what goes wrong, who dies. It can be told, and made smaller.
 
 import type { Data } from "@bowline/base";
-import { type Chance, type Faults, integerBelow, randomFaults, seeded } from "@bowline/testing/world";
+import { type Chance, type Faults, integerBelow, type NotaryPlan, ONE_NOTARY, randomFaults, seeded } from "@bowline/testing/world";
+import { type Deed, deedInput, drawDeed, drawIssue, FORGED, SYMBOLS } from "./deeds.ts";
 import { drawProgram, type Program } from "./programs.ts";
 
 export interface Plan {
@@ -11,6 +12,14 @@ export interface Plan {
   /** Processes of each member that take themselves for the owner of all its flows. */
   readonly owners: number;
   readonly hotFlowsMax: number;
+  /** How far each process's clock may be off. */
+  readonly clocksOffMs: number;
+  readonly notary: NotaryPlan;
+  /** Virtual nodes of the notary's service, and processes that decide for each. */
+  readonly notaryNodes: number;
+  readonly notaryWorkers: number;
+  /** A member whose contracts find nothing wrong; nobody where it is null. */
+  readonly hostile: string | null;
   readonly requests: readonly Request[];
 }
 
@@ -28,16 +37,22 @@ export interface Request {
 
 export type Work =
   | { readonly kind: "walk"; readonly program: Program; readonly fails: boolean }
+  | { readonly kind: "deed"; readonly deed: Deed }
   | { readonly kind: "issue"; readonly serial: string }
   | { readonly kind: "move"; readonly serial: string; readonly to: string };
 
 /** Full names: programs carry them. */
 export const MEMBERS = ["Alice", "Bob", "Carol"].map((name) => `O=${name}, L=London, C=GB`);
 
+/** More than half of the days are the ledger's. */
+export const isLedgerDay = (seed: number): boolean => seeded(seed ^ 0x1ed6e4)() < 0.63;
+
 /** Each request is drawn from a number of its own, so that the others stay as they are when one is left out. */
-export function planOf(seed: number, flows: number): Plan {
+export const planOf = (seed: number, flows: number): Plan => (isLedgerDay(seed) ? ledgerDay(seed) : day(seed, flows));
+
+function day(seed: number, flows: number): Plan {
   const chance = seeded(seed);
-  const ledger = chance() < 0.2;
+  const coins = chance() < 0.2;
   const many = chance() < 0.3;
   return {
     seed,
@@ -45,10 +60,66 @@ export function planOf(seed: number, flows: number): Plan {
     faults: faultsOf(chance),
     owners: chance() < 0.4 ? 2 : 1,
     hotFlowsMax: pick(chance, [2, 5, 1_000]),
+    clocksOffMs: 0,
+    notary: ONE_NOTARY,
+    notaryNodes: 1,
+    notaryWorkers: 1,
+    hostile: null,
     requests: [
       ...Array.from({ length: flows }, (_, index) => walkOf(seed, index, many)),
-      ...(ledger ? coinsOf(seeded(seed ^ 0x00c01)) : []),
+      ...(coins ? coinsOf(seeded(seed ^ 0x00c01)) : []),
     ],
+  };
+}
+
+/** Two issues, and then deeds, many of them at the same moments; on some days all by one member, with the same notes. */
+function ledgerDay(seed: number): Plan {
+  const chance = seeded(seed);
+  const verifies = chance() < 0.35;
+  const notaryNodes = pick(chance, [1, 1, 1, 1, 1, 2, 3]);
+  const hostile = chance() < 0.25 ? pick(chance, MEMBERS) : null;
+  const crowd = chance() < 0.4 ? pick(chance, MEMBERS) : undefined;
+  const symbols = crowd === undefined ? SYMBOLS : SYMBOLS.slice(0, 1);
+  return {
+    seed,
+    members: MEMBERS,
+    faults: faultsOf(chance),
+    owners: chance() < 0.3 ? 2 : 1,
+    hotFlowsMax: pick(chance, [2, 5, 1_000]),
+    clocksOffMs: chance() < 0.3 ? 10_000 : 0,
+    notary: { verifies, signaturesRequired: Math.floor(notaryNodes / 2) + 1 },
+    notaryNodes,
+    notaryWorkers: chance() < 0.5 ? 2 : 1,
+    hostile,
+    requests: [
+      ...SYMBOLS.map((symbol, index) => deedOf(seed, index, crowd, (lot) => drawIssue(lot, MEMBERS, symbol, crowd))),
+      ...Array.from({ length: 2 + integerBelow(chance, 4) }, (_, index) =>
+        deedOf(seed, 2 + index, crowd, (lot) => drawDeed(lot, MEMBERS, symbols)),
+      ),
+      ...(hostile === null ? [] : [forgeryOf(chance, hostile)]),
+    ],
+  };
+}
+
+const forgeryOf = (chance: Chance, member: string): Request => ({
+  id: "forgery",
+  member,
+  at: [20_000],
+  work: { kind: "deed", deed: { deed: "forge", symbol: FORGED, to: pick(chance, MEMBERS) } },
+  begins: false,
+});
+
+function deedOf(seed: number, index: number, crowd: string | undefined, draw: (chance: Chance) => Deed): Request {
+  const chance = seeded(Math.imul(seed, 0x9e3779b1) + index + 1);
+  const deed = draw(chance);
+  const at = deed.deed === "issue" ? 0 : 5_000 + 20_000 * integerBelow(chance, crowd === undefined ? 3 : 2);
+  return {
+    id: `deed ${index}`,
+    member: crowd ?? pick(chance, MEMBERS),
+    at: chance() < 0.2 ? [at, at + integerBelow(chance, 1_000)] : [at],
+    work: { kind: "deed", deed },
+    begins: chance() < 0.5,
+    ...(chance() < 0.05 ? { killedAt: at + integerBelow(chance, 30_000) } : {}),
   };
 }
 
@@ -92,5 +163,6 @@ function coinsOf(chance: Chance): readonly Request[] {
 /** As a flow is given it. */
 export function inputOf(work: Work): Data {
   if (work.kind === "walk") return { program: work.program as unknown as Data, fails: work.fails };
+  if (work.kind === "deed") return deedInput(work.deed);
   return work.kind === "issue" ? { serial: work.serial } : { serial: work.serial, to: work.to };
 }

@@ -4,12 +4,10 @@
 // 2  Of a session user code sees a prefix of what the other side sent, without gap or repetition (flows.ts looks).
 // 3  A committed step of a journal never changes. A commit is taken once, and only over the version that it names. A flow
 //    that an operator has killed commits nothing more but its end.
-// 4  No two notarised transactions share an input; none refers to a state that was consumed before.
-// 5  One transaction has one final verdict, however often it is asked for.
+// What holds of the ledger is looked at in ledger-witness.ts.
 
 import { encode, type X500Name } from "@bowline/base";
 import type { StepCommit } from "@bowline/flow";
-import type { UniquenessStore } from "@bowline/ledger/notary";
 
 /** An invariant that did not hold. */
 export class Disorder extends Error {
@@ -84,31 +82,5 @@ export class Witness {
     const known = this.#journal.get(key) ?? new Map<string, string>();
     this.#journal.set(key, known);
     return known;
-  }
-
-  /** A notary's memory whose every word is remembered. */
-  watch(store: UniquenessStore): UniquenessStore {
-    const consumed = new Map<string, string>();
-    const final = new Map<string, string>();
-    return {
-      log: (after, limit) => store.log(after, limit),
-      notarise: async (batch, seal) => {
-        const decided = await store.notarise(batch, seal);
-        const { verdicts } = decided;
-        batch.forEach(({ transactionId, inputs, references }, index) => {
-          const verdict = verdicts[index];
-          if (verdict === undefined || verdict.kind === "retry") return;
-          const word = verdict.kind === "accepted" ? `accepted at ${verdict.at}` : `refused as ${verdict.code}`;
-          const before = final.get(transactionId);
-          final.set(transactionId, before ?? word);
-          if (before !== undefined && before !== word) this.say(`Transaction ${transactionId} was ${before}, and then ${word}.`);
-          if (verdict.kind !== "accepted" || before !== undefined) return;
-          for (const ref of [...inputs, ...references])
-            if (consumed.has(ref)) this.say(`State ${ref} was consumed by ${consumed.get(ref)}, and taken again by ${transactionId}.`);
-          for (const ref of inputs) consumed.set(ref, transactionId);
-        });
-        return decided;
-      },
-    };
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# 500 bad days of a whole network; every hundredth also on a real PostgreSQL.
+# 500 bad days of a whole network, 311 of them the ledger's; every hundredth also on a real PostgreSQL.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -7,6 +7,7 @@ import {
   cordapp,
   type MemberInfo,
   type NotaryInfo,
+  type PublicKeyText,
   requireThat,
   type SignedGroupParameters,
   type StateRef,
@@ -100,8 +101,8 @@ export interface Sample {
   readonly notary: NotaryInfo;
   readonly self: NotarySelf;
   readonly parameters: SignedGroupParameters;
-  /** An unsigned transaction; `salt` tells equal ones apart. */
-  build(proposal: TransactionProposal, salt?: string): Transaction;
+  /** An unsigned transaction; `salt` tells equal ones apart. Under the notary's key, where no other is said. */
+  build(proposal: TransactionProposal, salt?: string, notaryKey?: PublicKeyText): Transaction;
   propose(notes: {
     readonly inputs?: readonly StateRef[];
     readonly references?: readonly StateRef[];
@@ -155,7 +156,7 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
     parameters: { bytes, signature: new Uint8Array(64), signedBy: notary.key },
     words,
     propose: (notes) => proposal(notary, notes),
-    build: (proposed, salt = "salt") =>
+    build: (proposed, salt = "salt", notaryKey = notary.key) =>
       buildTransaction(proposed, {
         groupId: GROUP_ID,
         cpi: CPI,
@@ -163,7 +164,7 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
         platformVersion: PLATFORM_VERSION,
         groupParametersHash: groupParametersHash(bytes),
         digest: "SHA-256",
-        notaryKey: notary.key,
+        notaryKey,
         salt: sha256(utf8(salt)),
       }),
     sign: (transaction, ...by) => ({ transaction, signatures: by.map(({ keys }) => signatureOf(transaction.id, keys)) }),

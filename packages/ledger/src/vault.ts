@@ -23,7 +23,7 @@ import Type, { type Static } from "typebox";
 import { dependenciesMac, FilteredDependencies, shownBy } from "./dependencies.ts";
 import { Bytes, GROUP, parseStateRef, stateRef, TransactionId } from "./leaves.ts";
 import type { Held, TransactionStatus, VaultCommit } from "./ports.ts";
-import { checkNotaryWord, decodeSignature, encodeSignature, type TransactionSignature } from "./signatures.ts";
+import { checkNotaryWord, decodeSignature, decodeWords, encodeSignature, type TransactionSignature } from "./signatures.ts";
 import {
   decodeSigned,
   dependenciesOf,
@@ -262,8 +262,8 @@ function writeTransaction(draft: Draft, write: TransactionWrite, { transaction, 
           "vault.statusRefused",
           `Transaction ${transaction.id} was accepted by its notary, and a flow would write it invalid.`,
         );
-      const word = evidence.kind === "rejection" ? [decodeSignature(evidence.word)] : [];
-      draft.put(transaction, "I", [...signatures, ...word], { reason, ourRefusalOnly: evidence.kind === "refusal" });
+      const words = evidence.kind === "rejection" ? decodeWords(evidence.word) : [];
+      draft.put(transaction, "I", [...signatures, ...words], { reason, ourRefusalOnly: evidence.kind === "refusal" });
     }
   }
 }

@@ -10,10 +10,11 @@ import { decodeDecisions } from "./history.ts";
 import { stateRef } from "./leaves.ts";
 import { MemoryNetwork } from "./network.memory.ts";
 import { askNotary, CONTRACT_VERIFYING_PROTOCOL } from "./notary.flow.ts";
-import { NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
+import { MAC_KEY, NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
 import { idOf, Settle, settleOn } from "./settling.memory.ts";
-import { batchOf, checkNotaryWord, encodeSignature, type NotaryWord } from "./signatures.ts";
-import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { batchOf, checkNotaryWord, decodeSignature, encodeSignature, encodeWords, type NotaryWord } from "./signatures.ts";
+import { decodeSigned, encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
+import { memoryVault } from "./vault.memory.ts";
 
 const shared = await sample({ verifies: true });
 const { alice, bob } = shared.parties;
@@ -171,4 +172,18 @@ test("one that lies, or says the same twice, does not make a quorum", async () =
   const { word, asked } = await askQuorum(liars);
   assert.deepEqual([word, new Set(asked).size], [undefined, 3]);
   assert.throws(() => checkNotaryWord(underQuorum, wordBy(one)), { code: "ledger.notarySignatureInvalid" });
+});
+
+test("the refusal of as many as must sign is kept, and the transaction is invalid", async () => {
+  const [one, two] = keys as [KeyPair, KeyPair, KeyPair];
+  const late = shared.build(shared.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [alice] }), "late", quorum.key);
+  const refused: NotaryWord = { kind: "refused", transactionId: late.id, code: "notary.timeWindowOutOfBounds", message: "late" };
+  const bytes = encodeSigned({ transaction: late, signatures: [] });
+  const vault = memoryVault({ macKey: MAC_KEY, now: () => NOW });
+  const write = (write: Data) => vault.apply([{ flowId: "flow", writes: [write] }]);
+  const word = encodeWords([one, two].map((key) => decodeSignature(wordBy(key, refused))));
+  write({ kind: "unverified", status: "U", bytes });
+  write({ kind: "invalid", bytes, reason: "late", evidence: { kind: "rejection", word } });
+  const [row] = (await vault.read({ kind: "transactions", ids: [late.id] })) as [{ readonly status: string; readonly bytes: Uint8Array }];
+  assert.deepEqual([row.status, decodeSigned(row.bytes).signatures.length], ["I", 2]);
 });

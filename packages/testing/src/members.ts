@@ -2,10 +2,21 @@
 
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { PLATFORM_VERSION } from "@bowline/api";
-import { BowlineError, concat, encode, type Instant, parseName, type SecureHash, type ShortHash, utf8, type X500Name } from "@bowline/base";
-import { holdingIdentity, publicKeyText, secureHashOf, signSync } from "@bowline/crypto";
+import {
+  BowlineError,
+  concat,
+  encode,
+  type Instant,
+  invariant,
+  parseName,
+  type SecureHash,
+  type ShortHash,
+  utf8,
+  type X500Name,
+} from "@bowline/base";
+import { composeKeys, holdingIdentity, publicKeyText, secureHashOf, signSync } from "@bowline/crypto";
 import type { CpiInfo, Directory, Member, VirtualNodeInfo } from "@bowline/host/syscalls";
-import { NON_VALIDATING_PROTOCOL } from "@bowline/ledger/notary";
+import { CONTRACT_VERIFYING_PROTOCOL, NON_VALIDATING_PROTOCOL } from "@bowline/ledger/notary";
 import { decodeParameters, encodeParameters, parametersHash } from "@bowline/membership";
 import type { CordappBundle, GroupParameters, NotaryInfo, SignedGroupParameters } from "@bowline/sdk";
 import { bytesOf, type Chance } from "./chance.ts";
@@ -17,6 +28,16 @@ export interface MemberPlan {
   readonly cordapps: readonly CordappBundle[];
   readonly isNotary: boolean;
 }
+
+/** How the notary decides, where any member is one. */
+export interface NotaryPlan {
+  /** It verifies what it decides on, and nobody asks for backchains. */
+  readonly verifies: boolean;
+  /** Of its virtual nodes. Each has a memory of its own: safe are more than half. */
+  readonly signaturesRequired: number;
+}
+
+export const ONE_NOTARY: NotaryPlan = { verifies: false, signaturesRequired: 1 };
 
 export interface Party {
   readonly name: X500Name;
@@ -44,14 +65,17 @@ export interface Membership {
 /** `Alice` is `O=Alice, L=London, C=GB`. */
 export const nameOf = (text: string): X500Name => parseName(text.includes("=") ? text : `O=${text}, L=London, C=GB`);
 
-export function createMembership(plans: readonly MemberPlan[], chance: Chance, now: Instant): Membership {
+export function createMembership(plans: readonly MemberPlan[], chance: Chance, now: Instant, notaries = ONE_NOTARY): Membership {
   const checksums = new Map<CordappBundle, SecureHash>();
   const parties = new Map<X500Name, Party>();
   for (const plan of plans) {
     if (parties.has(plan.name)) throw new BowlineError("badRequest", "testing.memberRepeated", `Two members are called ${plan.name}.`);
     parties.set(plan.name, partyOf(plan, chance, checksums));
   }
-  const notary = notaryOf(parties);
+  const notary = notaryOf(
+    [...parties.values()].filter(({ isNotary }) => isNotary),
+    notaries,
+  );
   const parameters = signedParameters(notary, chance, now);
   const packages = new Map([...checksums].map(([bundle, checksum]) => [checksum, bundle]));
   return { parties, packages, parameters, notary, directory: directoryOf(parties, parameters, now) };
@@ -79,17 +103,18 @@ export const keyOf = (chance: Chance): KeyObject =>
   createPrivateKey({ key: Buffer.from(concat(Buffer.from(ED25519_PKCS8, "hex"), bytesOf(chance, 32))), format: "der", type: "pkcs8" });
 const ED25519_PKCS8 = "302e020100300506032b657004220420";
 
-function notaryOf(parties: ReadonlyMap<X500Name, Party>): NotaryInfo | undefined {
-  const party = [...parties.values()].find(({ isNotary }) => isNotary);
-  return (
-    party && {
-      name: nameOf("Notary Service"),
-      key: party.publicKey,
-      protocol: NON_VALIDATING_PROTOCOL.name,
-      backchainRequired: true,
-      members: [party.name],
-    }
-  );
+function notaryOf(parties: readonly Party[], { verifies, signaturesRequired }: NotaryPlan): NotaryInfo | undefined {
+  const [first, ...more] = parties;
+  if (first === undefined) return undefined;
+  invariant(signaturesRequired <= parties.length && 2 * signaturesRequired > parties.length, "more than half of the notary's nodes sign");
+  const children = parties.map(({ publicKey: key }) => ({ key, weight: 1 }));
+  return {
+    name: nameOf("Notary Service"),
+    key: more.length === 0 ? first.publicKey : composeKeys({ threshold: signaturesRequired, children }),
+    protocol: (verifies ? CONTRACT_VERIFYING_PROTOCOL : NON_VALIDATING_PROTOCOL).name,
+    backchainRequired: !verifies,
+    members: parties.map(({ name }) => name),
+  };
 }
 
 function signedParameters(notary: NotaryInfo | undefined, chance: Chance, now: Instant): SignedGroupParameters {

@@ -23,8 +23,10 @@ export interface Surroundings {
   readonly directory: Directory;
   /** Of this member's own virtual node. */
   persistence(party: Party): FlowPersistence;
-  readonly services: Services;
+  services(party: Party): Services;
   readonly hotFlowsMax: number | undefined;
+  /** How far the clock of a new process may be off. */
+  readonly clocksOffMs: number;
   responders(party: Party): readonly Responder[];
   /** Of a CorDapp by its checksum, or of the platform. */
   bundle(name: string): CordappBundle;
@@ -39,12 +41,18 @@ export class Process {
   readonly #around: Surroundings;
   readonly #reader: Reader;
   readonly #instances = new Map<string, Fibers>();
+  readonly #clock: Clock;
   #alive = true;
+  /** Heaps stay until then. */
+  #sparedUntil = 0;
 
   constructor(party: Party, around: Surroundings) {
     this.party = party;
     this.#around = around;
     this.#reader = { member: party.name, consumers: new Map() };
+    const { time, chance, clocksOffMs } = around;
+    const aheadMs = clocksOffMs === 0 ? 0 : integerBelow(chance, 2 * clocksOffMs + 1) - clocksOffMs;
+    this.#clock = time.clock(() => this.#alive, aheadMs);
   }
 
   get alive(): boolean {
@@ -55,7 +63,7 @@ export class Process {
     const { bus, chance, directory, hotFlowsMax } = this.#around;
     bus.join(this.#reader);
     const worker = createFlowWorker({
-      clock: this.#clock(),
+      clock: this.#clock,
       random: (length) => bytesOf(chance, length),
       digest: sha256,
       log: this.#log(),
@@ -82,10 +90,6 @@ export class Process {
     this.#around.crashed(this);
   }
 
-  #clock(): Clock {
-    return this.#around.time.clock(() => this.#alive);
-  }
-
   #log(): Log {
     const log = this.#around.log(this.party);
     const at =
@@ -102,7 +106,7 @@ export class Process {
       subscribe: async (topics: readonly string[], _group: string, consumer: BusConsumer) => {
         for (const topic of topics) this.#reader.consumers.set(topic, consumer);
         // Whoever had these flows before may have died in the middle of something.
-        this.#clock().after(0, () => consumer.assigned?.(() => true));
+        this.#clock.after(0, () => consumer.assigned?.(() => true));
         // Of several processes each believes that all flows are its own: the fence alone decides.
         return { owns: () => true, close: async () => this.#reader.consumers.clear() };
       },
@@ -127,7 +131,7 @@ export class Process {
   }
 
   #services(): Services {
-    const { services } = this.#around;
+    const services = this.#around.services(this.party);
     return {
       classify: (call, trusted) => services.classify(call, trusted),
       perform: (call, context) => this.#through(() => services.perform(call, context)),
@@ -137,7 +141,9 @@ export class Process {
   #fibers(name: string): Fibers {
     const { chance, faults, time } = this.#around;
     const known = this.#instances.get(name);
-    if (known !== undefined && !happens(chance, faults().evictions)) return known;
+    const isSpared = time.now < this.#sparedUntil;
+    if (known !== undefined && (isSpared || !happens(chance, faults().evictions))) return known;
+    if (known !== undefined) this.#sparedUntil = time.now + SPARED_MS;
     time.stir();
     const fibers = inProcessFibers(this.#around.bundle(name).fresh(), () => time.turn());
     this.#instances.set(name, fibers);
@@ -165,6 +171,9 @@ export class Process {
       throw unavailable("testing.outage", "The other side of this call is away, because this network's faults say so.");
   }
 }
+
+/** After a loss no other comes for so long: a flow that has done much has to be run again in between, or it is never done. */
+const SPARED_MS = 250;
 
 /** When a process that a fault has ended is there again. */
 export const restartAfterMs = (chance: Chance): number => integerBelow(chance, 30_000);

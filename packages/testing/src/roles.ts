@@ -5,7 +5,7 @@
 import { PLATFORM_VERSION } from "@bowline/api";
 import { BowlineError, type Data, decode, encode, type Instant, invariant, type SecureHash, type ShortHash, utf8 } from "@bowline/base";
 import { SCHEMES, schemeOf, sha256, signSync, verifySync } from "@bowline/crypto";
-import { type SyscallRoles, signingOf } from "@bowline/host/syscalls";
+import { createNotaryQueue, type NotaryQueue, type SyscallRoles, signingOf } from "@bowline/host/syscalls";
 import {
   type ContractCall,
   completeVerification,
@@ -16,7 +16,7 @@ import {
   signedBytesOf,
   type VaultRead,
 } from "@bowline/ledger";
-import { notarise as decideOn, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
+import { notarise as decideOn, type NotariseRequest, type NotaryAnswer, notarySelf, type UniquenessStore } from "@bowline/ledger/notary";
 import type { TokenStore } from "@bowline/ledger/tokens";
 import { checkDependencies, decodeGroupParameters, dependenciesMac, signatureState } from "@bowline/ledger/upkeep";
 import { FlowError } from "@bowline/sdk";
@@ -27,7 +27,14 @@ export const VERDICT_KEY = sha256(utf8("the verification role's key, in a networ
 
 export interface RolesOptions {
   readonly membership: Membership;
-  readonly uniqueness: UniquenessStore;
+  /** Of one of the notary's virtual nodes. */
+  uniqueness(party: Party): UniquenessStore;
+  /** Processes of the uniqueness role, over one memory for each of the notary's virtual nodes. One where nothing is said. */
+  readonly notaryWorkers?: number;
+  /** Which of so many processes is asked. */
+  pick?(count: number): number;
+  /** A moment at which such a process may die, between two things that it does: throws where it dies. */
+  moment?(): void;
   now(): Instant;
   readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
   readEntities: SyscallRoles["persistence"]["readEntities"];
@@ -35,7 +42,9 @@ export interface RolesOptions {
   tokens(vnode: ShortHash): TokenStore;
 }
 
-export function createRoles({ membership, uniqueness, now, readVault, readEntities, queryVault, tokens }: RolesOptions): SyscallRoles {
+export function createRoles(options: RolesOptions): SyscallRoles {
+  const { membership, readVault, readEntities, queryVault, tokens } = options;
+  const notarise = notaries(options);
   const parties = new Map([...membership.parties.values()].map((party) => [party.vnode as string, party]));
   return {
     persistence: { read: ({ vnode, read }) => readVault(vnode, read), readEntities, queryVault },
@@ -71,7 +80,7 @@ export function createRoles({ membership, uniqueness, now, readVault, readEntiti
       },
       balance: ({ vnode, filter }) => tokens(vnode).balance(filter),
     },
-    uniqueness: { notarise: ({ vnode, ...request }) => notarise({ membership, uniqueness, now }, parties.get(vnode), request) },
+    uniqueness: { notarise: ({ vnode, ...request }) => notarise(parties.get(vnode), request) },
   };
 }
 
@@ -113,20 +122,44 @@ function runContracts(
   }
 }
 
-type NotariseRequest = Omit<Parameters<SyscallRoles["uniqueness"]["notarise"]>[0], "vnode">;
+/** As many requests as a role's process decides in one transaction, one transaction after the other. */
+const BATCHES = { batchMax: 256, flightsMax: 1, waitingMax: 8_192 };
 
-async function notarise(
-  { membership, uniqueness, now }: Pick<RolesOptions, "membership" | "uniqueness" | "now">,
-  party: Party | undefined,
-  request: NotariseRequest,
-): Promise<NotaryAnswer> {
-  const self = party?.isNotary === true ? notarySelf(GROUP_ID, membership.notary, party.publicKey) : undefined;
-  invariant(self !== undefined && party !== undefined, `${party?.name} runs no notary service`);
-  const spec = SCHEMES[schemeOf(self.key)].defaultSpec;
-  const [answer] = await decideOn([request], self, {
-    store: uniqueness,
-    metadata: { timestamp: now(), spec, platformVersion: PLATFORM_VERSION },
-    sign: async (preimage) => signSync(party.privateKey, preimage),
-  });
-  return answer as NotaryAnswer;
+type Queue = NotaryQueue<NotariseRequest, NotaryAnswer>;
+
+/** Each of the notary's virtual nodes, and of the role's processes for it, as the real role batches and decides. */
+function notaries({
+  membership,
+  uniqueness,
+  now,
+  notaryWorkers = 1,
+  pick = () => 0,
+  moment = () => {},
+}: RolesOptions): (party: Party | undefined, request: NotariseRequest) => Promise<NotaryAnswer> {
+  const queues = new Map<Party, readonly Queue[]>();
+  const createQueues = (party: Party): readonly Queue[] => {
+    const self = party.isNotary ? notarySelf(GROUP_ID, membership.notary, party.publicKey) : undefined;
+    invariant(self !== undefined, `${party.name} runs no notary service`);
+    const spec = SCHEMES[schemeOf(self.key)].defaultSpec;
+    const store = uniqueness(party);
+    const decide = async (requests: readonly NotariseRequest[]) => {
+      const metadata = { timestamp: now(), spec, platformVersion: PLATFORM_VERSION };
+      const sign = async (preimage: Uint8Array) => {
+        moment();
+        return signSync(party.privateKey, preimage);
+      };
+      const answers = await decideOn(requests, self, { store, metadata, sign });
+      moment();
+      return answers;
+    };
+    return Array.from({ length: notaryWorkers }, () => createNotaryQueue(BATCHES, now, decide));
+  };
+  return async (party, request) => {
+    invariant(party !== undefined, "a virtual node of this network asks");
+    const its = queues.get(party) ?? createQueues(party);
+    queues.set(party, its);
+    const answer = its[its.length === 1 ? 0 : pick(its.length)]?.ask(request);
+    invariant(answer !== undefined, "a network of the kit asks no more than a queue takes");
+    return answer;
+  };
 }

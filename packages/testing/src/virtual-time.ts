@@ -42,10 +42,10 @@ export class VirtualTime {
     return this.#now;
   }
 
-  /** A clock whose timers do nothing once its owner is dead. */
-  clock(isAlive: () => boolean): Clock {
+  /** A clock whose timers do nothing once its owner is dead, and that may be wrong. */
+  clock(isAlive: () => boolean, aheadMs = 0): Clock {
     return {
-      now: () => this.#now,
+      now: () => this.#now + aheadMs,
       after: (delayMs, work) => this.#after(delayMs, () => isAlive() && work()),
     };
   }

@@ -11,6 +11,7 @@ import {
   type Log,
   type SecureHash,
   type ShortHash,
+  unavailable,
   type X500Name,
 } from "@bowline/base";
 import { topicOf } from "@bowline/cluster/external-routes";
@@ -28,16 +29,16 @@ import {
   startedRow,
   wakeRecord,
 } from "@bowline/flow";
-import { createFlowServices } from "@bowline/host/syscalls";
+import { createFlowServices, type SyscallRoles } from "@bowline/host/syscalls";
 import { entityReadOf, ledgerFlows } from "@bowline/ledger";
 import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
 import { type QueryDescriptions, stateQueryPlan } from "@bowline/ledger/queries";
 import { type DueRepair, OUTCOME_PROTOCOL, REPAIR_FLOW, type UnverifiedTransaction } from "@bowline/ledger/upkeep";
 import { type CordappBundle, cordapp } from "@bowline/sdk";
 import { FaultyBus } from "./bus.ts";
-import { bytesOf, type Chance, seeded, uuidOf } from "./chance.ts";
-import type { Faults } from "./faults.ts";
-import { createMembership, GROUP_ID, type MemberPlan, type Membership, type Party } from "./members.ts";
+import { bytesOf, type Chance, integerBelow, seeded, uuidOf } from "./chance.ts";
+import { type Faults, happens } from "./faults.ts";
+import { createMembership, GROUP_ID, type MemberPlan, type Membership, type NotaryPlan, type Party } from "./members.ts";
 import { Process, restartAfterMs, type Surroundings } from "./process.ts";
 import { createRoles } from "./roles.ts";
 import { allFlows, type CheckChannel, type EntitiesOf, isOver, memoryStorage, type Storage } from "./storage.ts";
@@ -52,8 +53,17 @@ export interface WorldOptions {
   readonly owners?: number;
   /** Flows that one process keeps in memory. */
   readonly hotFlowsMax?: number;
+  /** How far each process's clock may be off, either way. Databases agree on the time. */
+  readonly clocksOffMs?: number;
+  /** One that does not verify, and needs one signature, where nothing is said. */
+  readonly notary?: NotaryPlan;
+  /** Processes of the uniqueness role. */
+  readonly notaryWorkers?: number;
   storage?(party: Party, now: () => Instant): Promise<Storage>;
-  uniqueness?(now: () => Instant): UniquenessStore;
+  /** What one of the notary's virtual nodes remembers. */
+  uniqueness?(now: () => Instant, party: Party): UniquenessStore;
+  /** What a member's flows call, between the flows and the roles: to look at it, or to lie. */
+  roles?(party: Party, roles: SyscallRoles, membership: Membership): SyscallRoles;
 }
 
 /** One member, as long as the network lives. */
@@ -115,7 +125,7 @@ export class World {
   static async create(options: WorldOptions): Promise<World> {
     const time = new VirtualTime(options.startsAt);
     const chance = seeded(options.seed);
-    const membership = createMembership(options.members, chance, options.startsAt);
+    const membership = createMembership(options.members, chance, options.startsAt, options.notary);
     const places = new Map<X500Name, Place>();
     for (const party of membership.parties.values()) {
       const storage =
@@ -234,7 +244,6 @@ export class World {
   }
 
   #surroundings(options: WorldOptions): Surroundings {
-    const uniqueness = (options.uniqueness ?? memoryUniqueness)(() => this.time.now);
     const byVnode = new Map([...this.places.values()].map((place) => [place.party.vnode, place]));
     const placeOf = (vnode: ShortHash): Place => {
       const place = byVnode.get(vnode);
@@ -243,7 +252,13 @@ export class World {
     };
     const roles = createRoles({
       membership: this.membership,
-      uniqueness,
+      uniqueness: (party) => (options.uniqueness ?? memoryUniqueness)(() => this.time.now, party),
+      ...(options.notaryWorkers === undefined ? {} : { notaryWorkers: options.notaryWorkers }),
+      pick: (count) => integerBelow(this.chance, count),
+      moment: () => {
+        if (happens(this.chance, this.faults.crashes + this.faults.outages))
+          throw unavailable("testing.outage", "A process of a role died, because this network's faults say so.");
+      },
       now: () => this.time.now,
       readVault: async (vnode, read) => placeOf(vnode).storage.readVault(read),
       readEntities: async ({ vnode, bundle, call }) => {
@@ -256,14 +271,22 @@ export class World {
       },
       tokens: (vnode) => placeOf(vnode).storage.tokens,
     });
+    const callable = new Map<Party, ReturnType<typeof createFlowServices>>();
+    for (const { party } of this.places.values())
+      callable.set(party, createFlowServices(options.roles?.(party, roles, this.membership) ?? roles, this.membership.directory));
     return {
       time: this.time,
       chance: this.chance,
       faults: () => this.faults,
       bus: this.#bus,
       directory: this.membership.directory,
-      services: createFlowServices(roles, this.membership.directory),
+      services: (party) => {
+        const own = callable.get(party);
+        invariant(own !== undefined, `${party.name} is a member of this network`);
+        return own;
+      },
       hotFlowsMax: options.hotFlowsMax,
+      clocksOffMs: options.clocksOffMs ?? 0,
       persistence: ({ name }) =>
         persistenceOf(this.place(name), {
           committed: (commit) => {
