@@ -40,22 +40,23 @@ test("the page's CorDapp issues, ties together, and shows no more than it was as
   });
 });
 
-test("and the page's members swap bonds in a transaction that both have gathered", async () => {
-  const { cordapp, Bond, IssueBonds, SwapBonds } = await readGuide<Guide>("ledger.md");
-  const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 7 });
-  const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
-  await alice.start(IssueBonds, { to: bob.name, amounts: [5], bound: false } as never);
-  await bob.start(IssueBonds, { to: carol.name, amounts: [5], bound: false } as never);
-  await network.settle();
-  const issuers = async () =>
-    Promise.all([bob, carol].map(async ({ vault }) => (await vault.find(Bond as never)).map(({ state }) => state.data)));
-  const [[before], [other]] = (await issuers()) as [[object], [object]];
-  await carol.start(SwapBonds, { to: bob.name, amount: 5 } as never);
-  await network.settle();
-  const [[after], [another]] = (await issuers()) as [[{ issuer: string }], [{ issuer: string }]];
-  assert.deepEqual([after.issuer, another.issuer], [(other as typeof after).issuer, (before as typeof after).issuer]);
-  await assert.rejects(async () => carol.start(SwapBonds, { to: alice.name, amount: 5 } as never), /I have such a bond too/);
-});
+for (const notary of [true, "verifying"] as const)
+  test(`and the page's members swap bonds in a transaction that both have gathered${notary === true ? "" : ", where the notary verifies"}`, async () => {
+    const { cordapp, Bond, IssueBonds, SwapBonds } = await readGuide<Guide>("ledger.md");
+    const network = await createNetwork({ cordapps: [cordapp], members: ["Alice", "Bob", "Carol"], seed: 7, notary });
+    const [alice, bob, carol] = [network.node("Alice"), network.node("Bob"), network.node("Carol")];
+    await alice.start(IssueBonds, { to: bob.name, amounts: [5], bound: false } as never);
+    await bob.start(IssueBonds, { to: carol.name, amounts: [5], bound: false } as never);
+    await network.settle();
+    const issuers = async () =>
+      Promise.all([bob, carol].map(async ({ vault }) => (await vault.find(Bond as never)).map(({ state }) => state.data)));
+    const [[before], [other]] = (await issuers()) as [[object], [object]];
+    await carol.start(SwapBonds, { to: bob.name, amount: 5 } as never);
+    await network.settle();
+    const [[after], [another]] = (await issuers()) as [[{ issuer: string }], [{ issuer: string }]];
+    assert.deepEqual([after.issuer, another.issuer], [(other as typeof after).issuer, (before as typeof after).issuer]);
+    await assert.rejects(async () => carol.start(SwapBonds, { to: alice.name, amount: 5 } as never), /I have such a bond too/);
+  });
 
 test("and a member signs many transactions with one signature", async () => {
   const { cordapp, Bond, IssueMany } = await readGuide<Guide>("ledger.md");

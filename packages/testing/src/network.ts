@@ -18,7 +18,7 @@ import { dataOf } from "@bowline/sdk/encoding";
 import type { Static, TSchema } from "typebox";
 import * as Type from "typebox";
 import { type Faults, NO_FAULTS } from "./faults.ts";
-import { type MemberPlan, nameOf } from "./members.ts";
+import { type MemberPlan, nameOf, ONE_NOTARY } from "./members.ts";
 import { type Progress, RunningFlow } from "./running-flow.ts";
 import { allFlows } from "./storage.ts";
 import { type LogLine, type Place, World } from "./world.ts";
@@ -28,8 +28,8 @@ export interface NetworkOptions {
   readonly cordapps?: readonly CordappBundle[];
   /** `Alice` is `O=Alice, L=London, C=GB`. A member with CorDapps of its own may be of another version, or hostile. */
   readonly members: readonly (string | { readonly name: string; readonly cordapps: readonly CordappBundle[] })[];
-  /** Whether there is a notary. It is one where nothing is said. */
-  readonly notary?: boolean;
+  /** Whether there is a notary, as there is where nothing is said; one that verifies contracts itself spares the others the past of states. */
+  readonly notary?: boolean | "verifying";
   /** The same seed gives the same run. 1 where nothing is said. */
   readonly seed?: number;
   /** None where nothing is said. */
@@ -60,8 +60,9 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     const { name, ...own } = typeof member === "string" ? { name: member, cordapps } : member;
     return { name: nameOf(name), cordapps: own.cordapps, isNotary: false };
   });
-  if (notary) members.push({ name: nameOf("Notary"), cordapps: [], isNotary: true });
-  return new Network(await World.create({ seed, startsAt, members, faults: { ...NO_FAULTS, ...faults } }));
+  if (notary !== false) members.push({ name: nameOf("Notary"), cordapps: [], isNotary: true });
+  const plan = { ...ONE_NOTARY, verifies: notary === "verifying" };
+  return new Network(await World.create({ seed, startsAt, members, notary: plan, faults: { ...NO_FAULTS, ...faults } }));
 }
 
 export class Network {
