@@ -30,7 +30,7 @@ const Answer = Type.Object(
     signature: Bytes,
     code: Type.String({ maxLength: 128 }),
     message: Type.String({ maxLength: 2_048 }),
-    retryAfterMs: Type.Optional(Type.Integer({ minimum: 0, maximum: NOTARY_RETRY_MAX_MS })),
+    retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   STRICT,
 );
@@ -90,13 +90,15 @@ export async function askNotary(
       if (given.length > attempt) continue;
     }
     const now = await context.now();
-    const isPast = now >= transaction.timeWindow.until;
+    const { from = now, until } = transaction.timeWindow;
+    const isPast = now >= until;
     if (isPast && ++reads > NOTARY_READS_MAX) return undefined;
     if (isPast) asking = "read";
-    const least = "word" in answer ? 0 : answer.retryAfterMs;
+    // A notary that says when to come again may only be right about a window that has not opened yet.
+    const least = "word" in answer ? 0 : Math.min(answer.retryAfterMs, Math.max(NOTARY_RETRY_MAX_MS, from - now));
     const backOff = Math.max(Math.min(NOTARY_RETRY_MIN_MS * 2 ** attempt, NOTARY_RETRY_MAX_MS), least);
     // Past the bound the answer is final at once: no use in sleeping much beyond it.
-    await context.sleep(isPast ? backOff : Math.min(backOff, transaction.timeWindow.until - now));
+    await context.sleep(isPast ? backOff : Math.min(backOff, until - now));
   }
 }
 

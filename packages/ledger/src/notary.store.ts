@@ -62,8 +62,8 @@ async function sayAgain(
 }
 
 function answerOf(verdict: Verdict, signature: Uint8Array | undefined): NotaryAnswer {
+  if (verdict.kind === "retry") return { ...verdict, signature: new Uint8Array() };
   const said = verdict.kind === "accepted" ? { code: "", message: "" } : { code: verdict.code, message: verdict.message };
-  if (verdict.kind === "retry") return { kind: "retry", signature: new Uint8Array(), ...said };
   invariant(signature !== undefined, "every final word is signed");
   return { kind: verdict.kind, signature, ...said };
 }

@@ -124,3 +124,21 @@ test("a notary speaks only under its own name, key and group", async () => {
     assert.equal(answers[0]?.kind, "malformed");
   }
 });
+
+test("who asks before the window opens is told when it will", async () => {
+  const opens = NOW + 3_600_000;
+  const proposal = network.propose({ outputs: [{ owner: alice, amount: 5 }], signedBy: [alice] });
+  const later = network.build({ ...proposal, timeWindow: { from: opens, until: opens + 60_000 } });
+  const ask = async (now: number, mode: "write" | "read") =>
+    (
+      await decide(
+        memoryUniqueness(() => now),
+        [request(later, mode)],
+      )
+    ).answers[0];
+  for (const mode of ["write", "read"] as const) {
+    const answer = await ask(NOW, mode);
+    assert.deepEqual([answer?.kind, answer?.code, answer?.retryAfterMs], ["retry", "notary.timeWindowBeforeLowerBound", 3_600_000]);
+  }
+  assert.equal((await ask(opens, "write"))?.kind, "accepted");
+});

@@ -297,8 +297,8 @@ export type Verdict =
   | { readonly kind: "accepted"; readonly at: Instant }
   /** Final: stored, or a function of the transaction's content alone. */
   | ({ readonly kind: "refused" } & Refusal)
-  /** Not decided and not stored: early, unknown, or only asked. */
-  | ({ readonly kind: "retry" } & Refusal);
+  /** Not decided and not stored: early, unknown, or only asked. Where it is known after how long it may be, that too. */
+  | ({ readonly kind: "retry"; readonly retryAfterMs?: number } & Refusal);
 
 /** The notary's signature over what one commit decides: `record` is kept in the log. */
 export interface Seal {

@@ -71,8 +71,7 @@ function verdictOn({ inputs, references, from, until }: Spend, states: Past["sta
   if (gone.length > 0)
     return refused("notary.referenceStateConflict", told("Referred to, and consumed by another transaction:", gone, states));
   if (now >= until) return tooLate(until, now);
-  if (from !== undefined && now < from)
-    return retry("notary.timeWindowBeforeLowerBound", `The time window opens at ${from}, and it is ${now}.`);
+  if (from !== undefined && now < from) return tooEarly(from, now);
   const unknown = inputs.filter((ref) => !states.has(ref));
   if (unknown.length > 0) return retry("notary.inputStateUnknown", told("Not issued under this notary, so far:", unknown, states));
   const missing = references.filter((ref) => !states.has(ref));
@@ -82,10 +81,14 @@ function verdictOn({ inputs, references, from, until }: Spend, states: Past["sta
 
 function verdictOfRead({ from, until }: Spend, now: Instant): Verdict {
   if (now >= until) return tooLate(until, now);
-  if (from !== undefined && now < from)
-    return retry("notary.timeWindowBeforeLowerBound", `The time window opens at ${from}, and it is ${now}.`);
+  if (from !== undefined && now < from) return tooEarly(from, now);
   return retry("notary.notPreviouslySeen", "This transaction has not been notarised so far.");
 }
+
+const tooEarly = (from: Instant, now: Instant): Verdict => ({
+  ...retry("notary.timeWindowBeforeLowerBound", `The time window opens at ${from}, and it is ${now}.`),
+  retryAfterMs: from - now,
+});
 
 const tooLate = (until: Instant, now: Instant) =>
   refused("notary.timeWindowOutOfBounds", `The time window closed at ${until}, and it is ${now}.`);
@@ -109,4 +112,4 @@ function firstRepeat(refs: readonly StateRef[]): StateRef | undefined {
 }
 
 const refused = (code: string, message: string): Verdict => ({ kind: "refused", code, message });
-const retry = (code: string, message: string): Verdict => ({ kind: "retry", code, message });
+const retry = (code: string, message: string): Extract<Verdict, { kind: "retry" }> => ({ kind: "retry", code, message });

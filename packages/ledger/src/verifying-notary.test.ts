@@ -127,7 +127,10 @@ function wordBy({ publicKey, privateKey }: KeyPair, word: NotaryWord = accepted)
 }
 
 /** Members answer as told; a missing answer is a session that fails. */
-async function askQuorum(answers: ReadonlyMap<number, () => Uint8Array | undefined>) {
+async function askQuorum(
+  answers: ReadonlyMap<number, () => Uint8Array | undefined>,
+  { transaction = underQuorum, retryAfterMs = 5 }: { readonly transaction?: Transaction; readonly retryAfterMs?: number } = {},
+) {
   const asked: string[] = [];
   let now = NOW;
   const context = {
@@ -141,12 +144,12 @@ async function askQuorum(answers: ReadonlyMap<number, () => Uint8Array | undefin
         asked.push(member);
         const signature = answers.get(quorum.members.indexOf(member))?.();
         return signature === undefined
-          ? { kind: "retry", signature: new Uint8Array(), code: "notary.overloaded", message: "", retryAfterMs: 5 }
+          ? { kind: "retry", signature: new Uint8Array(), code: "notary.overloaded", message: "", retryAfterMs }
           : { kind: "accepted", signature, code: "", message: "" };
       },
     }),
   } as unknown as FlowContext;
-  const word = await askNotary(context, { transaction: underQuorum, signatures: [] }, quorum, "write");
+  const word = await askNotary(context, { transaction, signatures: [] }, quorum, "write");
   return { word, asked, waitedMs: now - NOW };
 }
 
@@ -186,4 +189,20 @@ test("the refusal of as many as must sign is kept, and the transaction is invali
   write({ kind: "invalid", bytes, reason: "late", evidence: { kind: "rejection", word } });
   const [row] = (await vault.read({ kind: "transactions", ids: [late.id] })) as [{ readonly status: string; readonly bytes: Uint8Array }];
   assert.deepEqual([row.status, decodeSigned(row.bytes).signatures.length], ["I", 2]);
+});
+
+test("until its window opens a client waits as long as it is told, and no longer than that, whoever says so", async () => {
+  const HOUR = 3_600_000;
+  const early = { ...underQuorum, timeWindow: { from: NOW + HOUR, until: NOW + 2 * HOUR } };
+  let asked = 0;
+  const words = new Map(keys.map((key, i) => [i, () => (++asked === 1 ? undefined : wordBy(key))]));
+  // Between the two that must sign there is the usual wait, since the first was asked twice.
+  for (const retryAfterMs of [HOUR, 10 * HOUR]) {
+    asked = 0;
+    const { waitedMs } = await askQuorum(words, { transaction: early, retryAfterMs });
+    assert.deepEqual([waitedMs, asked], [HOUR + 1_000, 3]);
+  }
+  asked = 0;
+  const open = { ...early, timeWindow: { until: NOW + 2 * HOUR } };
+  assert.equal((await askQuorum(words, { transaction: open, retryAfterMs: HOUR })).waitedMs, 61_000, "a window that is open");
 });
