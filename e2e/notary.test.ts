@@ -8,7 +8,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { parseName, type ShortHash } from "../packages/base/src/index.ts";
+import { type Clock, parseName, type ShortHash } from "../packages/base/src/index.ts";
+import type { NotaryQuota } from "../packages/cluster/src/config-sections.ts";
 import { generateBootKey, pemOf } from "../packages/crypto/src/index.ts";
 import { openDatabase } from "../packages/host/src/adapters/postgres.ts";
 import { systemClock } from "../packages/host/src/adapters/system.ts";
@@ -71,14 +72,12 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
     await cluster.stop();
   });
 
-  const worker = (quota = { unitsPerSecond: 100_000, unitsAtOnce: 100_000 }): Role =>
-    createUniquenessRole({
-      calls: cluster.calls.for("uniqueness"),
-      bootKey: generateBootKey(),
-      clock: systemClock,
-      log: quietLog,
-      settings: { quota, allowForgetful: true },
-    });
+  /** With the quota that the configuration says, where that is null. */
+  function worker(quota: NotaryQuota | null = { unitsPerSecond: 100_000, unitsAtOnce: 100_000 }, clock: Clock = systemClock): Role {
+    const calls = cluster.calls.for("uniqueness");
+    const db = quota === null ? calls.db : { ...calls.db, notaryQuota: async () => quota };
+    return createUniquenessRole({ calls: { ...calls, db }, bootKey: generateBootKey(), clock, log: quietLog, allowForgetful: true });
+  }
 
   function build(inputs: readonly string[], owner = bob, references: readonly string[] = [], until = 4e12): Transaction {
     const outputs = [{ owner, amount: 1 }];
@@ -142,18 +141,17 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
   });
 
   test("a worker whose own clock is off decides by the database's", async () => {
-    const off = createUniquenessRole({
-      calls: cluster.calls.for("uniqueness"),
-      bootKey: generateBootKey(),
-      clock: { ...systemClock, now: () => Date.now() - 10_000 },
-      log: quietLog,
-      settings: { quota: { unitsPerSecond: 1_000, unitsAtOnce: 1_000 }, allowForgetful: true },
-    });
-    const late = build([], bob, [], Date.now() - 5_000);
-    const request = { vnode: vnodes[0] as ShortHash, originator: alice.name, filtered: filterForNotary(late), mode: "write" as const };
-    const answer = await off.service.notarise(request, { role: "flow" });
-    await off.close();
-    assert.deepEqual([answer.kind, answer.code], ["refused", "notary.timeWindowOutOfBounds"]);
+    for (const [offMs, until, expected] of [
+      [-10_000, -5_000, "notary.timeWindowOutOfBounds"],
+      [10_000, 5_000, ""],
+    ] as const) {
+      const off = worker(undefined, { ...systemClock, now: () => Date.now() + offMs });
+      const transaction = build([], bob, [], Date.now() + until);
+      const filtered = filterForNotary(transaction);
+      const request = { vnode: vnodes[0] as ShortHash, originator: alice.name, filtered, mode: "write" as const };
+      assert.equal((await off.service.notarise(request, { role: "flow" })).code, expected);
+      await off.close();
+    }
   });
 
   test("who asks for more than its share hears when to come again, and nothing was done; others are served", async () => {
@@ -171,6 +169,27 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
     assert.ok((refused.retryAfterMs ?? 0) > 0);
     assert.equal((await ask(0, three, "read")).code, "notary.notPreviouslySeen");
     assert.equal((await asked(bob.name, three)).kind, "accepted");
+    await strict.close();
+  });
+
+  test("a flood of one requester is told so before anything is looked at, and delays nobody else", async () => {
+    const [source, schemaVersion] = ['{"quota":{"unitsPerSecond":10,"unitsAtOnce":10}}', { major: 1, minor: 0 }];
+    await cluster.calls.for("rest").db.changeConfig({ section: "bowline.notary", version: 0, schemaVersion, source, actor: "tests" });
+    const strict = worker(null);
+    const vnode = vnodes[0] as ShortHash;
+    const junk = { vnode, originator: network.parties.carol.name, filtered: new Uint8Array(3_000), mode: "write" as const };
+    const flood = Array.from({ length: 5_000 }, () => strict.service.notarise(junk, { role: "flow" }));
+    const honest = build([]);
+    const request = { vnode, originator: alice.name, filtered: filterForNotary(honest), mode: "write" as const };
+    assert.equal((await strict.service.notarise(request, { role: "flow" })).kind, "accepted");
+    const codes = new Map<string, number>();
+    for (const { code, retryAfterMs = 0 } of await Promise.all(flood)) {
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+      assert.equal(retryAfterMs > 0, code === "notary.quotaExceeded");
+    }
+    assert.deepEqual([...codes.keys()], ["notary.malformedRequest", "notary.quotaExceeded"]);
+    const looked = codes.get("notary.malformedRequest") ?? 0;
+    assert.ok(looked >= 10 && looked < 1_000, `${looked} were looked at`);
     await strict.close();
   });
 

@@ -32,7 +32,22 @@ export const EXTERNAL_MESSAGING: ConfigSection<{ readonly routeDefaults: RouteDe
   ({ routeDefaults }) => ({ routeDefaults: { ...ROUTE_DEFAULTS, ...routeDefaults } }),
 );
 
-const SECTIONS: readonly ConfigSection<object>[] = [EXTERNAL_MESSAGING];
+/** How much each requester may ask of a notary, of each worker: so many units a second, and so many at once after a rest. */
+export interface NotaryQuota {
+  readonly unitsPerSecond: number;
+  readonly unitsAtOnce: number;
+}
+
+const Units = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }));
+
+/** Not of the original. */
+export const NOTARY: ConfigSection<{ readonly quota: NotaryQuota }> = section(
+  "bowline.notary",
+  Type.Object({ quota: Type.Optional(Type.Object({ unitsPerSecond: Units, unitsAtOnce: Units }, STRICT)) }),
+  ({ quota }) => ({ quota: { unitsPerSecond: 2_000, unitsAtOnce: 10_000, ...quota } }),
+);
+
+const SECTIONS: readonly ConfigSection<object>[] = [EXTERNAL_MESSAGING, NOTARY];
 export const SECTION_NAMES: readonly string[] = SECTIONS.map(({ name }) => name);
 
 export const sectionOf = (name: string): ConfigSection<object> | undefined => SECTIONS.find((each) => each.name === name);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ShortHash } from "@bowline/base";
 import { changedConfig, knownSection, withDefaults } from "./config.ts";
-import { EXTERNAL_MESSAGING } from "./config-sections.ts";
+import { EXTERNAL_MESSAGING, NOTARY } from "./config-sections.ts";
 import { externalRoutes, topicOf } from "./external-routes.ts";
 
 const SECTION = EXTERNAL_MESSAGING.name;
@@ -51,6 +51,14 @@ test("what breaks the section's schema is refused, and what is left out has its 
   ])
     assert.throws(() => routeDefaultsOf(configOf(bad)), { code: "input.invalid" }, JSON.stringify(bad));
   assert.deepEqual(JSON.parse(withDefaults({ section: SECTION, source: '{"other":1}' })), { other: 1, routeDefaults: routeDefaultsOf("") });
+});
+
+test("a notary's quota is of whole units, and never of none", () => {
+  const quotaOf = (source: string) => NOTARY.read(source).quota;
+  assert.deepEqual(quotaOf(""), { unitsPerSecond: 2_000, unitsAtOnce: 10_000 });
+  assert.deepEqual(quotaOf('{"quota":{"unitsPerSecond":5}}'), { unitsPerSecond: 5, unitsAtOnce: 10_000 });
+  for (const bad of ['{"quota":{"unitsPerSecond":0}}', '{"quota":{"unitsAtOnce":1.5}}', '{"quota":{"units":1}}'])
+    assert.throws(() => quotaOf(bad), { code: "input.invalid" }, bad);
 });
 
 test("each declared channel has a route by the defaults", () => {

@@ -15,10 +15,10 @@ import { createRestRole } from "./rest/server.ts";
 import { type CryptoRole, createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
-import { readNotarySettings } from "./roles/notary-settings.ts";
 import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
 import { createTokenSelectionRole } from "./roles/token-selection.ts";
 import { createUniquenessRole, type UniquenessRole } from "./roles/uniqueness.ts";
+import { readAllowForgetful } from "./roles/uniqueness-database.ts";
 import { createVerificationRole } from "./roles/verification.ts";
 import type { RoleName } from "./services.ts";
 
@@ -141,8 +141,8 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
     calls.answer("verification", verification.service);
   }
   if (runs("uniqueness")) {
-    const settings = readNotarySettings(environment);
-    const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log, settings });
+    const allowForgetful = readAllowForgetful(environment);
+    const uniqueness = createUniquenessRole({ calls: calls.for("uniqueness"), bootKey: generateBootKey(), clock, log, allowForgetful });
     stopping.push(() => uniqueness.close());
     calls.answer("uniqueness", options.through?.uniqueness?.(uniqueness.service) ?? uniqueness.service);
   }

@@ -74,12 +74,13 @@ export function parametersOf(signed: SignedGroupParameters): GroupParameters {
   return parameters;
 }
 
-interface Copy<T> {
+export interface Copy<T> {
   /** What `pick` finds in the copy; a miss refreshes it once and looks again. */
   find<R>(pick: (value: T) => R | undefined): Promise<R | undefined>;
 }
 
-function copy<T>(clock: Clock, load: () => Promise<T>): Copy<T> {
+/** Of what the db role knows. */
+export function copy<T>(clock: Clock, load: () => Promise<T>): Copy<T> {
   let value: { readonly loaded: T; readonly at: number } | undefined;
   let loading: Promise<T> | undefined;
   const refresh = (): Promise<T> => {

@@ -456,6 +456,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     config: true,
     changeConfig: true,
     externalRouteDefaults: true,
+    notaryQuota: true,
   },
   crypto: { generateKey: true, filterMyKeys: true, sign: true, releaseTls: true },
   persistence: {
@@ -476,7 +477,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
   },
   flow: { tryCode: true },
   verification: { verify: true, signatures: true, dependencies: true },
-  uniqueness: { notarise: true, history: true },
+  uniqueness: { admit: true, notarise: true, history: true },
   "token-selection": { claim: true, balance: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>

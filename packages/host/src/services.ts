@@ -4,6 +4,7 @@
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
 import type { ConfigChange, StoredConfig } from "@bowline/cluster/config";
+import type { NotaryQuota } from "@bowline/cluster/config-sections";
 import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/cluster/external-routes";
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
@@ -129,6 +130,10 @@ export interface VerificationService {
 }
 
 export interface UniquenessService {
+  /** Takes so many bytes' share of a requester's quota: null where it is there, else when to come again. */
+  admit(
+    request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.admit"]["request"],
+  ): Promise<LedgerServices["uniqueness.admit"]["reply"]>;
   /** Requests that arrive together are one batch: one transaction, one signature. */
   notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
   /** A page of the log of decisions, and the keys that it may be sealed with. */
@@ -255,6 +260,7 @@ export interface DbService {
   /** The version that is then in force. Throws `config.*`. */
   changeConfig(request: ConfigChange & { readonly actor: string }): Promise<StoredConfig>;
   externalRouteDefaults(request: null): Promise<RouteDefaults>;
+  notaryQuota(request: null): Promise<NotaryQuota>;
   importCertificate(request: {
     readonly usage: string;
     readonly vnode: ShortHash | null;

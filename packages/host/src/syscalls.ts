@@ -29,6 +29,7 @@ const PLATFORM_SERVICES: Readonly<Record<string, SyscallClass>> = {
   "verification.signatures": "pure",
   "verification.verifyHere": "read",
   "verification.dependencies": "pure",
+  "uniqueness.admit": "pure",
   // Who asks again for a transaction that is decided is told the same, so that a notary's flow needs no commit before it asks.
   "uniqueness.notarise": "pure",
   "membership.groupParameters": "pure",
@@ -240,6 +241,8 @@ async function platformService(
       return dataOf(await calls.verification.dependencies(asked(name)));
     case "verification.verifyHere":
       return dataOf(await verifyHere(calls, directory, { vnode, groupId: context.identity.groupId, ...asked(name) }));
+    case "uniqueness.admit":
+      return (await calls.uniqueness.admit({ vnode, ...asked(name) })) as Data;
     case "uniqueness.notarise":
       return dataOf(await calls.uniqueness.notarise({ vnode, ...asked(name) }));
     case "membership.groupParameters": {

@@ -393,6 +393,8 @@ export class MemoryNetwork {
           return reply;
         });
       }
+      case "uniqueness.admit":
+        return null;
       case "uniqueness.notarise":
         return this.#notarise(asked(service));
       case "membership.groupParameters":

@@ -222,6 +222,11 @@ export interface LedgerServices {
     request: { ids: readonly string[] };
     reply: readonly Omit<VerificationReply, "view" | "signatures">[];
   };
+  /** Before a notary does anything costly for someone: null, or when to come again. Only the notary's own virtual node may ask. */
+  "uniqueness.admit": {
+    request: { originator: X500Name; bytes: number };
+    reply: NotaryAnswer | null;
+  };
   /** Decides on one transaction; only the notary's own virtual node may ask. Leaves a mark. */
   "uniqueness.notarise": {
     request: NotariseRequest;
@@ -258,7 +263,7 @@ export interface NotariseRequest {
   /** `filterForNotary` of the transaction. */
   readonly filtered: Uint8Array;
   readonly mode: NotaryMode;
-  /** By the notary's own flow: the whole transaction, or what is wrong with it. A notary that verifies writes nothing else. */
+  /** By the notary's own flow, for someone who was admitted: the whole transaction, or what is wrong with it. A notary that verifies writes nothing else. */
   readonly verified?: true;
   readonly refusal?: Refusal;
 }

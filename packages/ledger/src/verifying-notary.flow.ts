@@ -1,4 +1,5 @@
-// What a notary that verifies does before it decides: in the order in which a fault is cheapest to find. It is for this notary,
+// What a notary that verifies does before it decides: in the order in which a fault is cheapest to find. Whoever asks has not asked
+// for more than its share; it is for this notary,
 // signed by all that must, its states proven by this notary's own word, and valid by the contracts, which the notary's cluster
 // holds. Only the last is a property of the transaction, and refused for ever, signed and logged; whatever a client left out
 // or sent wrongly says nothing of the transaction, and whatever cannot be verified here now may be tomorrow.
@@ -22,6 +23,9 @@ export const WholeRequest = Type.Object({ transaction: Bytes, dependencies: Filt
 type WholeRequest = Static<typeof WholeRequest>;
 
 export async function verifyForNotary(context: FlowContext, originator: X500Name, request: WholeRequest): Promise<NotaryAnswer> {
+  const bytes = request.dependencies.reduce((sum, { filtered }) => sum + filtered.length, request.transaction.length);
+  const notNow = await ask(context, "uniqueness.admit", { originator, bytes });
+  if (notNow !== null) return notNow;
   let signed: SignedTransaction;
   let refusal: Refusal | undefined;
   try {

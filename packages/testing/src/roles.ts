@@ -80,7 +80,7 @@ export function createRoles(options: RolesOptions): SyscallRoles {
       },
       balance: ({ vnode, filter }) => tokens(vnode).balance(filter),
     },
-    uniqueness: { notarise: ({ vnode, ...request }) => notarise(parties.get(vnode), request) },
+    uniqueness: { admit: async () => null, notarise: ({ vnode, ...request }) => notarise(parties.get(vnode), request) },
   };
 }
 

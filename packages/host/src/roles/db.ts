@@ -17,7 +17,7 @@ import {
   virtualNodeDatabase,
 } from "@bowline/cluster";
 import { knownSection, withDefaults } from "@bowline/cluster/config";
-import { EXTERNAL_MESSAGING } from "@bowline/cluster/config-sections";
+import { EXTERNAL_MESSAGING, NOTARY } from "@bowline/cluster/config-sections";
 import { loadConfig, saveConfig } from "@bowline/cluster/config-store";
 import { deriveRoot, parseChain, pemOf } from "@bowline/crypto";
 import { loadMembers, loadParameters } from "@bowline/membership";
@@ -166,7 +166,7 @@ function certificates({ config }: ClusterDatabases): Pick<DbService, "importCert
 function configuration(
   { config }: ClusterDatabases,
   now: () => number,
-): Pick<DbService, "config" | "changeConfig" | "externalRouteDefaults"> {
+): Pick<DbService, "config" | "changeConfig" | "externalRouteDefaults" | "notaryQuota"> {
   const stored = async (section: string) => (await loadConfig(config.sql, section)) ?? { section, source: "", version: 0 };
   return {
     async config({ section }) {
@@ -175,6 +175,7 @@ function configuration(
       return { ...found, withDefaults: withDefaults(found) };
     },
     changeConfig: ({ actor, ...change }) => config.transaction((sql) => saveConfig(sql, change, actor, now())),
+    notaryQuota: async () => NOTARY.read((await stored(NOTARY.name)).source).quota,
     externalRouteDefaults: async () => EXTERNAL_MESSAGING.read((await stored(EXTERNAL_MESSAGING.name)).source).routeDefaults,
   };
 }

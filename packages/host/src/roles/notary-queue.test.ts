@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createNotaryQueue } from "./notary-queue.ts";
-import { readNotarySettings } from "./notary-settings.ts";
 import { createQuota } from "./quota.ts";
 import { quietLog } from "./test-cluster.ts";
-import { requireDurable } from "./uniqueness-database.ts";
+import { readAllowForgetful, requireDurable } from "./uniqueness-database.ts";
 
 describe("a notary's queue", () => {
   /** Batches as they were decided; each waits until it is let go. */
@@ -59,32 +58,41 @@ describe("a notary's queue", () => {
 });
 
 describe("a quota", () => {
+  const of = { unitsPerSecond: 10, unitsAtOnce: 5 };
+
   test("is each one's own, is used up, and comes back with time", () => {
-    const quota = createQuota({ unitsPerSecond: 10, unitsAtOnce: 5 });
+    const quota = createQuota();
+    const alice = (units: number, now: number) => quota.take("alice", { units, of }, now);
     assert.deepEqual(
-      [5, 1, 1].map((units) => quota.take("alice", units, 1_000)),
+      [5, 1, 1].map((units) => alice(units, 1_000)),
       [0, 100, 100],
     );
-    assert.equal(quota.take("bob", 5, 1_000), 0);
-    assert.equal(quota.take("alice", 1, 1_050), 50);
-    assert.equal(quota.take("alice", 1, 1_100), 0);
-    assert.equal(quota.take("alice", 5, 60_000), 0);
-    assert.equal(quota.take("alice", 1, 50_000), 100, "a clock that goes back gives nothing");
+    assert.equal(quota.take("bob", { units: 5, of }, 1_000), 0);
+    assert.equal(alice(1, 1_050), 50);
+    assert.equal(alice(1, 1_100), 0);
+    assert.equal(alice(5, 60_000), 0);
+    assert.equal(alice(1, 50_000), 100, "a clock that goes back gives nothing");
   });
 
   test("takes all for what is more than all, so that it is served once", () => {
-    const quota = createQuota({ unitsPerSecond: 10, unitsAtOnce: 5 });
-    assert.equal(quota.take("alice", 100, 0), 0);
-    assert.equal(quota.take("alice", 1, 0), 100);
+    const quota = createQuota();
+    assert.equal(quota.take("alice", { units: 100, of }, 0), 0);
+    assert.equal(quota.take("alice", { units: 1, of }, 0), 100);
+  });
+
+  test("may be changed at any time", () => {
+    const quota = createQuota();
+    assert.equal(quota.take("alice", { units: 1, of }, 0), 0);
+    assert.equal(quota.take("alice", { units: 4, of: { unitsPerSecond: 1, unitsAtOnce: 2 } }, 0), 0, "all that there is now");
+    assert.equal(quota.take("alice", { units: 1, of: { unitsPerSecond: 1, unitsAtOnce: 2 } }, 0), 1_000);
+    assert.equal(quota.take("alice", { units: 1, of }, 100), 0);
   });
 });
 
-test("a notary's settings are read strictly", () => {
-  assert.deepEqual(readNotarySettings({}), { quota: { unitsPerSecond: 2_000, unitsAtOnce: 10_000 }, allowForgetful: false });
-  assert.deepEqual(readNotarySettings({ BOWLINE_NOTARY_QUOTA: "5/7" }).quota, { unitsPerSecond: 5, unitsAtOnce: 7 });
-  for (const BOWLINE_NOTARY_QUOTA of ["", "5", "0/1", "1/0", "1/2/3", "-1/2"])
-    assert.throws(() => readNotarySettings({ BOWLINE_NOTARY_QUOTA }), { code: "notary.settingsInvalid" });
-  assert.throws(() => readNotarySettings({ BOWLINE_NOTARY_FORGETFUL_DATABASE: "yes" }), { code: "notary.settingsInvalid" });
+test("what may forget is said strictly", () => {
+  assert.equal(readAllowForgetful({}), false);
+  assert.equal(readAllowForgetful({ BOWLINE_NOTARY_FORGETFUL_DATABASE: "allow" }), true);
+  assert.throws(() => readAllowForgetful({ BOWLINE_NOTARY_FORGETFUL_DATABASE: "yes" }), { code: "notary.settingsInvalid" });
 });
 
 test("a server that may forget a commit is no notary's memory, unless that is allowed", async () => {

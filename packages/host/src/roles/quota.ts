@@ -1,24 +1,21 @@
 // How much each of many may ask for: so many units a second, and so many at once after a rest.
 
 import type { Instant } from "@bowline/base";
-
-export interface QuotaLimits {
-  readonly unitsPerSecond: number;
-  readonly unitsAtOnce: number;
-}
+import type { NotaryQuota } from "@bowline/cluster/config-sections";
 
 /** Who was not heard of for longest is forgotten past this; what was forgotten has its full quota. */
 const REMEMBERED_MAX = 10_000;
 
 export interface Quota {
   /** 0 where the units are there, and gone now; else the milliseconds after which they will be. More units than fit are taken as all. */
-  take(who: string, units: number, now: Instant): number;
+  take(who: string, asked: { readonly units: number; readonly of: NotaryQuota }, now: Instant): number;
 }
 
-export function createQuota({ unitsPerSecond, unitsAtOnce }: QuotaLimits): Quota {
+/** What it is may change at any time: who has more left than may be asked at once has just that. */
+export function createQuota(): Quota {
   const left = new Map<string, { readonly units: number; readonly at: Instant }>();
   return {
-    take(who, asked, now) {
+    take(who, { units: asked, of: { unitsPerSecond, unitsAtOnce } }, now) {
       const units = Math.min(asked, unitsAtOnce);
       const known = left.get(who) ?? { units: unitsAtOnce, at: now };
       // A clock that goes back gives nothing, and takes nothing away.

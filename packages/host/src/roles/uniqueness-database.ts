@@ -1,7 +1,15 @@
 // Whether a server may be a notary's memory. A notary that forgets one commit may let a state be spent twice, and nobody can
 // tell: so a server that may forget what it has said is committed is refused.
 
-import { BowlineError, type Database, type Log } from "@bowline/base";
+import { BowlineError, badRequest, type Database, type Log } from "@bowline/base";
+
+/** Whether databases are served too that may forget what they committed: for tests and demonstrations. Throws `notary.settingsInvalid`. */
+export function readAllowForgetful(environment: Readonly<Record<string, string | undefined>>): boolean {
+  const name = "BOWLINE_NOTARY_FORGETFUL_DATABASE";
+  const text = environment[name] ?? "refuse";
+  if (text === "allow" || text === "refuse") return text === "allow";
+  throw badRequest("notary.settingsInvalid", `${name} is "${text}", and allow or refuse is meant.`, { name });
+}
 
 /** Throws `notary.databaseForgetful`, unless that is allowed. Either way it is said in the log: clients only see that they wait. */
 export async function requireDurable({ sql }: Pick<Database, "sql">, allowed: boolean, log: Log): Promise<void> {

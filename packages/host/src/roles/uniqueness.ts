@@ -18,12 +18,11 @@ import {
 } from "@bowline/ledger/notary";
 import { notaryKeyOfMember } from "@bowline/membership/notaries";
 import type { Answering } from "../calls.ts";
-import { createDirectory, type Directory } from "../directory.ts";
+import { copy, createDirectory, type Directory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
 import { createRoleDatabases } from "../role-databases.ts";
 import type { UniquenessService } from "../services.ts";
 import { type BatchLimits, createNotaryQueue, type NotaryQueue } from "./notary-queue.ts";
-import type { NotarySettings } from "./notary-settings.ts";
 import { createQuota, type Quota } from "./quota.ts";
 import { requireDurable } from "./uniqueness-database.ts";
 
@@ -39,7 +38,8 @@ export interface UniquenessOptions {
   readonly bootKey: BootKey;
   readonly clock: Clock;
   readonly log: Log;
-  readonly settings: NotarySettings;
+  /** Serves databases too that may forget what they committed. */
+  readonly allowForgetful: boolean;
   readonly batches?: BatchLimits;
 }
 
@@ -54,18 +54,19 @@ export interface UniquenessRole {
 }
 
 export function createUniquenessRole(options: UniquenessOptions): UniquenessRole {
-  const { calls, clock, log, settings, batches = BATCHES } = options;
+  const { calls, clock, log, allowForgetful, batches = BATCHES } = options;
   const directory = createDirectory({ ...calls.db, cpis: async () => [] }, clock);
   const databases = createRoleDatabases({
     db: calls.db,
     bootKey: options.bootKey,
     connectionsMax: CONNECTIONS_PER_NOTARY_MAX,
     settings: UNIQUENESS_SETTINGS,
-    opened: (database) => requireDurable(database, settings.allowForgetful, log),
+    opened: (database) => requireDurable(database, allowForgetful, log),
     log,
   });
   const storeOf = async (vnode: ShortHash) => uniquenessStore(await databases.get({ kind: "uniqueness", vnode }));
   const notaries = new Map<ShortHash, Notary>();
+  const quotaInForce = copy(clock, () => calls.db.notaryQuota(null));
 
   function notaryOf(vnode: ShortHash): Notary {
     const known = notaries.get(vnode);
@@ -77,18 +78,26 @@ export function createUniquenessRole(options: UniquenessOptions): UniquenessRole
         (await calls.crypto.sign({ tenant: vnode, publicKey: self.key, purpose: "notary", parts: { preimage } })).signature;
       return notarise(requests, self, { store: await storeOf(vnode), metadata, sign });
     };
-    const notary = { queue: createNotaryQueue(batches, () => clock.now(), decide), quota: createQuota(settings.quota) };
+    const notary = { queue: createNotaryQueue(batches, () => clock.now(), decide), quota: createQuota() };
     notaries.set(vnode, notary);
     return notary;
   }
 
+  async function admit({ vnode, originator, bytes }: Parameters<UniquenessService["admit"]>[0]): Promise<NotaryAnswer | null> {
+    const of = await quotaInForce.find((limits) => limits);
+    invariant(of !== undefined, "there is a quota, of defaults at least");
+    const waitMs = notaryOf(vnode).quota.take(originator, { units: 1 + Math.floor(bytes / BYTES_PER_UNIT), of }, clock.now());
+    return waitMs === 0 ? null : later("notary.quotaExceeded", `${originator} has asked for more than its share.`, waitMs);
+  }
+
   return {
     service: {
+      admit,
       async notarise({ vnode, ...request }) {
-        const { queue, quota } = notaryOf(vnode);
-        const { originator, filtered } = request;
-        const waitMs = quota.take(originator, 1 + Math.floor(filtered.length / BYTES_PER_UNIT), clock.now());
-        if (waitMs > 0) return later("notary.quotaExceeded", `${originator} has asked for more than its share.`, waitMs);
+        const { originator, filtered, verified } = request;
+        const notNow = verified ? null : await admit({ vnode, originator, bytes: filtered.length });
+        if (notNow !== null) return notNow;
+        const { queue } = notaryOf(vnode);
         return (
           (await queue.ask(request)) ?? later("notary.overloaded", "More requests are waiting than this notary takes.", queue.retryAfterMs)
         );
