@@ -7,7 +7,7 @@ import { hello, protocolVersions } from "./hello.ts";
 import * as members from "./members.ts";
 import { readNotaryHistory } from "./notary.ts";
 import type { Route } from "./route.ts";
-import { listVaultStates } from "./vault.ts";
+import * as vault from "./vault.ts";
 import * as virtualNodes from "./virtual-nodes.ts";
 
 /** Every operation by the name that the server and clients call it. */
@@ -43,7 +43,8 @@ export const operations = {
   startFlowOfClass: flows.startFlowOfClass,
   listMembers: members.listMembers,
   getGroupParameters: members.getGroupParameters,
-  listVaultStates,
+  listVaultStates: vault.listVaultStates,
+  explainVaultQueries: vault.explainVaultQueries,
 } as const;
 
 export type Operations = typeof operations;

@@ -40,3 +40,38 @@ export const listVaultStates = defineRoute({
   ),
   errors: { 400: "A bad short hash, or no type where the CPI has several: the message lists them.", 404: "There is no such virtual node." },
 });
+
+const Explanation = named(
+  "VaultQuery",
+  Type.Object({
+    query: Type.String(),
+    index: nullable(
+      Type.Object({
+        name: Type.String(),
+        fields: Type.Array(Type.String()),
+        state: Type.Enum(["ready", "unfinished", "missing"]),
+      }),
+    ),
+    usesIndex: Type.Boolean({ description: "Whether the plan goes through the query's own index." }),
+    plan: Type.Array(Type.String(), { description: "PostgreSQL's plan, whatever the parameters." }),
+  }),
+);
+
+/** Not of the original: how the named queries of a CorDapp find states. */
+export const explainVaultQueries = defineRoute({
+  method: "GET",
+  path: "/vault/{holdingidentityshorthash}/query",
+  tag: "Vault",
+  summary: "The named queries of a virtual node's CPI, each with the plan by which its vault would find a page.",
+  versions: ["v5_3"],
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: Type.Object({
+    name: Type.Optional(Type.String({ description: "This query alone." })),
+    large: Type.Optional(
+      Type.Boolean({ description: "As in a vault that is too large to be read whole, where an index is worth its while." }),
+    ),
+  }),
+  body: undefined,
+  reply: named("VaultQueries", Type.Object({ queries: Type.Array(Explanation) })),
+  errors: { 400: "A bad short hash.", 404: "There is no such virtual node, or its CPI has no such query." },
+});

@@ -23,10 +23,11 @@ interface Options {
 
 export const register: Register = (program, shell) => {
   const { terminal } = shell;
-  program
+  const vault = program
     .command("vault")
     .summary("see the states that a virtual node holds")
-    .description("The vault of a virtual node: the states in which it takes part.")
+    .description("The vault of a virtual node: the states in which it takes part.");
+  vault
     .command("list")
     .argument("<vnode>", "the virtual node: a name, a part of one, or a short hash")
     .option("--type <name>", "the type of state (default: the only one of the virtual node's CPI)")
@@ -46,7 +47,36 @@ export const register: Register = (program, shell) => {
         return undefined;
       }),
     );
+  vault
+    .command("explain")
+    .argument("<vnode>", "the virtual node: a name, a part of one, or a short hash")
+    .argument("[query]", "a named query of its CorDapps (default: all)")
+    .option("--large", "as in a vault that is too large to be read whole")
+    .description("Says how PostgreSQL finds what named queries ask for, and whether through the index that each declares.")
+    .addHelpText("after", "\nExamples:\n  bowline vault explain Alice\n  bowline vault explain Alice com.example.Owed --large")
+    .action(
+      online(shell, async (connection, vnode: string, name: string | undefined, { large }: { readonly large?: true }) => {
+        const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
+        const query = { ...(name === undefined ? {} : { name }), ...(large === undefined ? {} : { large }) };
+        const { queries } = await connection.call("explainVaultQueries", { params, query });
+        print(terminal, { queries }, () => renderQueries(queries, name !== undefined));
+        return undefined;
+      }),
+    );
 };
+
+type Explained = ReplyOf<Operations["explainVaultQueries"]>["queries"][number];
+
+/** The plan of one that was asked for by name; of several, which index each uses. */
+export function renderQueries(queries: readonly Explained[], whole: boolean): string {
+  if (queries.length === 0) return "The virtual node's CPI has no named queries.";
+  const lines = queries.map(({ query, index, usesIndex, plan }) => {
+    const declared = index === null ? "declares no index" : `index (${index.fields.join(", ")}) is ${index.state}`;
+    const used = index === null ? "" : usesIndex ? ", and used" : ", and not used";
+    return [`${query}: ${declared}${used}`, ...(whole ? plan.map((line) => `  ${line}`) : [])].join("\n");
+  });
+  return lines.join("\n");
+}
 
 async function readStates(
   connection: Connection,

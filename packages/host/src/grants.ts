@@ -26,7 +26,7 @@ export const GRANTS = {
       "config",
       "changeConfig",
     ],
-    persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read"],
+    persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read", "explainQuery"],
     flow: ["tryCode"],
     crypto: ["releaseTls"],
     uniqueness: ["history"],

@@ -469,6 +469,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     read: true,
     readEntities: true,
     queryVault: true,
+    explainQuery: true,
     flowStatus: true,
     flowStatuses: true,
     flowInspect: true,

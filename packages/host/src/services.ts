@@ -10,7 +10,7 @@ import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, Fl
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 
 import type { LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
-import type { StateQueryCall } from "@bowline/ledger/queries";
+import type { QueryExplanation, StateQueryCall } from "@bowline/ledger/queries";
 import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
 
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
@@ -86,6 +86,13 @@ export interface PersistenceService extends FlowPersistence {
   readEntities(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: EntityCall }): Promise<Data>;
   /** A page of a package's own query over states. */
   queryVault(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: StateQueryCall }): Promise<Data>;
+  /** How PostgreSQL would find a page of a package's own query. Throws `vault.queryUnknown`. */
+  explainQuery(request: {
+    readonly vnode: ShortHash;
+    readonly bundle: SecureHash;
+    readonly query: string;
+    readonly large: boolean;
+  }): Promise<QueryExplanation>;
   /**
    * With `waitMs` the answer comes as soon as the flow is over, with `afterVersion` too as soon as its row has a higher
    * version, and after that time in any case.

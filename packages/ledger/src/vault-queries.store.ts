@@ -97,6 +97,12 @@ export function statementOf(plan: StateQueryPlan, entities: string): { readonly 
   return { text, values };
 }
 
+/** What a query's index holds, and of which states. Every page ends its order in the position, so every index does. */
+export function indexedExpressions(query: StateQueryDescription): string {
+  const fields = (query.index ?? []).map((name) => query.fields.find((field) => field.name === name) as StateField);
+  return `(${[...fields.map((field) => `(${orderedSql(field)})`), "position"].join(", ")}) WHERE ${standingSql(query)}`;
+}
+
 /** The states that a query looks at: as its index says it too, so that the planner sees that the index has all of them. */
 const standingSql = ({ states, standing }: StateQueryDescription): string =>
   `${STATES}.type IN (${states.map(literal).join(", ")})${STANDING[standing]}`;

@@ -7,7 +7,7 @@
 // comes or goes.
 
 import { badRequest, type Data, type Instant, type SecureHash } from "@bowline/base";
-import type { AuthorSyscall, EntityDescription, EntityProperty, StateRef } from "@bowline/sdk";
+import type { AuthorSyscall, EntityCondition, EntityDescription, EntityProperty, StateRef } from "@bowline/sdk";
 import type { StateField, StateQueryDescription } from "@bowline/sdk/queries";
 import { bounded, type ConditionPlan, conditionPlans, cursorOf, placeOf } from "./conditions.ts";
 import type { EntityDescriptions } from "./entities.ts";
@@ -86,6 +86,18 @@ export function queryNamed({ queries = [] }: QueryDescriptions, name: string): S
   throw badRequest("vault.queryUnknown", `This package has no query ${name}: list it among the queries of its cordapp().`, {
     query: name,
   });
+}
+
+/** With some value or other for every parameter. */
+export function samplePlan(query: StateQueryDescription, joins: readonly JoinPlan[]): StateQueryPlan {
+  const sampled = ({ property: name, operator }: EntityCondition): ConditionPlan<QueryProperty> => {
+    const property = propertyOf(query, joins, name);
+    const value = EMPTY[property.kind];
+    return { property, operator, value: operator === "in" ? [value] : value };
+  };
+  const where = query.where.map((each) => ("any" in each ? each.any : [each]).map(sampled));
+  const order = query.orderBy.map((name) => fieldOf(query, name));
+  return { query, joins, where, order, after: null, refs: null, createdUntil: null, limit: PAGE_STATES_DEFAULT };
 }
 
 /** A page as a flow is answered. `place` is that of the last state, where there are more. */

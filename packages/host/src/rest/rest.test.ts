@@ -370,6 +370,14 @@ describe("REST", () => {
     assert.equal(flows.has("r-9"), false);
   });
 
+  test("explains the named queries of a CPI, of which this one has none", async () => {
+    const none = await http("GET", `/api/v5_3/vault/${node}/query?large=true`);
+    assert.deepEqual([none.status, none.json()], [200, { queries: [] }]);
+    const unknown = await http("GET", `/api/v5_3/vault/${node}/query?name=com.example.Owed`);
+    assert.equal(unknown.status, 404);
+    assert.match(unknown.text, /There are: none.*vault\.queryUnknown/);
+  });
+
   test("lists the states of a vault, of the only type where none is named", async () => {
     const { body } = await client.call(operations.listVaultStates, { params: { holdingidentityshorthash: node }, query: { limit: 10 } });
     assert.deepEqual(body, {
@@ -469,6 +477,7 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     dueBefore: unused,
     readEntities: unused,
     queryVault: unused,
+    explainQuery: async ({ query, large }) => ({ query, index: null, usesIndex: false, plan: [`large: ${large}`] }),
     async read({ read }) {
       assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
       return {

@@ -1,13 +1,13 @@
 // What a virtual node's vault holds, without a flow of the CorDapp's own.
 
-import { badRequest } from "@bowline/base";
+import { BowlineError, badRequest } from "@bowline/base";
 import type { ListedState } from "@bowline/ledger";
 import type { CpiInfo } from "../services.ts";
 import type { Answers, RestShell } from "./answers.ts";
 import { cpiOf, jsonOf } from "./flow-answers.ts";
 import { requireVirtualNode } from "./input.ts";
 
-export function vaultAnswers(shell: RestShell): Pick<Answers, "listVaultStates"> {
+export function vaultAnswers(shell: RestShell): Pick<Answers, "listVaultStates" | "explainVaultQueries"> {
   const { persistence } = shell.services;
   return {
     async listVaultStates({ params, query }) {
@@ -35,11 +35,35 @@ export function vaultAnswers(shell: RestShell): Pick<Answers, "listVaultStates">
       }));
       return { body: { states, next: page.next } };
     },
+    async explainVaultQueries({ params, query: { name, large = false } }) {
+      const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const declared = (await cpiOf(shell, node)).cpks.flatMap(({ manifest, fileChecksum }) =>
+        (manifest.queries ?? []).map((query) => ({ bundle: fileChecksum, query: query.name })),
+      );
+      const asked = declared.filter(({ query }) => name === undefined || query === name);
+      if (name !== undefined && asked.length === 0) throw queryUnknown(name, declared);
+      const vnode = node.holdingIdentity.shortHash;
+      const queries = await Promise.all(asked.map((query) => persistence.explainQuery({ vnode, ...query, large })));
+      return {
+        body: {
+          queries: queries.map(({ index, plan, ...rest }) => ({
+            ...rest,
+            index: index && { ...index, fields: [...index.fields] },
+            plan: [...plan],
+          })),
+        },
+      };
+    },
   };
 }
 
 const contractsOf = (cpi: CpiInfo): ReadonlyMap<string, string> =>
   new Map(cpi.cpks.flatMap(({ manifest }) => manifest.states.map(({ name, contract }) => [name, contract] as const)));
+
+function queryUnknown(name: string, declared: readonly { readonly query: string }[]): BowlineError {
+  const names = declared.map(({ query }) => query).join(", ") || "none";
+  return new BowlineError("notFound", "vault.queryUnknown", `The CPI has no query ${name}. There are: ${names}.`, { query: name });
+}
 
 function onlyState(states: readonly string[]): string {
   const [state, ...others] = states;

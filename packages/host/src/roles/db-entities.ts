@@ -5,8 +5,10 @@
 // repeated: of a CPI that brings more migrations than the last, only those that are missing run.
 
 import { type Database, type SecureHash, type ShortHash, utf8 } from "@bowline/base";
-import { loadCpiMigrations, virtualNodeDatabase } from "@bowline/cluster";
+import { loadCpiMigrations, type StoredCpi, virtualNodeDatabase } from "@bowline/cluster";
 import { secureHashOf } from "@bowline/crypto";
+import { dropOtherIndexes, makeIndexes } from "@bowline/ledger/queries";
+import type { ConnectionDetails } from "../services.ts";
 import { provisionSchema } from "./provision.ts";
 import type { VirtualNodesOptions } from "./virtual-node-parts.ts";
 
@@ -23,4 +25,21 @@ export async function provisionEntities(
   const read = await book.ensure(config.sql, plan, "DML", "read", now());
   const users = { schema: plan.schema, ddl: ddl.details, read: read.details, writer };
   await provisionSchema({ creator, users, migrations, open, random });
+}
+
+/** The indexes that the queries of a CPI declare, on the vault of one virtual node: made without keeping states out meanwhile. */
+export async function provisionIndexes(
+  { open }: Pick<VirtualNodesOptions, "open">,
+  owner: ConnectionDetails,
+  { cpks }: Pick<StoredCpi, "cpks">,
+  others: "kept" | "dropped" = "kept",
+): Promise<void> {
+  const queries = cpks.flatMap(({ manifest }) => manifest.queries ?? []);
+  const database = open(owner);
+  try {
+    await makeIndexes(database.sql, queries);
+    if (others === "dropped") await dropOtherIndexes(database.sql, queries);
+  } finally {
+    await database.close();
+  }
 }

@@ -20,7 +20,7 @@ import { externalRoutes } from "@bowline/cluster/external-routes";
 import { checkUpgrade } from "@bowline/cluster/upgrade-rules";
 import { saveUpgrade, upgradeNode } from "@bowline/cluster/upgrades-store";
 import type { DbService } from "../services.ts";
-import { provisionEntities } from "./db-entities.ts";
+import { provisionEntities, provisionIndexes } from "./db-entities.ts";
 import { asCreator, membershipOf, usersOf, type VirtualNodesOptions } from "./virtual-node-parts.ts";
 
 type UpgradeOperation = Extract<Operation, { type: "UPGRADE_VIRTUAL_NODE" }>;
@@ -48,7 +48,7 @@ export async function beginUpgrade(
 }
 
 export async function performUpgrade(options: VirtualNodesOptions, { requestId, data }: UpgradeOperation): Promise<void> {
-  const { config, now } = options;
+  const { config, now, log } = options;
   const [nodes, cpis, stored] = await Promise.all([
     loadVirtualNodes(config.sql),
     loadCpis(config.sql),
@@ -57,15 +57,20 @@ export async function performUpgrade(options: VirtualNodesOptions, { requestId, 
   const node = nodes.find(({ identity }) => identity.shortHash === data.vnode);
   invariant(node !== undefined, `virtual node ${data.vnode} is not deleted while it is upgraded`);
   const [from, to] = [cpiOf(cpis, data.from), cpiOf(cpis, data.to)];
-  await asCreator(options, async (creator) => {
-    const { users } = await usersOf(options, virtualNodeDatabase("vault", data.vnode));
-    await provisionEntities(options, { creator, vnode: data.vnode, cpi: to.fileChecksum, writer: users.dml.user });
-  });
+  const { users } = await usersOf(options, virtualNodeDatabase("vault", data.vnode));
+  await asCreator(options, (creator) =>
+    provisionEntities(options, { creator, vnode: data.vnode, cpi: to.fileChecksum, writer: users.dml.user }),
+  );
+  await provisionIndexes(options, users.ddl, to);
   const previousRoutes = routesKept(node, from, stored?.source ?? "");
   await config.transaction(async (sql) => {
     await upgradeNode(sql, data.vnode, to, previousRoutes);
     await setOperationState(sql, requestId, "COMPLETED", null, now());
   });
+  // Flows that go on in the old code find what they found, if more slowly. What stays here, the next upgrade takes away.
+  await provisionIndexes(options, users.ddl, to, "dropped").catch((cause: unknown) =>
+    log.warn("indexes of an earlier version were left in a vault", { vnode: data.vnode, cause: String(cause) }),
+  );
 }
 
 /** Of versions that had channels; a version that is left again is listed once, as it was last. */

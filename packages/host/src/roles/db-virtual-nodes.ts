@@ -46,7 +46,7 @@ import { type KeyUse, planKeys, registerStatic, type StaticMember, type StaticNe
 import type { PublicKeyText } from "@bowline/sdk";
 import { migrationLevel } from "../adapters/migrate.ts";
 import type { DbService, VirtualNodeInfo } from "../services.ts";
-import { provisionEntities } from "./db-entities.ts";
+import { provisionEntities, provisionIndexes } from "./db-entities.ts";
 import { admitNotary, ensureStaticNetwork } from "./db-networks.ts";
 import { beginUpgrade, performUpgrade } from "./db-upgrades.ts";
 import type { MigrationSets } from "./migrations.ts";
@@ -185,7 +185,7 @@ async function create(
   const cpi = await loadCpi(config, data.cpiFileChecksum);
   const { policy, member } = membershipOf(cpi, data.x500Name);
   const identity = holdingIdentity(data.x500Name, data.groupId);
-  const { connections, schemaLevel } = await provision(options, identity, member, cpi.fileChecksum);
+  const { connections, schemaLevel } = await provision(options, identity, member, cpi);
   const keys = await makeKeys(options, identity.shortHash, policy, member);
   await ensureStaticNetwork(config, crypto, policy, now());
   const registered = registerStatic({
@@ -226,7 +226,7 @@ async function provision(
   options: VirtualNodesOptions,
   identity: HoldingIdentity,
   member: StaticMember,
-  cpi: SecureHash,
+  cpi: StoredCpi,
 ): Promise<{ readonly connections: VirtualNodeConnections; readonly schemaLevel: string }> {
   const { migrations, open, random } = options;
   const vnode = identity.shortHash;
@@ -238,7 +238,9 @@ async function provision(
       await provisionSchema({ creator, users, migrations: migrations.virtualNode[kind], open, random });
       ids[`${kind}Ddl`] = ddlId;
       ids[`${kind}Dml`] = dmlId;
-      if (kind === "vault") await provisionEntities(options, { creator, vnode, cpi, writer: users.dml.user });
+      if (kind !== "vault") continue;
+      await provisionEntities(options, { creator, vnode, cpi: cpi.fileChecksum, writer: users.dml.user });
+      await provisionIndexes(options, users.ddl, cpi);
     }
   });
   const id = (key: keyof VirtualNodeConnections) => ids[key] ?? null;

@@ -187,6 +187,8 @@ test("states are joined to the package's own rows, by those who may not write", 
   assert.equal(await codeOf(ask({ ...call, parameters: {} })), "persistence.invalid");
   const platform = { vnode: alice, bundle: "SHA-256:00" as SecureHash, call };
   assert.notEqual(await codeOf(persistence.service.queryVault(platform, CALLER)), "done", "of no package");
+  const explained = await persistence.service.explainQuery({ vnode: alice, bundle, query: Owed.name, large: true }, { role: "rest" });
+  assert.equal(explained.index?.state, "ready", "made with the virtual node");
 });
 
 async function withUser<T>(details: ConnectionDetails, work: (database: Database) => Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@
 import { type Data, invariant, type SecureHash, type ShortHash, type Sql } from "@bowline/base";
 import { virtualNodeDatabase } from "@bowline/cluster";
 import { type EntityStore, entityReadOf, entityStore, entityWritesOf, isEntityWrite } from "@bowline/ledger";
-import { type QueryDescriptions, readStates, stateQueryPlan } from "@bowline/ledger/queries";
+import { explainStates, type QueryDescriptions, readStates, stateQueryPlan } from "@bowline/ledger/queries";
 import type { RoleDatabases } from "../role-databases.ts";
 import type { DbService, PersistenceService } from "../services.ts";
 
@@ -17,6 +17,7 @@ export interface Entities {
   read: PersistenceService["readEntities"];
   /** Over states, joined to rows: as the vault's user, who may read both, on connections that cannot write. */
   query: PersistenceService["queryVault"];
+  explain: PersistenceService["explainQuery"];
 }
 
 export function createEntities(db: Pick<DbService, "bundle">, databases: RoleDatabases, questions: RoleDatabases): Entities {
@@ -62,6 +63,10 @@ export function createEntities(db: Pick<DbService, "bundle">, databases: RoleDat
       const plan = stateQueryPlan(call, await knownOf(bundle));
       const { sql } = await questions.get({ kind: "vault", vnode });
       return readStates(sql, plan, virtualNodeDatabase("entities", vnode).schema);
+    },
+    async explain({ vnode, bundle, query, large }) {
+      const database = await questions.get({ kind: "vault", vnode });
+      return explainStates(database, query, await knownOf(bundle), { entities: virtualNodeDatabase("entities", vnode).schema, large });
     },
   };
 }

@@ -101,6 +101,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
     readEntities: entities.read,
     queryVault: entities.query,
+    explainQuery: entities.explain,
     flowStatus: createStatus(vaults, changes),
     async flowStatuses({ vnode, ...filter }) {
       return (await vaults.of(vnode)).flows.list(filter);
