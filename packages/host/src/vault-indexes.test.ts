@@ -9,6 +9,7 @@ import { jsonTypes } from "@bowline/sdk/encoding";
 import { stateQuery } from "@bowline/sdk/queries";
 import * as Type from "typebox";
 import { testDatabase } from "./adapters/test-postgres.ts";
+import { ifFree, inTurn } from "./roles/turns.ts";
 
 const Bond = state({
   name: "com.example.Bond",
@@ -102,6 +103,18 @@ test("an index that is there is left alone, one that is unfinished is made anew,
   assert.deepEqual(await names(), []);
 });
 
+test("an upgrade, which holds a turn while it works, makes them while states are recorded", { timeout: 60_000 }, async (t) => {
+  const database = await vaultOf(t);
+  await fill(database, 100);
+  const recorded = database.transaction(async (sql) => {
+    await fill({ ...database, sql }, 10);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  });
+  await ifFree(database, "an upgrade", () => makeIndexes(database.sql, declared));
+  await inTurn(database, "another", () => dropOtherIndexes(database.sql, []));
+  await recorded;
+});
+
 test("whatever a state's JSON form says, no index keeps it out", async (t) => {
   const database = await vaultOf(t);
   await makeIndexes(database.sql, declared);
@@ -111,7 +124,7 @@ test("whatever a state's JSON form says, no index keeps it out", async (t) => {
   for (const [i, json] of odd.entries())
     await database.sql.query(
       `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation)
-       VALUES ('SHA-256:0', 8, $1, 'com.example.Bond', '', '', $2::jsonb)`,
+       VALUES ('SHA-256:0', 8, $1::int, 'com.example.Bond', '', '', $2::jsonb)`,
       [1_000 + i, json],
     );
   const [{ owner } = { owner: "" }] = await database.sql.query<{ owner: string }>(

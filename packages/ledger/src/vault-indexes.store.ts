@@ -34,10 +34,13 @@ export async function makeIndexes(sql: Sql, queries: readonly StateQueryDescript
   const wanted = wantedBy(queries);
   if (wanted.size === 0) return;
   const there = await indexesOf(sql);
+  // In a new vault there is nothing to wait for, and nobody to keep waiting.
+  const [vault] = await sql.query<{ empty: boolean }>(`SELECT NOT EXISTS (SELECT FROM ${STATES}) AS empty`);
+  const how = vault?.empty === true ? "" : "CONCURRENTLY";
   for (const { name, text } of wanted.values()) {
     if (there.get(name) === "ready") continue;
     if (there.has(name)) await sql.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-    await sql.query(`CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ${text}`);
+    await sql.query(`CREATE INDEX ${how} IF NOT EXISTS ${name} ${text}`);
   }
   // What PostgreSQL knows of expressions it knows of their indexes.
   await sql.query(`ANALYZE ${STATES}`);
