@@ -16,6 +16,8 @@ const COINS = 12;
 const SIGNED_MS = 4_000;
 
 interface Audited {
+  readonly entries: number;
+  readonly head: string;
   readonly accepted: number;
   readonly refused: number;
   readonly unspent: number;
@@ -49,8 +51,10 @@ describe("a notary of two processes", { timeout: 3 * TIMEOUT_MS }, () => {
     return Array.from({ length: count }, (_, index) => `${output}:${index}`);
   }
 
+  const audit = (...args: readonly string[]) => startProduct(["audit", ...args, "--json", ...survivor.target], "cli").ended;
+
   async function audited(): Promise<Audited> {
-    const { code, out, text } = await startProduct(["audit", "history", "Bench Notary", "--json", ...survivor.target], "cli").ended;
+    const { code, out, text } = await audit("history", "Bench Notary");
     assert.equal(code, 0, text);
     return JSON.parse(out) as Audited;
   }
@@ -89,4 +93,15 @@ describe("a notary of two processes", { timeout: 3 * TIMEOUT_MS }, () => {
       const { signal } = await Promise.race([faulty.ended, sleep(1_000, { signal: "it did not come to that" })]);
       assert.equal(signal, "SIGKILL");
     });
+
+  test("who confirms the history names its end, and no other", { timeout: TIMEOUT_MS }, async () => {
+    const { entries, head } = await audited();
+    const [wrong, right] = [
+      await audit("confirm", "Bench Notary", `${entries - 1}:${head}`),
+      await audit("confirm", "Bench Notary", `${entries}:${head}`),
+    ];
+    assert.deepEqual([wrong.code, right.code], [1, 0], `${wrong.text}\n${right.text}`);
+    assert.match(wrong.text, new RegExp(`The log ends with ${entries}:${head}`));
+    await issue(1);
+  });
 });

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { defineRoute, named } from "./route.ts";
+import { defineRoute, named, noParams, strictObject } from "./route.ts";
 
 /** Not of the original: everything that a notary has decided, to be audited. */
 export const readNotaryHistory = defineRoute({
@@ -37,4 +37,31 @@ export const readNotaryHistory = defineRoute({
     }),
   ),
   errors: { 400: "A bad short hash, or a virtual node that runs no notary.", 404: "There is no such virtual node." },
+});
+
+/** Not of the original: after a failover a notary decides on nothing until somebody has looked at what is left. */
+export const confirmNotaryHistory = defineRoute({
+  method: "POST",
+  path: "/notary/{holdingidentityshorthash}/history/confirmation",
+  tag: "Notary",
+  summary: "Says that a notary's log is whole as it is there, after another database server took over or a backup was restored.",
+  versions: ["v5_3"],
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: noParams,
+  body: {
+    kind: "json",
+    schema: named(
+      "NotaryHistoryEnd",
+      strictObject({
+        entries: Type.Integer({ minimum: 0, description: "How many entries the log has, as an audit has found." }),
+        head: Type.String({ pattern: "^[0-9A-Fa-f]{64}$", description: "The hash of all of them, as the audit ends with it." }),
+      }),
+    ),
+  },
+  reply: null,
+  errors: {
+    400: "A bad short hash, or a virtual node that runs no notary.",
+    404: "There is no such virtual node.",
+    409: "The log ends elsewhere.",
+  },
 });

@@ -30,6 +30,15 @@ Examples:
 
 Exit codes: 0 the history holds; 1 it does not, and where; 2 it could not be audited.`;
 
+const CONFIRM_HELP = `
+A notary stops when its PostgreSQL has become another one, since what it had told its clients may be gone. Audit the history
+that is there with --continues and what the last audit ended with; and make sure that no later entry was ever seen. Whoever
+confirms a history that has lost its end lets states be spent twice.
+
+Examples:
+  bowline audit history Notary --continues 1200:9BD2...
+  bowline audit confirm Notary 1215:04F1...`;
+
 interface Options extends TargetOptions {
   readonly file?: string;
   readonly export?: string;
@@ -38,10 +47,19 @@ interface Options extends TargetOptions {
 }
 
 export const register: Register = (program, shell) => {
-  program
-    .command("audit")
-    .summary("prove what a notary has done")
-    .description("Audits, which anybody may repeat.")
+  const audit = program.command("audit").summary("prove what a notary has done").description("Audits, which anybody may repeat.");
+  audit
+    .command("confirm")
+    .argument("<vnode>", "the notary's virtual node: a name, a part of one, or a short hash")
+    .argument("<entries:head>", "where its history ends, as an audit has found")
+    .description("Lets a notary go on whose database server is another one than before: after a failover, or the restore of a backup.")
+    .addHelpText("after", CONFIRM_HELP)
+    .action(
+      act(shell, (vnode: string, end: string, _: object, command: Command) =>
+        confirmHistory(shell, { vnode, end }, command.optsWithGlobals<TargetOptions>()),
+      ),
+    );
+  audit
     .command("history")
     .argument("[vnode]", "the notary's virtual node: a name, a part of one, or a short hash")
     .option("--file <file>", "audit an exported history; no network is needed")
@@ -56,6 +74,26 @@ export const register: Register = (program, shell) => {
       ),
     );
 };
+
+async function confirmHistory(
+  { terminal }: Shell,
+  { vnode, end }: { readonly vnode: string; readonly end: string },
+  options: TargetOptions,
+): Promise<ExitCode> {
+  const [, entries, head] = /^(\d{1,15}):([0-9A-Fa-f]{64})$/.exec(end) ?? [];
+  if (entries === undefined || head === undefined)
+    throw usage("audit", `"${end}" is no end of a history: its number of entries, a colon, its head, as an audit prints them.`);
+  const { connectTo } = await import("./connection.ts");
+  const connection = connectTo(await chooseTarget(terminal, options));
+  try {
+    const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
+    await connection.call("confirmNotaryHistory", { params, body: { entries: Number(entries), head } });
+  } finally {
+    await connection.close();
+  }
+  print(terminal, { confirmed: end }, () => "Confirmed: the notary goes on from there.");
+  return EXIT.done;
+}
 
 async function auditHistory(shell: Shell, vnode: string | undefined, options: Options): Promise<ExitCode> {
   const { cwd } = shell.terminal;

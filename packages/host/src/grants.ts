@@ -29,7 +29,7 @@ export const GRANTS = {
     persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read", "explainQuery"],
     flow: ["tryCode"],
     crypto: ["releaseTls"],
-    uniqueness: ["history"],
+    uniqueness: ["history", "confirmHistory"],
   },
   flow: {
     persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities", "queryVault"],

@@ -478,7 +478,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
   },
   flow: { tryCode: true },
   verification: { verify: true, signatures: true, dependencies: true },
-  uniqueness: { admit: true, notarise: true, history: true },
+  uniqueness: { admit: true, notarise: true, history: true, confirmHistory: true },
   "token-selection": { claim: true, balance: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>

@@ -9,7 +9,7 @@ import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/clus
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 
-import type { LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
+import type { LogEnd, LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
 import type { QueryExplanation, StateQueryCall } from "@bowline/ledger/queries";
 import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
 
@@ -143,6 +143,8 @@ export interface UniquenessService {
   ): Promise<LedgerServices["uniqueness.admit"]["reply"]>;
   /** Requests that arrive together are one batch: one transaction, one signature. */
   notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
+  /** An operator's word that the log ends there, after another server took over. Throws `notary.historyOther`. */
+  confirmHistory(request: { readonly vnode: ShortHash } & LogEnd): Promise<null>;
   /** A page of the log of decisions, and the keys that it may be sealed with. */
   history(request: { readonly vnode: ShortHash; readonly after: number; readonly limit: number }): Promise<{
     readonly groupId: string;

@@ -7,3 +7,4 @@ export { type NotarySelf, notarySelf } from "./notary.ts";
 export type { NotariseRequest, NotaryAnswer, UniquenessStore } from "./ports.ts";
 export { memoryUniqueness } from "./uniqueness.memory.ts";
 export { UNIQUENESS_SETTINGS, uniquenessStore } from "./uniqueness.store.ts";
+export { confirmHistory, type LogEnd } from "./uniqueness-ground.store.ts";

@@ -13,6 +13,7 @@ import { type Decisions, encodeDecisions } from "./history.ts";
 import { UNIQUENESS_ATTEMPTS_MAX, UNIQUENESS_BATCH_MAX } from "./limits.ts";
 import type { Seal, Spend, UniquenessStore, Verdict } from "./ports.ts";
 import { type Judgement, judge } from "./uniqueness.ts";
+import { type GroundRow, groundColumns, Remembered } from "./uniqueness-ground.store.ts";
 
 /**
  * Of PostgreSQL, for the connections of this store. A commit that was told is on disk, whatever the server's owner prefers, and on
@@ -28,12 +29,16 @@ export const UNIQUENESS_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 export function uniquenessStore(database: Database): UniquenessStore {
+  const remembered = new Remembered();
   return {
     async notarise(batch, seal) {
       invariant(batch.length <= UNIQUENESS_BATCH_MAX, `a batch has at most ${UNIQUENESS_BATCH_MAX} requests`);
       for (let attempt = 1; ; attempt++) {
         try {
-          return await database.transaction((sql) => notarise(sql, batch, seal));
+          const { entry, ground, ...judged } = await database.transaction((sql) => notarise(sql, remembered, { batch, seal }));
+          const [end] = (await entry) ?? [];
+          if (end !== undefined) remembered.keep({ seq: Number(end.seq), head: end.head }, ground);
+          return judged;
         } catch (error) {
           if (!isOvertaken(error)) throw error;
           if (attempt < UNIQUENESS_ATTEMPTS_MAX) continue;
@@ -59,11 +64,21 @@ const isOvertaken = (error: unknown): boolean =>
   error instanceof BowlineError ? error.code === "database.contended" : (error as { readonly code?: unknown }).code === NOT_NULL_VIOLATED;
 const NOT_NULL_VIOLATED = "23502";
 
-async function notarise<S extends Seal>(
-  sql: Sql,
-  batch: readonly Spend[],
-  seal: (decisions: Decisions, encoded: Uint8Array) => Promise<S>,
-): Promise<{ readonly verdicts: readonly Verdict[]; readonly seal: S | undefined }> {
+interface Asked<S extends Seal> {
+  readonly batch: readonly Spend[];
+  readonly seal: (decisions: Decisions, encoded: Uint8Array) => Promise<S>;
+}
+
+interface Answered<S extends Seal> {
+  readonly verdicts: readonly Verdict[];
+  readonly seal: S | undefined;
+  readonly ground: GroundRow;
+  /** What was written, once it is committed. */
+  readonly entry: Promise<readonly { readonly seq: number | string; readonly head: Uint8Array }[]> | undefined;
+}
+
+async function notarise<S extends Seal>(sql: Sql, remembered: Remembered, { batch, seal }: Asked<S>): Promise<Answered<S>> {
+  const known = remembered.seq;
   const ids = [...new Set(batch.map(({ transactionId }) => transactionId))];
   const inputs = [...new Set(batch.flatMap((spend) => spend.inputs))];
   const references = [...new Set(batch.flatMap((spend) => spend.references))];
@@ -71,20 +86,22 @@ async function notarise<S extends Seal>(
     references.length === 0 ? [] : sql.query<StateRow>(LOCK_REFERENCES, keysOf(references)),
     inputs.length === 0 ? [] : sql.query<StateRow>(LOCK_INPUTS, keysOf(inputs)),
     // Sent last, so that the clock is read after the locks are held.
-    sql.query<DecidedRow>(DECIDED, [listOf([...new Set(ids.map(algorithmOf))]), idsOf(ids)]),
+    sql.query<DecidedRow>(DECIDED, [listOf([...new Set(ids.map(algorithmOf))]), idsOf(ids), known]),
   ]);
-  const now = decided[0]?.now as Instant;
+  const ground = decided[0] as DecidedRow;
+  remembered.check(ground, known);
+  const { now } = ground;
   const past = {
     verdicts: new Map(decided.flatMap((row) => (row.tx_id === null ? [] : [[secureHash(row.tx_id, row.tx_id_algo), verdictOf(row)]]))),
     states: new Map([...consumersOf(references, referred), ...consumersOf(inputs, consumable)]),
   };
   const judgement = judge(batch, past, now);
-  if (judgement.decided.length === 0) return { verdicts: judgement.verdicts, seal: undefined };
+  if (judgement.decided.length === 0) return { verdicts: judgement.verdicts, seal: undefined, ground, entry: undefined };
   const decisions = { at: now, decisions: judgement.decided };
   const encoded = encodeDecisions(decisions);
   const sealed = await seal(decisions, encoded);
-  remember(sql, judgement, now, { encoded, record: sealed.record });
-  return { verdicts: judgement.verdicts, seal: sealed };
+  const entry = remember(sql, judgement, now, { encoded, record: sealed.record });
+  return { verdicts: judgement.verdicts, seal: sealed, ground, entry };
 }
 
 /**
@@ -96,7 +113,7 @@ function remember(
   { decided, issued, consumed }: Judgement,
   now: Instant,
   entry: { readonly encoded: Uint8Array; readonly record: Uint8Array },
-): void {
+): Promise<readonly { readonly seq: number | string; readonly head: Uint8Array }[]> {
   const rejected = decided.flatMap(({ spend, refusal }) => (refusal === null ? [] : [{ id: spend.transactionId, ...refusal }]));
   // What the batch both issues and consumes is written once.
   const made = new Set(issued);
@@ -107,7 +124,7 @@ function remember(
   };
   const decidedIds = decided.map(({ spend }) => spend.transactionId);
   const rejectedIds = rejected.map(({ id }) => id);
-  void sql.query(REMEMBER, [
+  return sql.query(REMEMBER, [
     listOf(decidedIds.map(algorithmOf)),
     idsOf(decidedIds),
     decided.map(({ spend }) => spend.originator),
@@ -143,9 +160,9 @@ interface LogRow {
   readonly seal: Uint8Array;
 }
 
-/** The clock, and beside it what was decided before: at least one row, of nulls where that is nothing. */
-interface DecidedRow {
-  readonly now: number;
+/** The clock and the ground, and beside them what was decided before: at least one row, of nulls where that is nothing. */
+interface DecidedRow extends GroundRow {
+  readonly now: Instant;
   readonly tx_id_algo: string;
   readonly tx_id: Uint8Array | null;
   readonly at: number;
@@ -188,7 +205,7 @@ const LOCK_REFERENCES = { name: "uniqueness-lock-references", text: `${STATES_OF
 const LOCK_INPUTS = { name: "uniqueness-lock-inputs", text: `${STATES_OF} FOR UPDATE OF s` };
 const DECIDED = {
   name: "uniqueness-decided",
-  text: `SELECT c.now, d.* FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now) c
+  text: `SELECT c.*, d.* FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, ${groundColumns("$3::bigint")}) c
   LEFT JOIN (
     SELECT t.tx_id_algo, t.tx_id, floor(extract(epoch FROM t.commit_timestamp) * 1000)::bigint AS at, r.error_code, r.error_details
     FROM uniqueness_tx_details t LEFT JOIN uniqueness_rejected_txs r USING (tx_id_algo, tx_id)
@@ -227,5 +244,5 @@ const REMEMBER = {
     RETURNING seq, head
   )
   INSERT INTO uniqueness_log (seq, head, decisions, seal)
-  SELECT (SELECT seq FROM head), (SELECT head FROM head), $23::bytea, $24::bytea`,
+  SELECT (SELECT seq FROM head), (SELECT head FROM head), $23::bytea, $24::bytea RETURNING seq, head`,
 };

@@ -212,6 +212,7 @@ const MEANINGS: readonly (readonly [prefix: string, code: string, what: string])
   ["40", "database.contended", "rolled the transaction back because another one was faster"],
   ["55P03", "database.contended", "could not lock a row in time"],
   ["25P03", "database.unavailable", "ended a transaction whose process did not go on"],
+  ["25006", "database.unavailable", "is a standby, or takes no writes"],
   ["57P", "database.unavailable", "is starting or shutting down"],
   ["08", "database.unavailable", "cannot be reached"],
   ["28", "database.refused", "refused the user or the password"],

@@ -1,11 +1,12 @@
 // What a notary has decided, for auditors.
 
+import { fromHex } from "@bowline/base";
 import type { Answers, RestShell } from "./answers.ts";
 import { requireVirtualNode } from "./input.ts";
 
 const ENTRIES_DEFAULT = 50;
 
-export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistory"> {
+export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistory" | "confirmNotaryHistory"> {
   const { uniqueness } = shell.services;
   return {
     async readNotaryHistory({ params, query: { after = 0, limit = ENTRIES_DEFAULT } }) {
@@ -18,6 +19,11 @@ export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistor
         seal: base64(seal),
       }));
       return { body: { ...page, keys: [...page.keys], entries } };
+    },
+    async confirmNotaryHistory({ params, body: { entries, head } }) {
+      const { holdingIdentity } = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      await uniqueness.confirmHistory({ vnode: holdingIdentity.shortHash, seq: entries, head: fromHex(head) as Uint8Array });
+      return { body: null };
     },
   };
 }

@@ -8,6 +8,7 @@ import { PLATFORM_VERSION } from "@bowline/api";
 import { badRequest, type Clock, invariant, type Log, type ShortHash } from "@bowline/base";
 import { type BootKey, leafKeys, SCHEMES, schemeOf } from "@bowline/crypto";
 import {
+  confirmHistory,
   type NotariseRequest,
   type NotaryAnswer,
   type NotarySelf,
@@ -101,6 +102,12 @@ export function createUniquenessRole(options: UniquenessOptions): UniquenessRole
         return (
           (await queue.ask(request)) ?? later("notary.overloaded", "More requests are waiting than this notary takes.", queue.retryAfterMs)
         );
+      },
+      async confirmHistory({ vnode, ...end }) {
+        await selfOf(directory, vnode);
+        await confirmHistory(await databases.get({ kind: "uniqueness", vnode }), end);
+        log.warn("an operator has confirmed a notary's history", { vnode, entries: end.seq });
+        return null;
       },
       async history({ vnode, after, limit }) {
         const { groupId, service, serviceKeys } = await selfOf(directory, vnode);
