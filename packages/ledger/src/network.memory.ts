@@ -42,7 +42,8 @@ import { type MemoryVault, memoryVault } from "./vault.memory.ts";
 export interface Message {
   readonly from: X500Name;
   readonly to: X500Name;
-  readonly payload: Data;
+  /** Who interferes may put another in its place. */
+  payload: Data;
 }
 
 interface Session {
@@ -285,13 +286,14 @@ export class MemoryNetwork {
     const session = this.#sessions.get(id) as Session;
     const [own, other] = this.#sides(session, flow);
     if (own.state === "failed") return false;
-    const lost = this.interference({ from: own.owner, to: other.owner, payload }) === "lost";
+    const message: Message = { from: own.owner, to: other.owner, payload };
+    const lost = this.interference(message) === "lost";
     // Who interferes may kill either of them.
     if (lost || this.#dead.has(own.owner) || this.#dead.has(other.owner)) {
       this.#end(session, "failed");
       return true;
     }
-    other.inbox.push(payload);
+    other.inbox.push(message.payload);
     if (other.flow === undefined) {
       const name = this.#responders.get(session.protocol) as string;
       const how = { kind: "initiated", session: id, counterparty: own.owner } as const;
