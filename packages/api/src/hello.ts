@@ -21,6 +21,9 @@ const TAG_OF_RESOURCE = {
   flow: "Flow Management",
   flowclass: "Flow Info",
   members: "Member Lookup",
+  user: "RBAC User",
+  role: "RBAC Role",
+  permission: "RBAC Permission",
 } as const;
 
 /** Public: which platform answers. One for each resource; 5.3 dropped them. */

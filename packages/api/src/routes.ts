@@ -1,3 +1,4 @@
+import { accessOperations } from "./access.ts";
 import * as certificates from "./certificates.ts";
 import * as config from "./config.ts";
 import * as cpi from "./cpi.ts";
@@ -46,6 +47,7 @@ export const operations = {
   getGroupParameters: members.getGroupParameters,
   listVaultStates: vault.listVaultStates,
   explainVaultQueries: vault.explainVaultQueries,
+  ...accessOperations,
 } as const;
 
 export type Operations = typeof operations;

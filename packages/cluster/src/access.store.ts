@@ -1,145 +1,210 @@
-// Users, roles and permissions, in the rbac database: who may log in, and what for. Every change and its audit row are one
-// transaction.
+// Who logs in, and what for, from the rbac database.
+//
+// Guarantees: a changed permission, role, group, password or user is in force at once in the process that changed it and
+// within KEPT_MS in every other, also for whoever logged in before. A name that nobody has costs the derivation that a
+// wrong password costs.
 
-import type { Database, Instant, Sql } from "@bowline/base";
-import { type AccessDecision, accessDecision, type Permission } from "./access.ts";
-import { BUILT_IN_ROLES, SYSTEM_ADMIN_FULL_NAME, SYSTEM_ADMIN_ROLE } from "./built-in-roles.ts";
-import { checkPassword, NOBODYS_PASSWORD } from "./password.ts";
+import { createHash } from "node:crypto";
+import type { Instant, Sql } from "@bowline/base";
+import { type AccessDecision, accessDecision, judge, unlimited, type Verdict } from "./access.ts";
+import { requireUser } from "./access-change.store.ts";
+import { loadStanding, type Standing } from "./access-rows.store.ts";
+import { LoginLimits } from "./login-limits.ts";
+import { NOBODYS_PASSWORD } from "./password.ts";
+import { expiryOf, type PasswordPolicy } from "./password-policy.ts";
+import type { HeldPermission } from "./users.ts";
 
-/** How long a decision stands on permissions that may have changed since. */
-const PERMISSIONS_KEPT_MS = 2_000;
+const KEPT_MS = 1_000;
 const USERS_KEPT_MAX = 1_000;
 
-export interface Access {
-  /** Null says only that login and password do not match. */
-  authenticate(credentials: { readonly login: string; readonly password: string }): Promise<{ readonly login: string } | null>;
-  authorise(asked: { readonly login: string; readonly permission: string }): Promise<boolean>;
-}
+export type Login =
+  /** `stamp` changes with the user's password, and is another's where the name is taken anew. */
+  | { readonly kind: "known"; readonly login: string; readonly stamp: string }
+  /** Says only that login and password do not match. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "wait"; readonly seconds: number };
 
-export function createAccess(rbac: Sql, now: () => Instant): Access {
-  const decisions = new Map<string, { readonly at: Instant; readonly decide: Promise<AccessDecision> }>();
+export type Admission =
+  | { readonly kind: "allowed"; readonly closeToExpiry: boolean }
+  | { readonly kind: "refused" }
+  | { readonly kind: "expired" }
+  /** These credentials are no longer the user's: they are to be checked again. */
+  | { readonly kind: "stale" };
 
-  async function read(login: string): Promise<AccessDecision> {
-    const user = await loadUser(rbac, login);
-    if (user === undefined || !user.enabled) return () => false;
-    const decide = accessDecision(user.permissions);
-    return (action) => (user.passwordExpiry === null || now() < user.passwordExpiry) && decide(action);
-  }
-
-  function decisionFor(login: string): Promise<AccessDecision> {
-    const known = decisions.get(login);
-    if (known !== undefined && now() - known.at < PERMISSIONS_KEPT_MS) return known.decide;
-    if (decisions.size >= USERS_KEPT_MAX) decisions.clear();
-    const decide = read(login);
-    decisions.set(login, { at: now(), decide });
-    decide.catch(() => decisions.delete(login));
-    return decide;
-  }
-
-  return {
-    // A disabled user is told so by being allowed nothing, as in the original; an unknown one takes as long as a known one.
-    async authenticate({ login, password }) {
-      const user = await loadUser(rbac, login);
-      const matches = await checkPassword(password, user?.hashedPassword ?? NOBODYS_PASSWORD);
-      return matches && user !== undefined ? { login: user.login } : null;
-    },
-    authorise: async ({ login, permission }) => (await decisionFor(login.toLowerCase()))(permission),
-  };
-}
-
-interface StoredUser {
-  readonly login: string;
+export interface PermissionSummary {
+  readonly loginName: string;
   readonly enabled: boolean;
-  /** PHC string. */
-  readonly hashedPassword: string | null;
-  readonly passwordExpiry: Instant | null;
-  readonly permissions: readonly Permission[];
+  readonly lastUpdateTimestamp: Instant;
+  readonly permissions: readonly HeldPermission[];
 }
 
-/** Login names are compared in lower case. */
-export async function loadUser(sql: Sql, login: string): Promise<StoredUser | undefined> {
-  const [row] = await sql.query<{
-    login_name: string;
-    enabled: boolean;
-    hashed_password: string | null;
-    password_expiry: Date | null;
-    permissions: readonly Permission[] | null;
-  }>(
-    {
-      name: "user_get",
-      text: `SELECT u.login_name, u.enabled, u.hashed_password, u.password_expiry,
-               (SELECT jsonb_agg(jsonb_build_object('type', p.perm_type, 'pattern', p.perm_string))
-                FROM rbac_role_user_rel ur JOIN rbac_role_perm_rel rp USING (role_id) JOIN rbac_perm p ON p.id = rp.perm_id
-                WHERE ur.user_id = u.id) AS permissions
-             FROM rbac_user u WHERE u.login_name = $1`,
-    },
-    [login.toLowerCase()],
-  );
-  if (row === undefined) return undefined;
+export interface Explanation {
+  readonly loginName: string;
+  readonly action: string;
+  readonly allowed: boolean;
+  readonly because: Verdict<HeldPermission>["because"] | "disabled" | "passwordExpired" | "ownPassword";
+  /** What decided; null where nothing matched, or no permission was asked. */
+  readonly by: HeldPermission | null;
+}
+
+export interface Access {
+  authenticate(credentials: { readonly login: string; readonly password: string; readonly source: string }): Promise<Login>;
+  /** Whether a request of whoever logged in as `login` may pass. */
+  admit(asked: { readonly login: string; readonly stamp: string; readonly permission: string }): Promise<Admission>;
+  authorise(asked: { readonly login: string; readonly permission: string }): Promise<boolean>;
+  permissionSummary(asked: { readonly loginName: string }): Promise<PermissionSummary>;
+  explainAccess(asked: { readonly loginName: string; readonly action: string }): Promise<Explanation>;
+}
+
+interface Known {
+  readonly at: Instant;
+  readonly user: Standing | undefined;
+  readonly stamp: string;
+  /** When his password is over, and when he is warned of it. */
+  readonly expiry: { readonly from: Instant; readonly warnedFrom: Instant };
+  /** A system administrator: there is nothing to decide. */
+  readonly free: boolean;
+  readonly decide: AccessDecision;
+  /** The permissions as text: while they are the same, what was decided on them stands. */
+  readonly text: string;
+}
+
+export interface AccessEnv {
+  now(): Instant;
+  policy(): Promise<PasswordPolicy>;
+  /** Whether a password is the one that was stored: a derivation, whatever the answer. */
+  checkPassword(password: string, stored: string): Promise<boolean>;
+}
+
+/** `forget` drops what is remembered of users: something was changed. */
+export function createAccess(rbac: Sql, env: AccessEnv): { readonly access: Access; forget(): void } {
+  const memory = createMemory(rbac, env);
+  return { access: { ...logins(rbac, env), ...admissions(memory, env), ...explanations(rbac, env) }, forget: memory.forget };
+}
+
+interface Memory {
+  /** As it was at most KEPT_MS ago. */
+  known(login: string): Promise<Known>;
+  /** As it is now. Those who ask at once ask once. */
+  reread(login: string): Promise<Known>;
+  forget(): void;
+}
+
+function createMemory(rbac: Sql, { now, policy }: AccessEnv): Memory {
+  const users = new Map<string, Known>();
+  const reading = new Map<string, Promise<Known>>();
+  let changes = 0;
+
+  async function read(login: string): Promise<Known> {
+    const [at, before] = [now(), changes];
+    const user = await loadStanding(rbac, login);
+    const permissions = user?.permissions ?? [];
+    const text = JSON.stringify(permissions.map(({ type, pattern }) => [type, pattern]));
+    const old = users.get(login);
+    const decide = old?.text === text ? old.decide : accessDecision(permissions);
+    const stamp = user === undefined ? "" : stampOf(user);
+    const expiry = expiryOf(user?.passwordExpiry ?? null, await policy());
+    const known = { at, user, stamp, expiry, free: unlimited(permissions), decide, text };
+    if (users.size >= USERS_KEPT_MAX) users.clear();
+    // What was read while something changed here is answered, but not kept.
+    if (changes === before) users.set(login, known);
+    return known;
+  }
+
+  function reread(login: string): Promise<Known> {
+    const begun = reading.get(login);
+    if (begun !== undefined) return begun;
+    const asked = read(login).finally(() => {
+      if (reading.get(login) === asked) reading.delete(login);
+    });
+    reading.set(login, asked);
+    return asked;
+  }
+
   return {
-    login: row.login_name,
-    enabled: row.enabled,
-    hashedPassword: row.hashed_password,
-    passwordExpiry: row.password_expiry?.getTime() ?? null,
-    permissions: row.permissions ?? [],
+    reread,
+    async known(login) {
+      const known = users.get(login);
+      return known !== undefined && now() - known.at < KEPT_MS ? known : reread(login);
+    },
+    forget() {
+      changes++;
+      users.clear();
+      reading.clear();
+    },
   };
 }
 
-/** Makes what is missing of the built-in roles; each is made whole or not at all, and never changed afterwards. */
-export async function ensureBuiltInRoles(database: Database, now: Instant): Promise<void> {
-  const there = await database.sql.query<{ name: string }>("SELECT name FROM rbac_role");
-  for (const role of BUILT_IN_ROLES.filter(({ name }) => !there.some((row) => row.name === name)))
-    await database.transaction(async (sql) => {
-      // Two workers that start together make one role: the second waits here, and then sees it.
-      await sql.query("LOCK TABLE rbac_role IN SHARE ROW EXCLUSIVE MODE");
-      const [found] = await sql.query("SELECT 1 FROM rbac_role WHERE name = $1", [role.name]);
-      if (found === undefined) await insertRole(sql, role.name, role.permissions, now);
-    });
+function logins(rbac: Sql, { now, checkPassword }: AccessEnv): Pick<Access, "authenticate"> {
+  const limits = new LoginLimits();
+  return {
+    // A disabled user is told so by being allowed nothing, as in the original.
+    async authenticate({ login, password, source }) {
+      const attempt = { login: login.toLowerCase(), source };
+      const waitMs = limits.wait(attempt, now());
+      if (waitMs > 0) return { kind: "wait", seconds: Math.ceil(waitMs / 1_000) };
+      const user = await loadStanding(rbac, login);
+      const matches = await checkPassword(password, user?.hashedPassword ?? NOBODYS_PASSWORD);
+      if (matches && user?.hashedPassword != null) {
+        limits.succeeded(attempt);
+        return { kind: "known", login: user.login, stamp: stampOf(user) };
+      }
+      limits.failed(attempt, now());
+      return { kind: "unknown" };
+    },
+  };
 }
 
-async function insertRole(sql: Sql, name: string, permissions: readonly Permission[], now: Instant): Promise<void> {
-  await sql.query(
-    `WITH role AS (INSERT INTO rbac_role (update_ts, version, name) VALUES ($4, 0, $1) RETURNING id),
-          perm AS (INSERT INTO rbac_perm (update_ts, version, perm_type, perm_string)
-                   SELECT $4, 0, t, s FROM unnest($2::text[], $3::text[]) AS p (t, s) RETURNING id)
-     INSERT INTO rbac_role_perm_rel (role_id, perm_id, update_ts) SELECT role.id, perm.id, $4 FROM role, perm`,
-    [name, permissions.map(({ type }) => type), permissions.map(({ pattern }) => pattern), new Date(now)],
-  );
-  await audit(sql, "ROLE_INSERT", `Role ${name} with ${permissions.length} permissions`, now);
+function admissions(memory: Memory, { now }: AccessEnv): Pick<Access, "admit" | "authorise"> {
+  return {
+    async admit({ login, stamp, permission }) {
+      let known = await memory.known(login);
+      // Another process may have changed the password just now.
+      if (known.stamp !== stamp) known = await memory.reread(login);
+      if (known.user === undefined || known.stamp !== stamp) return { kind: "stale" };
+      if (!known.user.enabled) return { kind: "refused" };
+      if (!isOwnPassword(permission)) {
+        if (now() >= known.expiry.from) return { kind: "expired" };
+        if (!allows(known, permission)) return { kind: "refused" };
+      }
+      return { kind: "allowed", closeToExpiry: now() >= known.expiry.warnedFrom && now() < known.expiry.from };
+    },
+    async authorise({ login, permission }) {
+      const known = await memory.known(login.toLowerCase());
+      return known.user?.enabled === true && now() < known.expiry.from && allows(known, permission);
+    },
+  };
 }
 
-/** The first administrator, where nobody has that login. True when it was made. */
-export async function ensureFirstAdmin(
-  database: Database,
-  admin: { readonly login: string; readonly hashedPassword: string },
-  now: Instant,
-): Promise<boolean> {
-  return database.transaction(async (sql) => {
-    const login = admin.login.toLowerCase();
-    const [user] = await sql.query<{ id: string }>(
-      `INSERT INTO rbac_user (update_ts, version, full_name, login_name, enabled, hashed_password)
-       VALUES ($1, 0, $2, $3, true, $4) ON CONFLICT DO NOTHING RETURNING id`,
-      [new Date(now), SYSTEM_ADMIN_FULL_NAME, login, admin.hashedPassword],
-    );
-    if (user === undefined) return false;
-    await sql.query("INSERT INTO rbac_role_user_rel (user_id, role_id, update_ts) SELECT $1, id, $3 FROM rbac_role WHERE name = $2", [
-      user.id,
-      SYSTEM_ADMIN_ROLE,
-      new Date(now),
-    ]);
-    await audit(sql, "USER_INSERT", `User ${login}`, now);
-    await audit(sql, "ADD_ROLE_TO_USER", `Role ${SYSTEM_ADMIN_ROLE} to user ${login}`, now);
-    return true;
-  });
+const allows = ({ free, decide }: Known, action: string): boolean => free || decide(action);
+
+function explanations(rbac: Sql, { now }: AccessEnv): Pick<Access, "permissionSummary" | "explainAccess"> {
+  return {
+    async permissionSummary({ loginName }) {
+      const { login, enabled, permissions } = await requireUser(rbac, loginName);
+      const once = new Map(permissions.map((permission) => [permission.id, permission] as const));
+      return { loginName: login, enabled, lastUpdateTimestamp: now(), permissions: [...once.values()] };
+    },
+    async explainAccess({ loginName, action }) {
+      const user = await requireUser(rbac, loginName);
+      const explained = (allowed: boolean, because: Explanation["because"], by: HeldPermission | null = null): Explanation => ({
+        loginName: user.login,
+        action,
+        allowed,
+        because,
+        by,
+      });
+      if (!user.enabled) return explained(false, "disabled");
+      if (isOwnPassword(action)) return explained(true, "ownPassword");
+      if (user.passwordExpiry !== null && now() >= user.passwordExpiry) return explained(false, "passwordExpired");
+      const { allowed, because, by } = judge(user.permissions, action);
+      return explained(allowed, because, by);
+    },
+  };
 }
 
-const SETUP_ACTOR = "Setup Script";
+/** Everybody may change his own password, also when it has expired. */
+const OWN_PASSWORD = /^POST:\/api\/v[0-9_]+\/user\/selfpassword$/i;
+const isOwnPassword = (action: string): boolean => OWN_PASSWORD.test(action);
 
-async function audit(sql: Sql, changeType: string, details: string, now: Instant): Promise<void> {
-  await sql.query("INSERT INTO rbac_change_audit (update_ts, actor_user, change_type, details) VALUES ($1, $2, $3, $4)", [
-    new Date(now),
-    SETUP_ACTOR,
-    changeType,
-    details,
-  ]);
-}
+const stampOf = ({ id, hashedPassword }: Standing): string => createHash("sha256").update(`${id} ${hashedPassword}`).digest("base64");

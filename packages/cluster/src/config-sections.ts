@@ -3,6 +3,7 @@
 import { badRequest, decoder } from "@bowline/base";
 import Type, { type Static, type TSchema } from "typebox";
 import { ROUTE_DEFAULTS, type RouteDefaults } from "./external-routes.ts";
+import { PASSWORD_POLICY, type PasswordPolicy } from "./password-policy.ts";
 
 export interface ConfigSection<Whole extends object> {
   readonly name: string;
@@ -47,7 +48,28 @@ export const NOTARY: ConfigSection<{ readonly quota: NotaryQuota }> = section(
   ({ quota }) => ({ quota: { unitsPerSecond: 2_000, unitsAtOnce: 10_000, ...quota } }),
 );
 
-const SECTIONS: readonly ConfigSection<object>[] = [EXTERNAL_MESSAGING, NOTARY];
+/** A hundred years at most: what is added to now stays a date. */
+const days = (minimum: number) => Type.Optional(Type.Integer({ minimum, maximum: 36_500 }));
+
+export const RBAC: ConfigSection<{ readonly password: PasswordPolicy }> = section(
+  "corda.rbac",
+  Type.Object({
+    password: Type.Optional(
+      Type.Object(
+        {
+          userPasswordChangeExpiry: days(30),
+          adminPasswordChangeExpiry: days(1),
+          passwordExpiryWarningWindow: days(0),
+          lengthLimit: Type.Optional(Type.Integer({ minimum: 10, maximum: 1_000 })),
+        },
+        STRICT,
+      ),
+    ),
+  }),
+  ({ password }) => ({ password: { ...PASSWORD_POLICY, ...password } }),
+);
+
+const SECTIONS: readonly ConfigSection<object>[] = [EXTERNAL_MESSAGING, NOTARY, RBAC];
 export const SECTION_NAMES: readonly string[] = SECTIONS.map(({ name }) => name);
 
 export const sectionOf = (name: string): ConfigSection<object> | undefined => SECTIONS.find((each) => each.name === name);

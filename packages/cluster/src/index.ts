@@ -1,4 +1,5 @@
-export { createAccess, ensureBuiltInRoles, ensureFirstAdmin, loadUser } from "./access.store.ts";
+export { loadStanding } from "./access-rows.store.ts";
+export { ensureBuiltInRoles, ensureFirstAdmin } from "./access-setup.store.ts";
 export { BUILT_IN_ROLES, flowExecutorRole, type RoleTemplate } from "./built-in-roles.ts";
 export { loadCertificates, saveCertificate } from "./certificates.store.ts";
 export { type CertificateUsage, checkAlias, parseUsage } from "./certificates.ts";
@@ -45,7 +46,7 @@ export {
   readCpi,
 } from "./package.ts";
 export { decodeManifest } from "./package-manifest.ts";
-export { hashPassword, SALT_LENGTH } from "./password.ts";
+export { checkPassword, hashPassword, SALT_LENGTH } from "./password.ts";
 export {
   loadIdentity,
   loadOperation,

@@ -7,7 +7,8 @@ const PASSES = 2;
 const PARALLELISM = 1;
 const HASH_LENGTH = 32;
 export const SALT_LENGTH = 16;
-export const PASSWORD_LENGTH_MAX = 255;
+/** The most that `corda.rbac` can allow. */
+export const PASSWORD_LENGTH_MAX = 1_000;
 
 const PHC = /^\$argon2id\$v=19\$m=([0-9]+),t=([0-9]+),p=([0-9]+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 

@@ -4,13 +4,49 @@
 
 import type { RoleName, Services } from "./services.ts";
 
+/** What the people who administer do over REST; each call names its actor. */
+const ADMINISTRATION = [
+  "createUser",
+  "user",
+  "deleteUser",
+  "enableUser",
+  "moveUser",
+  "changePassword",
+  "assignRole",
+  "withdrawRole",
+  "setProperties",
+  "removeProperty",
+  "properties",
+  "usersByProperty",
+  "createGroup",
+  "group",
+  "deleteGroup",
+  "moveGroup",
+  "assignGroupRole",
+  "withdrawGroupRole",
+  "roles",
+  "role",
+  "createRole",
+  "attachPermission",
+  "detachPermission",
+  "permissions",
+  "permission",
+  "createPermission",
+  "createPermissions",
+  "accessChanges",
+] as const;
+
 export type Grants = { readonly [S in keyof Services]?: readonly (keyof Services[S])[] };
 
 export const GRANTS = {
   rest: {
     db: [
       "authenticate",
+      "admit",
       "authorise",
+      "permissionSummary",
+      "explainAccess",
+      ...ADMINISTRATION,
       "uploadCpi",
       "cpiStatus",
       "cpis",

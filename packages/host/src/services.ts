@@ -3,6 +3,8 @@
 // stamped by the transport, never said by the caller. All values are plain data.
 
 import type { Data, Instant, SecureHash, ShortHash, X500Name } from "@bowline/base";
+import type { Access } from "@bowline/cluster/access";
+import type { Administration } from "@bowline/cluster/administration";
 import type { ConfigChange, StoredConfig } from "@bowline/cluster/config";
 import type { NotaryQuota } from "@bowline/cluster/config-sections";
 import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/cluster/external-routes";
@@ -229,11 +231,7 @@ export interface VirtualNodeInfo {
 }
 
 /** Owns config and rbac, and is the only role with administrator connections. */
-export interface DbService {
-  /** Argon2id; a null answer says only that it did not match. */
-  authenticate(request: { readonly login: string; readonly password: string }): Promise<{ readonly login: string } | null>;
-  /** Whether `permission` (`POST:/api/v5_2/flow/…`, `StartFlow:…`) is allowed: deny wins. */
-  authorise(request: { readonly login: string; readonly permission: string }): Promise<boolean>;
+export interface DbService extends Access, Administration {
   /** Sealed to the role's boot key, and only where architecture §3 entitles the role. */
   connection(request: { readonly database: LogicalDatabase; readonly sealTo: Uint8Array }): Promise<{ readonly sealed: Uint8Array }>;
   uploadCpi(request: { readonly fileName: string; readonly path: string }): Promise<{ readonly id: string }>;

@@ -11,18 +11,26 @@ const CHECKS_AT_ONCE_MAX = 8;
 const CHECKS_WAITING_MAX = 64;
 
 export interface Authentication {
-  /** The login of whoever sent this header. Throws `rest.unauthenticated`. */
-  login(authorization: string | undefined): Promise<string>;
+  /** Who sent this header, from where. Throws `rest.unauthenticated`, `rest.tooManyLogins` and `rest.loginDelayed`. */
+  identify(authorization: string | undefined, source: string): Promise<Identified>;
+  /** What was remembered of this header no longer holds. */
+  forget(authorization: string | undefined): void;
+}
+
+export interface Identified {
+  readonly login: string;
+  /** Of the credentials: it is another's when they are changed. */
+  readonly stamp: string;
 }
 
 export function createAuthentication(db: Pick<DbService, "authenticate">, now: () => number): Authentication {
   const key = randomBytes(32).toString("hex");
-  const verified = new Map<string, { readonly login: string; readonly until: number }>();
-  const checking = new Map<string, Promise<string | undefined>>();
+  const verified = new Map<string, { readonly who: Identified; readonly until: number }>();
+  const checking = new Map<string, Promise<Identified | undefined>>();
   const waiting: (() => void)[] = [];
   let running = 0;
 
-  async function check(name: string, password: string): Promise<string | undefined> {
+  async function check(name: string, password: string, source: string): Promise<Identified | undefined> {
     if (running >= CHECKS_AT_ONCE_MAX) {
       if (waiting.length >= CHECKS_WAITING_MAX)
         throw new BowlineError("tooMany", "rest.tooManyLogins", "Too many logins at once. Try again in a second.", {});
@@ -30,43 +38,54 @@ export function createAuthentication(db: Pick<DbService, "authenticate">, now: (
     }
     running++;
     try {
-      return (await db.authenticate({ login: name, password }))?.login;
+      const found = await db.authenticate({ login: name, password, source });
+      if (found.kind === "wait") throw delayed(found.seconds);
+      return found.kind === "known" ? { login: found.login, stamp: found.stamp } : undefined;
     } finally {
       running--;
       waiting.shift()?.();
     }
   }
 
-  function remember(digest: string, login: string): void {
+  function remember(digest: string, who: Identified): void {
     const [oldest] = verified.keys();
     if (verified.size >= KEPT_MAX && oldest !== undefined) verified.delete(oldest);
-    verified.set(digest, { login, until: now() + KEPT_MS });
+    verified.set(digest, { who, until: now() + KEPT_MS });
   }
 
+  // One shot over a secret prefix costs a quarter of an HMAC; the digest leaves this process as little as the prefix does.
+  const digestOf = (authorization: string | undefined) => hash("sha256", `${key} ${authorization}`, "base64");
+
   return {
-    async login(authorization) {
-      // One shot over a secret prefix costs a quarter of an HMAC; the digest leaves this process as little as the prefix does.
-      const digest = hash("sha256", `${key} ${authorization}`, "base64");
+    forget: (authorization) => void verified.delete(digestOf(authorization)),
+    async identify(authorization, source) {
+      const digest = digestOf(authorization);
       const known = verified.get(digest);
-      if (known !== undefined && now() < known.until) return known.login;
+      if (known !== undefined && now() < known.until) return known.who;
       verified.delete(digest);
       const credentials = parseBasic(authorization);
       if (credentials === undefined) throw refused("User credentials are empty or cannot be resolved");
-      // Requests with the same credentials that arrive together are checked once.
-      let checked = checking.get(digest);
+      // Requests with the same credentials that arrive together from one place are checked once.
+      const asked = `${digest} ${source}`;
+      let checked = checking.get(asked);
       if (checked === undefined) {
-        checked = check(...credentials).finally(() => checking.delete(digest));
-        checking.set(digest, checked);
+        checked = check(...credentials, source).finally(() => checking.delete(asked));
+        checking.set(asked, checked);
       }
-      const login = await checked;
-      if (login === undefined) throw refused("Error during user authentication");
-      remember(digest, login);
-      return login;
+      const who = await checked;
+      if (who === undefined) throw refused("Error during user authentication");
+      remember(digest, who);
+      return who;
     },
   };
 }
 
 const refused = (title: string): BowlineError => new BowlineError("unauthenticated", "rest.unauthenticated", title, {});
+
+const delayed = (seconds: number): BowlineError =>
+  new BowlineError("tooMany", "rest.loginDelayed", `Too many failed logins: the next is looked at in ${seconds} s.`, {
+    retryAfterSeconds: String(seconds),
+  });
 
 /** RFC 7617, as UTF-8; control characters are no part of either, and PostgreSQL's texts cannot hold the null one. */
 function parseBasic(authorization: string | undefined): readonly [login: string, password: string] | undefined {

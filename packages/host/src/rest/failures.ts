@@ -12,7 +12,8 @@ const CHALLENGE = 'Basic realm="Bowline"';
 export function sendFailure(thrown: unknown, reply: FastifyReply, log: Log): FastifyReply {
   const error = refusalOf(thrown, log);
   if (error.kind === "unauthenticated") reply.header("www-authenticate", CHALLENGE);
-  if (error.kind === "tooMany" || error.kind === "unavailable") reply.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (error.kind === "tooMany" || error.kind === "unavailable")
+    reply.header("retry-after", error.details["retryAfterSeconds"] ?? String(RETRY_AFTER_SECONDS));
   return reply
     .code(STATUS_OF[error.kind])
     .type("application/json")

@@ -31,7 +31,7 @@ const NOTHING_TOLD = -1;
 export interface FlowEventsOptions {
   readonly shell: RestShell;
   readonly clock: Clock;
-  readonly admit: (request: FastifyRequest) => Promise<void>;
+  readonly admit: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 }
 
 export function serveFlowEvents(app: FastifyInstance, { shell, clock, admit }: FlowEventsOptions): void {

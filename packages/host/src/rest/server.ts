@@ -14,6 +14,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { createDirectory } from "../directory.ts";
 import type { Granted } from "../grants.ts";
 import { openTlsKey } from "../sealed-tls-key.ts";
+import { accessAnswers } from "./access-answers.ts";
 import type { Answer, Answers, RestShell } from "./answers.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { contentType, refuseConnection, sendFailure } from "./failures.ts";
@@ -184,6 +185,7 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
     ...notaryAnswers(shell),
     ...memberAnswers(shell),
     ...configAnswers(shell),
+    ...accessAnswers(shell),
   };
   const admit = admission(shell, authentication);
   for (const [name, route] of Object.entries(operations))
@@ -193,16 +195,32 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
   for (const version of ["v5_1", "v5_2", "v5_3"] as const) serveSwagger(app, { version, shell, authentication });
 }
 
-type Admission = (request: FastifyRequest) => Promise<void>;
+type Admission = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
+/** As the original says it. */
+const CLOSE_TO_EXPIRY = "199 - PasswordExpiryStatus is CLOSE_TO_EXPIRY";
 
 /** Credentials, then the permission `METHOD:/api/…?query`, both before a body is read. */
 function admission({ services }: RestShell, authentication: Authentication): Admission {
-  return async (request) => {
-    request.login = await authentication.login(request.headers.authorization);
+  return async (request, reply) => {
     const [path = "", query] = request.raw.url?.split("?", 2) ?? [];
     const permission = `${request.method}:${path.replace(/\/+$/, "")}${query === undefined || query === "" ? "" : `?${query}`}`;
-    if (await services.db.authorise({ login: request.login, permission })) return;
-    throw new BowlineError("forbidden", "rest.forbidden", "User not authorized.", { permission });
+    const { authorization } = request.headers;
+    const ask = async () => {
+      const { login, stamp } = await authentication.identify(authorization, request.ip);
+      request.login = login;
+      return services.db.admit({ login, stamp, permission });
+    };
+    let admitted = await ask();
+    if (admitted.kind === "stale") {
+      // The password was changed, or the user deleted, since these credentials were looked at.
+      authentication.forget(authorization);
+      admitted = await ask();
+    }
+    if (admitted.kind === "expired")
+      throw new BowlineError("forbidden", "rest.passwordExpired", "The password has expired: change it with POST /user/selfpassword.", {});
+    if (admitted.kind !== "allowed") throw new BowlineError("forbidden", "rest.forbidden", "User not authorized.", { permission });
+    if (admitted.closeToExpiry) reply.header("warning", CLOSE_TO_EXPIRY);
   };
 }
 

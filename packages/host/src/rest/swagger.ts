@@ -78,7 +78,7 @@ export function serveSwagger(app: FastifyInstance, { version, shell, authenticat
       document ??= JSON.stringify(openApi(allRoutes, version));
       return document;
     }
-    request.login = await authentication.login(request.headers.authorization);
+    request.login = (await authentication.identify(request.headers.authorization, request.ip)).login;
     return JSON.stringify(openApi(allRoutes, version, await flowClasses(shell, request.login)));
   });
   app.get(base, (_, reply) => reply.type("text/html; charset=utf-8").header("content-security-policy", POLICY).send(PAGE));

@@ -10,7 +10,7 @@ import {
   ensureBuiltInRoles,
   ensureFirstAdmin,
   hashPassword,
-  loadUser,
+  loadStanding,
   RBAC_DATABASE,
   SALT_LENGTH,
   userName,
@@ -138,7 +138,7 @@ async function ensureCreator(options: Bootstrap, administrator: Database, config
 
 async function ensureAdministrator({ firstAdmin, now, random }: Bootstrap, rbac: Database): Promise<void> {
   await ensureBuiltInRoles(rbac, now());
-  if ((await loadUser(rbac.sql, firstAdmin.login)) !== undefined) return;
+  if ((await loadStanding(rbac.sql, firstAdmin.login)) !== undefined) return;
   const hashedPassword = await hashPassword(firstAdmin.password, random(SALT_LENGTH));
   await ensureFirstAdmin(rbac, { login: firstAdmin.login, hashedPassword }, now());
 }

@@ -62,9 +62,11 @@ describe("the db role", () => {
   }
 
   test("lets the first administrator in, and nobody else", async () => {
-    assert.deepEqual(await rest().authenticate({ login: "ADMIN", password: ADMIN.password }), { login: "admin" });
-    assert.equal(await rest().authenticate({ login: "admin", password: "wrong" }), null);
-    assert.equal(await rest().authenticate({ login: "nobody", password: ADMIN.password }), null);
+    const from = { source: "here" };
+    const known = await rest().authenticate({ login: "ADMIN", password: ADMIN.password, ...from });
+    assert.ok(known.kind === "known" && known.login === "admin");
+    assert.deepEqual(await rest().authenticate({ login: "admin", password: "wrong", ...from }), { kind: "unknown" });
+    assert.deepEqual(await rest().authenticate({ login: "nobody", password: ADMIN.password, ...from }), { kind: "unknown" });
     assert.equal(await rest().authorise({ login: "admin", permission: "POST:/api/v5_2/cpi" }), true);
     assert.equal(await rest().authorise({ login: "nobody", permission: "POST:/api/v5_2/cpi" }), false);
   });

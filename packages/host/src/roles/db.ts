@@ -5,7 +5,7 @@ import { BowlineError, type Clock, type Log, type ShortHash, type Sql } from "@b
 import {
   CRYPTO_DATABASE,
   checkAlias,
-  createAccess,
+  checkPassword,
   loadBundle,
   loadCertificates,
   loadCpis,
@@ -16,8 +16,10 @@ import {
   saveCertificate,
   virtualNodeDatabase,
 } from "@bowline/cluster";
+import { type Access as AccessService, createAccess } from "@bowline/cluster/access";
+import { type Administration, createAdministration } from "@bowline/cluster/administration";
 import { knownSection, withDefaults } from "@bowline/cluster/config";
-import { EXTERNAL_MESSAGING, NOTARY } from "@bowline/cluster/config-sections";
+import { EXTERNAL_MESSAGING, NOTARY, RBAC } from "@bowline/cluster/config-sections";
 import { loadConfig, saveConfig } from "@bowline/cluster/config-store";
 import { deriveRoot, parseChain, pemOf } from "@bowline/crypto";
 import { loadMembers, loadParameters } from "@bowline/membership";
@@ -82,7 +84,7 @@ export async function createDbRole(options: DbRoleOptions): Promise<DbRole> {
     service: {
       ...uploads.service,
       ...virtualNodes.service,
-      ...createAccess(databases.rbac.sql, now),
+      ...access(databases, env),
       ...certificates(databases),
       ...configuration(databases, now),
       ...facts(databases),
@@ -131,6 +133,12 @@ async function connectionName(sql: Sql, database: LogicalDatabase): Promise<stri
   }
   const kind = database.kind === "vnode-crypto" ? "crypto" : database.kind;
   return virtualNodeDatabase(kind, database.vnode).connection as string;
+}
+
+function access({ config, rbac }: ClusterDatabases, env: DbRoleOptions["env"]): AccessService & Administration {
+  const policy = async () => RBAC.read((await loadConfig(config.sql, RBAC.name))?.source ?? "").password;
+  const users = createAccess(rbac.sql, { ...env, policy, checkPassword });
+  return { ...users.access, ...createAdministration(rbac, { ...env, policy }, users.forget) };
 }
 
 function certificates({ config }: ClusterDatabases): Pick<DbService, "importCertificate" | "certificates" | "certificate"> {
