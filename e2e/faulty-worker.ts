@@ -3,7 +3,7 @@
 //
 // SIGUSR2 brings the first session message that it sent once more, however long ago that was.
 
-import { type Bus, type BusRecord, decode } from "../packages/base/src/index.ts";
+import { type Bus, type BusRecord, type Data, decode } from "../packages/base/src/index.ts";
 import { createLog, systemClock } from "../packages/host/src/adapters/system.ts";
 import { compose, ROLES_HERE } from "../packages/host/src/compose.ts";
 
@@ -47,6 +47,32 @@ const beforeTheNotarysAnswer: Through = {
   }),
 };
 
+/** Of the ledger's commits: who has written so died before anybody heard of it. */
+const afterWriting = (kind: string): Through =>
+  onPersistence(({ commit }) => ({
+    async commit(...asked) {
+      const outcome = await commit(...asked);
+      return asked[0].commit.vaultWrites.some((write) => kindOf(write) === kind) && isTime() ? die() : outcome;
+    },
+  }));
+const afterSending = (kind: string): Through =>
+  onPublish(async (bus, records) => {
+    await bus.publish(records);
+    if (records.some((record) => isSession(record) && kindOf(payloadOf(record)) === kind) && isTime()) await die();
+  });
+const payloadOf = ({ value }: BusRecord): Data | undefined =>
+  (decode(value) as { readonly body?: { readonly payload?: Data } }).body?.payload;
+const kindOf = (value: Data | undefined): unknown => (value as { readonly kind?: unknown } | null | undefined)?.kind;
+const beforeTheClaimsAnswer: Through = {
+  tokens: (service) => ({
+    ...service,
+    async claim(...asked) {
+      const outcome = await service.claim(...asked);
+      return outcome.kind === "claimed" && isTime() ? die() : outcome;
+    },
+  }),
+};
+
 const FAULTS: Readonly<Record<string, Through>> = {
   "": {},
   "start.before": onPersistence(({ startFlow }) => ({ startFlow: (...asked) => (isTime() ? die() : startFlow(...asked)) })),
@@ -66,6 +92,10 @@ const FAULTS: Readonly<Record<string, Through>> = {
   }),
   "notary.sealing": inTheMiddleOfABatch,
   "notary.answering": beforeTheNotarysAnswer,
+  "unverified.after": afterWriting("unverified"),
+  "signatures.sent": afterSending("signatures"),
+  "verified.after": afterWriting("verified"),
+  "claim.answering": beforeTheClaimsAnswer,
   "init.twice": onPublish((bus, records) => bus.publish(records.flatMap((record) => (isInit(record) ? [record, record] : [record])))),
   // A close overtakes the data before it, and an answer the one before.
   "out-of-order": onPublish(async (bus, records) => {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openWorkers, result, type WorkerProcess, type Workers } from "./workers.ts";
+import { openWorkers, result, type WorkerProcess, type Workers, within } from "./workers.ts";
 
 const TIMEOUT_MS = 120_000;
 const TAKEOVER_MS_MAX = 10_000;
@@ -217,8 +217,3 @@ describe("several workers", { timeout: 4 * TIMEOUT_MS }, () => {
     assert.ok(seconds < 5, `${seconds.toFixed(1)} s after it had stopped`);
   });
 });
-
-async function within(milliseconds: number, what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (const until = performance.now() + milliseconds; !(await condition()); await sleep(50))
-    if (performance.now() > until) assert.fail(`not in time: ${what}`);
-}

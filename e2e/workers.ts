@@ -6,6 +6,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { addParties, PARTIES } from "../bench/network.ts";
 import type { Database } from "../packages/base/src/index.ts";
@@ -151,4 +152,10 @@ export async function result(connection: Connection, vnode: string, id: string):
     const { flowStatus: status, json: output, flowError } = reply;
     if (["COMPLETED", "FAILED", "KILLED"].includes(status)) return { status, output, error: flowError?.message ?? "" };
   }
+}
+
+/** Waits until it is so, and no longer than that. */
+export async function within(milliseconds: number, what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (const until = performance.now() + milliseconds; !(await condition()); await sleep(50))
+    if (performance.now() > until) throw new Error(`not in time: ${what}`);
 }

@@ -5,9 +5,10 @@ import type { FlowStore, StepCommit } from "@bowline/flow";
 import { EMPTY_COMMIT } from "@bowline/flow/contract";
 import { memoryUniqueness, type UniquenessStore } from "@bowline/ledger/notary";
 import type { ClaimOutcome } from "@bowline/ledger/tokens";
-import { memoryStorage, type Party, type Storage } from "@bowline/testing/world";
+import { memoryStorage, NO_FAULTS, type Party, type Storage } from "@bowline/testing/world";
 import { type DayOptions, live } from "./day.ts";
-import { isLedgerDay, planOf } from "./plan.ts";
+import type { Deed, Manner } from "./deeds.ts";
+import { AWAY_MS, isLedgerDay, MEMBERS, type Plan, planOf } from "./plan.ts";
 import { liveOnPostgres } from "./postgres.ts";
 import { reasonOf, shrink } from "./shrink.ts";
 import { Disorder, Witness } from "./witness.ts";
@@ -136,4 +137,37 @@ test("a day that fails is made smaller, and still fails", async () => {
     smaller.plan.requests.map(({ id }) => id),
     ["wrong"],
   );
+});
+
+/** Alice pays Bob, who signs too, while Carol looks on; nothing goes wrong but that one of them is away. */
+const payment = (absence: Plan["absence"]): Plan => {
+  const manner: Manner = { window: "wide", observers: [MEMBERS[2] as string], cosigned: true, refusedBy: [], refers: false };
+  const [alice, bob] = MEMBERS as [string, string];
+  const issue: Deed = {
+    deed: "issue",
+    symbol: "EUR",
+    amounts: [5, 7],
+    to: alice,
+    partner: null,
+    bound: false,
+    manner: { ...manner, observers: [] },
+  };
+  const pay: Deed = { deed: "pay", symbol: "EUR", amount: 6, to: bob, by: "claim", manner };
+  const requests = [issue, pay].map((deed, index) => ({
+    id: deed.deed,
+    member: alice,
+    at: [index * 5_000],
+    work: { kind: "deed" as const, deed },
+    begins: false,
+  }));
+  return { ...planOf(1, 0), faults: NO_FAULTS, owners: 1, clocksOffMs: 0, absence, hostile: null, notaryWorkers: 1, requests };
+};
+
+test("whoever is away from any commit on until no window is open, all agree in the end", async () => {
+  const { commits } = await live(payment(null));
+  for (let afterCommits = 1; afterCommits <= commits; afterCommits++) {
+    const absence = { member: MEMBERS[afterCommits % MEMBERS.length] as string, afterCommits, until: AWAY_MS };
+    const thrown = await live(payment(absence)).catch((reason: unknown) => reason);
+    assert.ok(!(thrown instanceof Error), `${JSON.stringify(absence)}: ${thrown}`);
+  }
 });

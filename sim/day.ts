@@ -39,7 +39,10 @@ export async function live(plan: Plan, options: DayOptions = {}): Promise<DayRep
   const witness = new Witness();
   const ledger = new LedgerWitness(plan.notary, (disorder) => witness.say(disorder));
   const world = await create(plan, options, ledger);
-  world.onCommit = (member, commit) => witness.committed(member, commit);
+  world.onCommit = (member, commit) => {
+    witness.committed(member, commit);
+    if (witness.commits === plan.absence?.afterCommits) world.crash(parseName(plan.absence.member));
+  };
   try {
     const ids = await ask(world, plan, witness);
     await end(world, ids, witness);
@@ -94,6 +97,8 @@ async function ask(world: World, plan: Plan, witness: Witness): Promise<Readonly
     ...request.at.map((at) => ({ at, deed: () => start(world, request, witness, ids) })),
     ...(request.killedAt === undefined ? [] : [{ at: request.killedAt, deed: () => kill(world, request, witness, ids) }]),
   ]);
+  const { absence } = plan;
+  if (absence !== null) deeds.push({ at: absence.until, deed: () => world.restart(parseName(absence.member)) });
   const doing: Promise<void>[] = [];
   for (const { at, deed } of deeds.sort((a, b) => a.at - b.at)) {
     await world.time.wait(() => false, STARTS_AT + at);
@@ -194,7 +199,7 @@ async function judge(world: World, plan: Plan, witness: Witness): Promise<number
 const requestOf = ({ origin }: FlowRow): string => (origin.kind === "client" ? origin.clientRequestId : `session ${origin.session}`);
 
 /** What a responder may come to beside its end: it was asked to fail, or the other side has failed, closed or been silent. */
-const RESPONDER_ENDS = /^(sim\.(peerFailed|refused)|session\.|notary\.|ledger\.)/;
+const RESPONDER_ENDS = /^(sim\.(peerFailed|refused)|session\.|notary\.|ledger\.|vault\.statusRefused)/;
 
 function judgeFlow(row: FlowRow, request: Request | undefined, plan: Plan, member: X500Name): void {
   const { flowName, id, status, outcome } = row;

@@ -138,13 +138,13 @@ export function judgeDeed(what: string, deed: Deed, notes: readonly string[], pl
   for (const note of notes) if (!may.test(note)) throw new Disorder(`${what}: ${JSON.stringify(deed)} came to ${note}.`);
 }
 
-function mayBe(deed: Deed, { hostile, notary }: Plan, member: X500Name): RegExp {
+function mayBe(deed: Deed, { absence, hostile, notary }: Plan, member: X500Name): RegExp {
   const ways = ["session\\..*"];
   const manner = "manner" in deed ? deed.manner : undefined;
   if (manner?.window !== "expired") ways.push("done");
   if (deed.deed !== "issue" && deed.deed !== "forge") ways.push("none", "notary\\.(input|reference)StateConflict");
   if (manner !== undefined && manner.refusedBy.length > 0) ways.push("sim.refused");
-  if (manner !== undefined && manner.window !== "wide") ways.push("notary.timeWindowOutOfBounds");
+  if ((manner !== undefined && manner.window !== "wide") || absence !== null) ways.push("notary.timeWindowOutOfBounds");
   // What it has forged it hands on, and others do not take.
   if (member === hostile) ways.push("ledger.(transaction|backchain)Invalid");
   if (deed.deed === "draft") ways.push("ledger.transactionInvalid");

@@ -18,9 +18,18 @@ export interface Plan {
   /** Virtual nodes of the notary's service, and processes that decide for each. */
   readonly notaryNodes: number;
   readonly notaryWorkers: number;
+  /** Who is away, from the moment at which so many commits were made; nobody where it is null. */
+  readonly absence: Absence | null;
   /** A member whose contracts find nothing wrong; nobody where it is null. */
   readonly hostile: string | null;
   readonly requests: readonly Request[];
+}
+
+export interface Absence {
+  readonly member: string;
+  readonly afterCommits: number;
+  /** When it is there again, in milliseconds from the beginning of the day: every time window may be closed by then. */
+  readonly until: number;
 }
 
 export interface Request {
@@ -64,6 +73,7 @@ function day(seed: number, flows: number): Plan {
     notary: ONE_NOTARY,
     notaryNodes: 1,
     notaryWorkers: 1,
+    absence: null,
     hostile: null,
     requests: [
       ...Array.from({ length: flows }, (_, index) => walkOf(seed, index, many)),
@@ -71,6 +81,9 @@ function day(seed: number, flows: number): Plan {
     ],
   };
 }
+
+/** Longer than any time window of a day's deeds. */
+export const AWAY_MS = 45 * 60_000;
 
 /** Two issues, and then deeds, many of them at the same moments; on some days all by one member, with the same notes. */
 function ledgerDay(seed: number): Plan {
@@ -90,6 +103,7 @@ function ledgerDay(seed: number): Plan {
     notary: { verifies, signaturesRequired: Math.floor(notaryNodes / 2) + 1 },
     notaryNodes,
     notaryWorkers: chance() < 0.5 ? 2 : 1,
+    absence: chance() < 0.15 ? { member: pick(chance, MEMBERS), afterCommits: 5 + integerBelow(chance, 60), until: AWAY_MS } : null,
     hostile,
     requests: [
       ...SYMBOLS.map((symbol, index) => deedOf(seed, index, crowd, (lot) => drawIssue(lot, MEMBERS, symbol, crowd))),

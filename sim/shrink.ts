@@ -51,5 +51,6 @@ function* smallerThan(plan: Plan): Generator<Plan> {
   }
   for (const fault of Object.keys(faults) as (keyof typeof faults)[])
     if (faults[fault] > 0) yield { ...plan, faults: { ...faults, [fault]: 0 } };
+  if (plan.absence !== null) yield { ...plan, absence: null };
   if (owners > 1) yield { ...plan, owners: 1 };
 }

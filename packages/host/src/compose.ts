@@ -16,8 +16,9 @@ import { type CryptoRole, createCryptoRole } from "./roles/crypto.ts";
 import { createDbRole } from "./roles/db.ts";
 import { createFlowRole } from "./roles/flow.ts";
 import { createPersistenceRole, type PersistenceRole } from "./roles/persistence.ts";
-import { createTokenSelectionRole } from "./roles/token-selection.ts";
+import { createTokenSelectionRole, type TokenSelectionRole } from "./roles/token-selection.ts";
 import { createUniquenessRole, type UniquenessRole } from "./roles/uniqueness.ts";
+
 import { readAllowForgetful } from "./roles/uniqueness-database.ts";
 import { createVerificationRole } from "./roles/verification.ts";
 import type { RoleName } from "./services.ts";
@@ -69,6 +70,7 @@ export async function compose(options: {
     persistence?(service: PersistenceRole["service"]): PersistenceRole["service"];
     crypto?(service: CryptoRole["service"]): CryptoRole["service"];
     uniqueness?(service: UniquenessRole["service"]): UniquenessRole["service"];
+    tokens?(service: TokenSelectionRole["service"]): TokenSelectionRole["service"];
   };
 }): Promise<Worker> {
   const stopping: (() => Promise<void> | void)[] = [];
@@ -149,7 +151,7 @@ async function start(options: Parameters<typeof compose>[0], stopping: (() => Pr
   if (runs("token-selection")) {
     const tokens = createTokenSelectionRole({ db: calls.for("token-selection").db, bootKey: generateBootKey(), random, log });
     stopping.push(() => tokens.close());
-    calls.answer("token-selection", tokens.service);
+    calls.answer("token-selection", options.through?.tokens?.(tokens.service) ?? tokens.service);
   }
   if (runs("flow")) {
     progress("Starting flows");

@@ -33,8 +33,8 @@ export interface RolesOptions {
   readonly notaryWorkers?: number;
   /** Which of so many processes is asked. */
   pick?(count: number): number;
-  /** A moment at which such a process may die, between two things that it does: throws where it dies. */
-  moment?(): void;
+  /** A moment at which such a process may die, between two things that it does: rejects where it dies. Meanwhile others ask. */
+  moment?(): Promise<void>;
   now(): Instant;
   readVault(vnode: ShortHash, read: VaultRead): Promise<Data>;
   readEntities: SyscallRoles["persistence"]["readEntities"];
@@ -134,7 +134,7 @@ function notaries({
   now,
   notaryWorkers = 1,
   pick = () => 0,
-  moment = () => {},
+  moment = async () => {},
 }: RolesOptions): (party: Party | undefined, request: NotariseRequest) => Promise<NotaryAnswer> {
   const queues = new Map<Party, readonly Queue[]>();
   const createQueues = (party: Party): readonly Queue[] => {
@@ -145,11 +145,11 @@ function notaries({
     const decide = async (requests: readonly NotariseRequest[]) => {
       const metadata = { timestamp: now(), spec, platformVersion: PLATFORM_VERSION };
       const sign = async (preimage: Uint8Array) => {
-        moment();
+        await moment();
         return signSync(party.privateKey, preimage);
       };
       const answers = await decideOn(requests, self, { store, metadata, sign });
-      moment();
+      await moment();
       return answers;
     };
     return Array.from({ length: notaryWorkers }, () => createNotaryQueue(BATCHES, now, decide));

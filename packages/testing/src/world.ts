@@ -255,7 +255,8 @@ export class World {
       uniqueness: (party) => (options.uniqueness ?? memoryUniqueness)(() => this.time.now, party),
       ...(options.notaryWorkers === undefined ? {} : { notaryWorkers: options.notaryWorkers }),
       pick: (count) => integerBelow(this.chance, count),
-      moment: () => {
+      moment: async () => {
+        await this.time.turn();
         if (happens(this.chance, this.faults.crashes + this.faults.outages))
           throw unavailable("testing.outage", "A process of a role died, because this network's faults say so.");
       },

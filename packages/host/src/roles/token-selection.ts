@@ -14,12 +14,17 @@ import { createBatches } from "./batches.ts";
 const CONNECTIONS_PER_VAULT_MAX = 2;
 const BATCH_MAX = 64;
 
+export interface TokenSelectionRole {
+  readonly service: Answering<TokenSelection>;
+  close(): Promise<void>;
+}
+
 export function createTokenSelectionRole(options: {
   readonly db: Granted<"token-selection">["db"];
   readonly bootKey: BootKey;
   readonly random: (length: number) => Uint8Array;
   readonly log: Log;
-}): { readonly service: Answering<TokenSelection>; close(): Promise<void> } {
+}): TokenSelectionRole {
   const databases = createRoleDatabases({ ...options, connectionsMax: CONNECTIONS_PER_VAULT_MAX });
   const storeOf = async (vnode: ShortHash) => tokenStore(await databases.get({ kind: "tokens", vnode }), options.random);
   const claims = createBatches<ShortHash, ClaimRequest, ClaimOutcome>(BATCH_MAX, async (vnode, requests) =>
