@@ -23,26 +23,38 @@ export interface Claimed {
 }
 
 /**
- * Claims coins and has `use` spend them, again with others where the notary says that one is spent already. Throws
- * `cash.amountInvalid`, and `tokens.insufficient` where there is not so much.
+ * Claims coins and has `use` spend them, again with others where the notary says that one is spent already; `onto` what somebody
+ * else has begun they are spent once, since it is for that one to begin again. Throws `cash.amountInvalid`, and
+ * `tokens.insufficient` where there is not so much.
  */
-export async function spendCash<T>(context: FlowContext, spend: Spend, use: (claimed: Claimed) => Promise<T>): Promise<T> {
+export async function spendCash<T>(
+  context: FlowContext,
+  spend: Spend,
+  use: (claimed: Claimed) => Promise<T>,
+  onto?: TransactionBuilder,
+): Promise<T> {
   const amount = positive(spend.amount);
   const [issuer, mine, notary] = await Promise.all([partyNamed(context, spend.issuer), context.members.mine(), chooseNotary(context)]);
   const { currency } = spend;
   const pool = { tokenType: Cash.name, issuer: keyHash(issuer.key), symbol: currency, notary: notary.name };
-  return context.tokens.spend({ ...pool, amount }, async (claim) => {
-    const change = decimal.subtract(claim.amount, amount);
-    const spending = transaction()
-      .notary(notary.name)
-      .until((await context.now()) + AGREEMENT_MS)
-      .input(...claim.refs)
-      .signedBy(...ownersOf(claim.tokens, mine.ledgerKeys));
-    const builder = decimal.isPositive(change)
-      ? spending.output(Cash, { issuer, owner: partyOf(mine), amount: change, currency })
-      : spending;
-    return use({ builder, issuer, amount, change });
-  });
+  const attempts = onto === undefined ? {} : { attemptsMax: 1 };
+  return context.tokens.spend(
+    { ...pool, amount },
+    async (claim) => {
+      const change = decimal.subtract(claim.amount, amount);
+      const begun =
+        onto ??
+        transaction()
+          .notary(notary.name)
+          .until((await context.now()) + AGREEMENT_MS);
+      const spending = begun.input(...claim.refs).signedBy(...ownersOf(claim.tokens, mine.ledgerKeys));
+      const builder = decimal.isPositive(change)
+        ? spending.output(Cash, { issuer, owner: partyOf(mine), amount: change, currency })
+        : spending;
+      return use({ builder, issuer, amount, change });
+    },
+    attempts,
+  );
 }
 
 /** Coins may be owned by keys of this member that are not its newest. */

@@ -5,9 +5,10 @@ import { GetBalance, ListCash } from "./balances.ts";
 import { IssueCash } from "./issue-cash.ts";
 import { AcceptCash, PayCash } from "./pay-cash.ts";
 import { ConfirmRedemption, RedeemCash } from "./redeem-cash.ts";
+import { AnswerSwap, SwapCash } from "./swap-cash.ts";
 
 export const cordapp = bundle({
-  flows: [IssueCash, PayCash, AcceptCash, RedeemCash, ConfirmRedemption, GetBalance, ListCash],
+  flows: [IssueCash, PayCash, AcceptCash, RedeemCash, ConfirmRedemption, SwapCash, AnswerSwap, GetBalance, ListCash],
   states: [],
   contracts: [],
 });

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decimal, transaction } from "@bowline/sdk";
+import { cordapp, decimal, responder, transaction } from "@bowline/sdk";
 import { crashEverywhere, createNetwork, type Network, type NetworkNode, simulate } from "@bowline/testing";
+import * as Type from "typebox";
 import { Cash, CashContract, type CashData } from "../contract/cash.ts";
 import { cordapp as contracts } from "../contract/index.ts";
 import { GetBalance, ListCash } from "./balances.ts";
@@ -11,6 +12,7 @@ import { cordapp as flows } from "./index.ts";
 import { IssueCash } from "./issue-cash.ts";
 import { CASH, PayCash } from "./pay-cash.ts";
 import { RedeemCash } from "./redeem-cash.ts";
+import { SwapCash } from "./swap-cash.ts";
 
 const COMPANIES = { cordapps: [contracts, flows], members: ["Bank", "Alice", "Bob"] };
 const [BANK, BOB] = ["O=Bank, L=London, C=GB", "O=Bob, L=London, C=GB"];
@@ -142,4 +144,62 @@ test("nobody accepts cash in a bank's name that the bank has not issued", async 
   await refused(/not one of its ledger keys/, { owner: { name: BOB, key: alice.key } });
   await refused(/nothing in it for O=Bob/, { owner: { name: BANK, key: bob.key } });
   assert.deepEqual(await coinsOf(bob), []);
+});
+
+const SHOP = "O=Shop, L=London, C=GB";
+const SWAPPERS = { ...COMPANIES, members: [...COMPANIES.members, "Shop"] };
+
+/** Alice has 10 of the bank's and Bob 8 of the shop's; they swap 6. */
+async function swap(network: Network): Promise<void> {
+  const { bank, alice, bob } = partiesOf(network);
+  await issue(bank, alice, "10");
+  await network.node("Shop").start(IssueCash, { amount: "8", currency: "EUR", to: BOB });
+  await network.settle();
+  await alice.start(SwapCash, { with: BOB, give: BANK, take: SHOP, amount: "6", currency: "EUR" });
+  await network.settle();
+  const held = async (node: NetworkNode) => (await node.start(ListCash, {})).map(({ issuer, amount }) => `${amount} of ${issuer}`);
+  assert.deepEqual(await held(alice), [`4 of ${BANK}`, `6 of ${SHOP}`]);
+  assert.deepEqual(await held(bob), [`6 of ${BANK}`, `2 of ${SHOP}`]);
+}
+
+test("two owners swap cash of two issuers, each with its change", async () => swap(await createNetwork(SWAPPERS)));
+
+test("on every bad day either both have what they wanted or nobody has given", () => simulate({ ...SWAPPERS, seeds: 12 }, swap));
+
+test("what is not there is not swapped", async () => {
+  const network = await createNetwork(SWAPPERS);
+  const { bank, alice } = partiesOf(network);
+  await issue(bank, alice, "10");
+  await network.settle();
+  const asked = { with: BOB, give: BANK, take: SHOP, amount: "6", currency: "EUR" };
+  await assert.rejects(alice.start(SwapCash, asked), { message: /are needed/ });
+  await assert.rejects(alice.start(SwapCash, { ...asked, take: BANK }), { type: "cash.swapEmpty" });
+  assert.equal(await heldBy(alice), "10");
+});
+
+test("nobody is given its own coins for others", async () => {
+  let coin = "";
+  /** The shop knows the coin that it has issued to Alice, and puts that in. */
+  const Cheat = responder({
+    name: "com.example.cash.Cheat",
+    answers: { name: "com.example.cash.swap", versions: [1] },
+    async call(context, session) {
+      await session.receive(Type.String());
+      const offer = await context.ledger.receiveTransactionBuilder(session);
+      const [hers] = await context.vault.resolve([coin]);
+      const data = hers?.state.data as unknown as CashData;
+      await context.ledger.sendUpdatedTransactionBuilder(offer.input(coin).output(Cash, data), session);
+      await context.ledger.receiveFinality(session, () => {});
+    },
+  });
+  const shop = { name: "Shop", cordapps: [contracts, cordapp({ flows: [IssueCash, Cheat], states: [], contracts: [] })] };
+  const network = await createNetwork({ ...COMPANIES, members: [...COMPANIES.members, shop] });
+  const { bank, alice } = partiesOf(network);
+  await issue(bank, alice, "10");
+  const { transaction: id } = await network.node("Shop").start(IssueCash, { amount: "6", currency: "EUR", to: alice.name });
+  coin = `${id}:0`;
+  await network.settle();
+  const swapped = alice.start(SwapCash, { with: SHOP, give: BANK, take: SHOP, amount: "6", currency: "EUR" });
+  await assert.rejects(swapped, { type: "cash.refused", message: /puts in what is not its own/ });
+  assert.equal(await heldBy(alice), "16");
 });
