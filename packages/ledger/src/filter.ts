@@ -87,6 +87,8 @@ export interface NotaryRequest {
   readonly inputs: readonly StateRef[];
   readonly references: readonly StateRef[];
   readonly outputCount: number;
+  /** Those that are shown. */
+  readonly signatories: readonly PublicKeyText[];
 }
 
 export function filterTransaction(transaction: Transaction, policy: FilterPolicy): FilteredTransaction {
@@ -166,8 +168,9 @@ function requireDescribed(groups: ShownParts["groups"]): void {
   }
 }
 
-/** What a client sends to a non-validating notary. */
-export const filterForNotary = (transaction: Transaction): Uint8Array => encodeFiltered(filterTransaction(transaction, NOTARY_POLICY));
+/** What a client sends to a non-validating notary; of the signatories those at these places. */
+export const filterForNotary = (transaction: Transaction, signatories: readonly number[] = []): Uint8Array =>
+  encodeFiltered(filterTransaction(transaction, signatories.length === 0 ? NOTARY_POLICY : { ...NOTARY_POLICY, signatories }));
 
 /** What a non-validating notary reads of it: nothing that it decides on may be missing. */
 export function readForNotary(bytes: Uint8Array): NotaryRequest {
@@ -191,6 +194,7 @@ export function readForNotary(bytes: Uint8Array): NotaryRequest {
     inputs: leaves(GROUP.inputs).map(stateRefOf),
     references: leaves(GROUP.references).map(stateRefOf),
     outputCount: groups[GROUP.outputs]?.count ?? 0,
+    signatories: leaves(GROUP.signatories).map(publicKeyOf),
   };
 }
 

@@ -22,6 +22,7 @@ const readGroupParameters = decoder(
           protocol: Type.String(),
           versions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1 })),
           backchainRequired: Type.Boolean(),
+          requesterSigns: Type.Optional(Type.Boolean()),
           members: Type.Array(Name),
         }),
       ),

@@ -5,6 +5,7 @@
 // what is signed, and asks again, each time the next of the service's virtual nodes, until the upper bound has passed.
 
 import { type Data, invariant, type X500Name } from "@bowline/base";
+import { keyIdOf, leafKeys } from "@bowline/crypto";
 import { type FlowContext, FlowError, type NotaryInfo, type Protocol, responder } from "@bowline/sdk";
 import Type, { type Static } from "typebox";
 import { ask } from "./asking.ts";
@@ -13,7 +14,7 @@ import { filterForNotary } from "./filter.ts";
 import { Bytes } from "./leaves.ts";
 import { NOTARY_READS_MAX, NOTARY_RETRY_MAX_MS, NOTARY_RETRY_MIN_MS, NOTARY_SESSION_TIMEOUT_MS } from "./limits.ts";
 import type { NotaryAnswer, NotaryMode } from "./ports.ts";
-import { checkSignatures, decodeSignature, encodeWords, type TransactionSignature, validWords } from "./signatures.ts";
+import { checkSignatures, decodeSignature, encodeSignature, encodeWords, type TransactionSignature, validWords } from "./signatures.ts";
 import { encodeSigned, type SignedTransaction, type Transaction } from "./transaction.ts";
 import { verifyForNotary, WholeRequest } from "./verifying-notary.flow.ts";
 
@@ -23,7 +24,7 @@ export const CONTRACT_VERIFYING_PROTOCOL: Protocol = { name: "com.r3.corda.notar
 const SPOKEN: readonly number[] = [1];
 
 const STRICT = { additionalProperties: false } as const;
-const FilteredRequest = Type.Object({ filtered: Bytes, mode: Type.Enum(["write", "read"]) }, STRICT);
+const FilteredRequest = Type.Object({ filtered: Bytes, mode: Type.Enum(["write", "read"]), signature: Type.Optional(Bytes) }, STRICT);
 const Answer = Type.Object(
   {
     kind: Type.Enum(["accepted", "refused", "retry", "malformed"]),
@@ -40,8 +41,8 @@ export const notaryResponder = responder({
   name: "com.r3.corda.notary.plugin.nonvalidating",
   answers: NON_VALIDATING_PROTOCOL,
   call: async (context, session) => {
-    const { filtered, mode } = await session.receive(FilteredRequest);
-    const answer = await ask(context, "uniqueness.notarise", { originator: session.counterparty, filtered, mode });
+    const request = await session.receive(FilteredRequest);
+    const answer = await ask(context, "uniqueness.notarise", { originator: session.counterparty, ...request });
     await session.send({ ...answer });
   },
 });
@@ -147,10 +148,23 @@ async function writeRequest(
   notary: NotaryInfo,
   dependencies: readonly FilteredDependency[] | undefined,
 ): Promise<Data> {
+  if (notary.backchainRequired && notary.requesterSigns === true) return signedRequest(signed);
   if (notary.backchainRequired) return { filtered: filterForNotary(signed.transaction), mode: "write" };
   const refs = [...signed.transaction.inputs, ...signed.transaction.references];
   const shown = dependencies ?? (refs.length === 0 ? [] : await ask(context, "vault.dependencies", { refs }));
   return { transaction: encodeSigned(signed), dependencies: shown as unknown as Data };
+}
+
+/** With one of the signatures, and a proof that it is a signatory's: of all that signed the notary sees one. */
+function signedRequest({ transaction, signatures }: SignedTransaction): Data {
+  for (const signature of signatures) {
+    const place = transaction.signatories.findIndex((key) => leafKeys(key).some((leaf) => keyIdOf(leaf) === signature.by));
+    if (place >= 0) return { filtered: filterForNotary(transaction, [place]), mode: "write", signature: encodeSignature(signature) };
+  }
+  throw new FlowError(
+    "notary.signatureMissing",
+    `No signatory has signed ${transaction.id}, and its notary decides only for those who show a signature.`,
+  );
 }
 
 /** A word, or when it may help to ask again. */

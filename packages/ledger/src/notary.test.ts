@@ -6,8 +6,8 @@ import { encodeFiltered, filterForNotary, filterTransaction } from "./filter.ts"
 import { decodeDecisions } from "./history.ts";
 import { notarise } from "./notary.store.ts";
 import type { NotariseRequest } from "./ports.ts";
-import { firstOutput, NOW, PLATFORM_VERSION, sample } from "./sample.memory.ts";
-import { checkNotaryWord } from "./signatures.ts";
+import { firstOutput, NOW, PLATFORM_VERSION, type Sample, sample } from "./sample.memory.ts";
+import { checkNotaryWord, encodeSignature, type TransactionSignature } from "./signatures.ts";
 import type { Transaction } from "./transaction.ts";
 import { memoryUniqueness } from "./uniqueness.memory.ts";
 
@@ -22,14 +22,21 @@ const request = (transaction: Transaction, mode: "write" | "read" = "write"): No
   mode,
 });
 
-async function decide(store: ReturnType<typeof memoryUniqueness>, requests: readonly NotariseRequest[], self = network.self) {
+const decide = (store: ReturnType<typeof memoryUniqueness>, requests: readonly NotariseRequest[], self = network.self) =>
+  decideFor({ ...network, self }, store, requests);
+
+async function decideFor(
+  { self, notaryKeys }: Pick<Sample, "self" | "notaryKeys">,
+  store: ReturnType<typeof memoryUniqueness>,
+  requests: readonly NotariseRequest[],
+) {
   const signed: Uint8Array[] = [];
   const answers = await notarise(requests, self, {
     store,
     metadata: { timestamp: NOW, spec: "SHA256withECDSA", platformVersion: PLATFORM_VERSION },
     sign: async (preimage) => {
       signed.push(preimage);
-      return signSync(network.notaryKeys.privateKey, preimage);
+      return signSync(notaryKeys.privateKey, preimage);
     },
   });
   return { answers, signed };
@@ -141,4 +148,28 @@ test("who asks before the window opens is told when it will", async () => {
     assert.deepEqual([answer?.kind, answer?.code, answer?.retryAfterMs], ["retry", "notary.timeWindowBeforeLowerBound", 3_600_000]);
   }
   assert.equal((await ask(opens, "write"))?.kind, "accepted");
+});
+
+test("a notary that wants a signature decides for nobody who has none to show", async () => {
+  const strict = await sample({ requesterSigns: true });
+  const { alice: owner, bob: stranger } = strict.parties;
+  const transaction = strict.build(strict.propose({ outputs: [{ owner, amount: 5 }], signedBy: [owner] }));
+  const [signature] = strict.sign(transaction, owner).signatures.map(encodeSignature);
+  const [another] = strict.sign(strict.build(strict.propose({ outputs: [{ owner, amount: 6 }], signedBy: [owner] })), owner).signatures;
+  const [foreign] = strict.sign(transaction, stranger).signatures;
+  const shown = { originator: stranger.name, filtered: filterForNotary(transaction, [0]), mode: "write" as const };
+  const attempts: readonly NotariseRequest[] = [
+    shown,
+    { ...shown, signature: new Uint8Array([1]) },
+    { ...shown, signature: encodeSignature(another as TransactionSignature) },
+    { ...shown, signature: encodeSignature(foreign as TransactionSignature) },
+    { ...shown, filtered: filterForNotary(transaction), signature: signature as Uint8Array },
+  ];
+  const store = memoryUniqueness(() => NOW);
+  const { answers } = await decideFor(strict, store, attempts);
+  for (const { kind, code } of answers) assert.deepEqual([kind, code], ["malformed", "notary.signatureMissing"]);
+  const asked = await decideFor(strict, store, [{ ...shown, mode: "read" }]);
+  assert.equal(asked.answers[0]?.code, "notary.notPreviouslySeen", "anybody may ask what was decided");
+  const rightly = await decideFor(strict, store, [{ ...shown, signature: signature as Uint8Array }]);
+  assert.equal(rightly.answers[0]?.kind, "accepted");
 });

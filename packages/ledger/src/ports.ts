@@ -263,6 +263,8 @@ export interface NotariseRequest {
   /** `filterForNotary` of the transaction. */
   readonly filtered: Uint8Array;
   readonly mode: NotaryMode;
+  /** `encodeSignature` of a signatory that the filtered transaction shows: a notary may want it of who has something written. */
+  readonly signature?: Uint8Array;
   /** By the notary's own flow, for someone who was admitted: the whole transaction, or what is wrong with it. A notary that verifies writes nothing else. */
   readonly verified?: true;
   readonly refusal?: Refusal;

@@ -122,7 +122,7 @@ export function runContracts(call: ContractCall): ContractResult {
 }
 
 /** Its notary verifies where `verifies` is said, and needs no backchain then. */
-export async function sample({ verifies = false } = {}): Promise<Sample> {
+export async function sample({ verifies = false, requesterSigns = false } = {}): Promise<Sample> {
   const party = async (name: string): Promise<Party> => ({
     name: parseName(`O=${name}, L=London, C=GB`),
     keys: await generateKeyPair("CORDA.ECDSA.SECP256R1"),
@@ -134,6 +134,7 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
     key: notaryKeys.publicKey,
     protocol: `com.r3.corda.notary.plugin.${verifies ? "contractverifying" : "nonvalidating"}`,
     backchainRequired: !verifies,
+    ...(requesterSigns ? { requesterSigns } : {}),
     members: [parseName("O=Notary Node, L=London, C=GB")],
   };
   const bytes = encode({
@@ -152,7 +153,7 @@ export async function sample({ verifies = false } = {}): Promise<Sample> {
     members: [alice, bob, carol].map(({ name, keys }) => ({ name, status: "ACTIVE", ledgerKeys: [keys.publicKey] })),
     notaryKeys,
     notary,
-    self: { groupId: GROUP_ID, service: notary.name, serviceKeys: [notary.key], key: notary.key, verifies },
+    self: { groupId: GROUP_ID, service: notary.name, serviceKeys: [notary.key], key: notary.key, verifies, requesterSigns },
     parameters: { bytes, signature: new Uint8Array(64), signedBy: notary.key },
     words,
     propose: (notes) => proposal(notary, notes),

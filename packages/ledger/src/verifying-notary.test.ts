@@ -206,3 +206,10 @@ test("until its window opens a client waits as long as it is told, and no longer
   const open = { ...early, timeWindow: { until: NOW + 2 * HOUR } };
   assert.equal((await askQuorum(words, { transaction: open, retryAfterMs: HOUR })).waitedMs, 61_000, "a window that is open");
 });
+
+test("a client shows a signature to a notary that wants one", async () => {
+  const strict = await sample({ requesterSigns: true });
+  const owner = strict.parties.alice;
+  const proposal = strict.propose({ outputs: [{ owner, amount: 8 }], signedBy: [owner] });
+  idOf(await settleOn(new MemoryNetwork(strict, [Settle]), owner, proposal));
+});

@@ -24,6 +24,7 @@ const shape = decoder(
             protocol: Type.String(),
             versions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1 })),
             backchainRequired: Type.Boolean(),
+            requesterSigns: Type.Optional(Type.Boolean()),
             members: Type.Array(Type.String()),
           },
           { additionalProperties: false },

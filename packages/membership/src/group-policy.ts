@@ -25,6 +25,8 @@ export interface StaticNotary {
   /** Ascending. */
   readonly flowProtocolVersions: readonly number[];
   readonly backchainRequired: boolean;
+  /** Ours: who asks it shows a signatory's signature. */
+  readonly requesterSigns: boolean;
   /** Of how many of the members that run the service a transaction needs the word. */
   readonly signaturesRequired: number;
 }
@@ -100,6 +102,7 @@ const MemberEntry = Type.Object(
         flowProtocolName: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
         flowProtocolVersions: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 100 })),
         backchainRequired: Type.Optional(Type.Boolean()),
+        requesterSigns: Type.Optional(Type.Boolean()),
         signaturesRequired: Type.Optional(Type.Integer({ minimum: 1, maximum: RUNNERS_MAX })),
       }),
     ),
@@ -195,7 +198,7 @@ function staticMember(entry: Static<typeof MemberEntry>, where: string): StaticM
 }
 
 function staticNotary(entry: NonNullable<Static<typeof MemberEntry>["notary"]>, where: string): StaticNotary {
-  const { flowProtocolName = NON_VALIDATING, flowProtocolVersions = [1], signaturesRequired = 1 } = entry;
+  const { flowProtocolName = NON_VALIDATING, flowProtocolVersions = [1], requesterSigns = false, signaturesRequired = 1 } = entry;
   const { backchainRequired = flowProtocolName === NON_VALIDATING } = entry;
   if (flowProtocolName === NON_VALIDATING && !backchainRequired)
     throw invalid(`${where}/backchainRequired`, "is false, and a non-validating notary vouches for no state");
@@ -204,6 +207,7 @@ function staticNotary(entry: NonNullable<Static<typeof MemberEntry>["notary"]>, 
     flowProtocolName,
     flowProtocolVersions: [...new Set(flowProtocolVersions)].sort((a, b) => a - b),
     backchainRequired,
+    requesterSigns,
     signaturesRequired,
   };
 }

@@ -185,10 +185,20 @@ describe("group parameters", () => {
     flowProtocolName: "p",
     flowProtocolVersions: [1],
     backchainRequired: true,
+    requesterSigns: false,
     signaturesRequired: 1,
   };
   const alone: readonly NotaryRunner[] = [{ member: NOTARY, key: keyA }];
   const three: readonly NotaryRunner[] = [...alone, { member: BOB, key: keyB }, { member: ALICE, key: keyC }];
+
+  test("say of a notary service whether it wants a signature of who asks", () => {
+    const first = firstParameters(parse(network(MEMBERS)), 5);
+    const said = [false, true].map((requesterSigns) => {
+      const parameters = withNotary(first, { ...service, requesterSigns }, alone, 6);
+      return decodeParameters(encodeParameters(parameters)).notaries[0]?.requesterSigns;
+    });
+    assert.deepEqual(said, [undefined, true]);
+  });
 
   test("begin at epoch 1 and rise when a notary joins, once", () => {
     const first = firstParameters(parse(network(MEMBERS)), 5);

@@ -46,6 +46,7 @@ export function withNotary(
     protocol: notary.flowProtocolName,
     ...(isDeepStrictEqual(notary.flowProtocolVersions, [1]) ? {} : { versions: notary.flowProtocolVersions }),
     backchainRequired: notary.backchainRequired,
+    ...(notary.requesterSigns ? { requesterSigns: true } : {}),
     members,
   };
   const others = parameters.notaries.filter(({ name }) => name !== entry.name);

@@ -31,6 +31,8 @@ export interface NotaryInfo {
   readonly versions?: readonly number[];
   /** False where the notary itself verifies: then nobody asks for more of the past than its word on each state that is used. */
   readonly backchainRequired: boolean;
+  /** Who asks shows a signatory's signature: without one nobody can have states consumed that he only knows of. */
+  readonly requesterSigns?: boolean;
   /** The members that run it. */
   readonly members: readonly X500Name[];
 }
