@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { benchAsleep } from "./asleep.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { benchFlows } from "./flows.ts";
+import { benchKeys } from "./keys.ts";
 import { benchLedger } from "./ledger.ts";
 import { type Measured, measure } from "./measure.ts";
 import { type BenchNetwork, type Embedded, startBenchNetwork } from "./network.ts";
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
       return values.only === undefined ? [...compared, ...(await benchTakeover(how)), ...(await benchAsleep(how))] : compared;
     },
     ledger: () => benchLedger({ ...how, only: values.only }),
+    keys: () => benchKeys(how),
   };
   const bench = benches[name];
   if (bench === undefined) throw new Error(`There is no benchmark "${name}". There are: ${Object.keys(benches).join(", ")}.`);

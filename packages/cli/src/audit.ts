@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { registerAuditAccess } from "./audit-access.ts";
 import { chooseTarget, type TargetOptions } from "./network.ts";
 import { severalOption } from "./options.ts";
 import { runEntry } from "./platform-entry.ts";
@@ -47,7 +48,11 @@ interface Options extends TargetOptions {
 }
 
 export const register: Register = (program, shell) => {
-  const audit = program.command("audit").summary("prove what a notary has done").description("Audits, which anybody may repeat.");
+  const audit = program
+    .command("audit")
+    .summary("prove what a notary has done; see who changed users and roles")
+    .description("Audits: what a notary has done, which anybody may prove, and who changed what of users and roles.");
+  registerAuditAccess(audit, shell);
   audit
     .command("confirm")
     .argument("<vnode>", "the notary's virtual node: a name, a part of one, or a short hash")

@@ -22,8 +22,22 @@ async function run(...args: readonly string[]) {
 test("help lists every command, and the help of a command its options and examples", async () => {
   const top = await run("--help");
   assert.equal(top.code, 0);
-  for (const name of ["dev", "package", "cpi", "vnode", "flow", "vault", "audit", "network", "logs", "reset"])
-    assert.match(top.out, new RegExp(`^  ${name} `, "m"));
+  const groups = [
+    "dev",
+    "package",
+    "cpi",
+    "vnode",
+    "flow",
+    "vault",
+    "user",
+    "role",
+    "permission",
+    "group",
+    "initial-rbac",
+    "audit",
+    "network",
+  ];
+  for (const name of [...groups, "logs", "reset"]) assert.match(top.out, new RegExp(`^  ${name} `, "m"));
   const flowImport = await run("flow", "import", "--help");
   assert.equal(flowImport.code, 0);
   for (const text of ["--as-column", "--concurrency", "--report", "--target", "Exit codes"]) assert.ok(flowImport.out.includes(text), text);
@@ -39,6 +53,11 @@ test("wrong arguments end with 2 and a sentence on standard error", async () => 
     [["flow", "import", "x.csv", "--flow", "f", "--as", "A", "--as-column", "who"], /cannot be used with option/],
     [["flow", "list", "--as", "Alice", "--status", "LOST"], /Allowed choices are START_REQUESTED/],
     [["vault", "list", "Alice", "--limit", "0"], /whole number/],
+    [["user", "create", "ann"], /--full-name <name>' not specified/],
+    [["user", "grant", "ann"], /missing required argument 'role'/],
+    [["role", "deny", "Readers"], /missing required argument 'pattern'/],
+    [["initial-rbac", "flow-executor"], /--v-node-id <id>' not specified/],
+    [["audit", "access", "--limit", "x"], /whole number/],
   ];
   for (const [args, message] of wrong) {
     const { code, err, out } = await run(...args);

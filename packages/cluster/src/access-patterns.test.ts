@@ -34,13 +34,18 @@ test("expressions that stall a backtracking engine are decided, in bounded time"
 
 test("work past the bound is refused, also where something would have allowed it", () => {
   const costly = Array.from({ length: 40 }, (_, at): Permission => ({ type: "DENY", pattern: `(.{0,${100 - at}}a){5}z` }));
-  const verdict = judge([...costly, { type: "ALLOW", pattern: ".*" }], "a".repeat(4_000));
+  const verdict = judge([...costly, { type: "ALLOW", pattern: ".*" }], `z${"a".repeat(4_000)}`);
   assert.deepEqual([verdict.allowed, verdict.because], [false, "tooMuchWork"]);
   assert.equal(judge([...costly, { type: "ALLOW", pattern: ".*" }], "GET:/api/v5_3/cpi").allowed, true);
 });
 
-test("what begins a match is the plain text before the first that is not plain", () => {
+test("what every match has is plain text outside of choices and repetitions", () => {
   const prefix = (text: string) => patternOf(text)?.prefix;
+  const inner = (text: string) => patternOf(text)?.inner;
+  assert.equal(inner("GET:/api/v[0-9]+/virtualnode/[a-f]{12}/x"), "/virtualnode/");
+  assert.equal(inner("a(/long-choice|b)/end?(/longer-than-all)*"), "/en");
+  assert.equal(inner("/one/two|/three"), "");
+  assert.equal(inner("x[/abcdef]y"), "x");
   assert.equal(prefix("GET:/api/v[0-9]"), "get:/api/v");
   assert.equal(prefix("GET:/ab?"), "get:/a");
   assert.equal(prefix("GET:/ab{0,2}"), "get:/a");

@@ -13,8 +13,9 @@ const COMPILED_KEPT_MAX = 4_096;
 export interface Pattern {
   /** At most so many: what reading one character can cost. */
   readonly states: number;
-  /** What the action must begin with, in either case. */
+  /** What the action must begin with, and what must stand somewhere in it; both in lower case. */
   readonly prefix: string;
+  readonly inner: string;
   /** The whole action, in either case. */
   matches(action: string): boolean;
 }
@@ -47,7 +48,7 @@ function read(text: string): Pattern | undefined {
 }
 
 function compile(text: string): Pattern {
-  const { states, prefix } = measure(text);
+  const { states, ...plain } = measure(text);
   // Before it is compiled: what it would take to make a large automaton is what must not be spent.
   if (states > PATTERN_STATES_MAX) throw invalid(text, `its repetitions unfold to about ${states} states, of ${PATTERN_STATES_MAX}`);
   let automaton: RE2JS;
@@ -56,7 +57,7 @@ function compile(text: string): Pattern {
   } catch (error) {
     throw invalid(text, error instanceof Error ? error.message : String(error));
   }
-  return { states, prefix, matches: (action) => automaton.testExact(action) };
+  return { states, ...plain, matches: (action) => automaton.testExact(action) };
 }
 
 const invalid = (pattern: string, reason: string): BowlineError =>
@@ -70,17 +71,22 @@ const TOKEN = /\\Q.*?(?:\\E|$)|\\[pPx]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|
 const PLAIN = /^[A-Za-z0-9:/_=&%@~ -]$/;
 const QUANTIFIER = /^[*+?{]/;
 
-/** A bound on the automaton's states, and the plain text that every match begins with. */
-function measure(text: string): { readonly states: number; readonly prefix: string } {
+/** A bound on the automaton's states, and plain text that every match has. */
+function measure(text: string): Pick<Pattern, "states" | "prefix" | "inner"> {
   const outside: number[] = [];
+  const runs: string[] = [];
+  let run = "";
   let states = 0;
   let last = 0;
-  let prefix: string | undefined;
-  let begun = "";
+  let either = false;
   for (const [token, least, most] of text.matchAll(TOKEN)) {
-    if (prefix === undefined && PLAIN.test(token)) begun += token;
-    else prefix ??= QUANTIFIER.test(token) ? begun.slice(0, -1) : begun;
-    if (token === "|" && outside.length === 0) prefix = "";
+    if (outside.length === 0 && PLAIN.test(token)) run += token;
+    else {
+      // What is quantified may not be there at all.
+      if (outside.length === 0) runs.push(QUANTIFIER.test(token) ? run.slice(0, -1) : run);
+      run = "";
+    }
+    if (token === "|" && outside.length === 0) either = true;
     if (token === "(") {
       outside.push(states);
       states = 0;
@@ -97,5 +103,8 @@ function measure(text: string): { readonly states: number; readonly prefix: stri
       states += size;
     }
   }
-  return { states, prefix: (prefix ?? begun).toLowerCase() };
+  runs.push(outside.length === 0 ? run : "");
+  const [prefix = ""] = either ? [] : runs;
+  const inner = either ? "" : runs.reduce((longest, each) => (each.length > longest.length ? each : longest), "");
+  return { states, prefix: prefix.toLowerCase(), inner: inner.toLowerCase() };
 }

@@ -36,7 +36,7 @@ export function judge<P extends Permission>(permissions: readonly P[], action: s
       const pattern = patternOf(permission.pattern);
       // A pattern that cannot be read errs on the safe side: as a denial it matches everything, as an allowance nothing.
       if (pattern === undefined) return unread;
-      if (lower?.startsWith(pattern.prefix) === false) return false;
+      if (lower !== undefined && !(lower.startsWith(pattern.prefix) && lower.includes(pattern.inner))) return false;
       steps += pattern.states * action.length;
       return steps <= STEPS_MAX && pattern.matches(action);
     });
