@@ -123,11 +123,29 @@ const Offer = responder({
     await ctx.ledger.receiveFinality(session, () => {});
   },
 });
+/** Moves its coins to itself, by way of a draft, and shows that to another. */
+const Show = flow({
+  name: "e2e.Show", startable: true, initiates: { name: "e2e.show", versions: [1] }, input: Type.Object({ to: Type.String() }), output: Type.String(),
+  async call(ctx, { to }) {
+    const [mine] = (await ctx.members.mine()).ledgerKeys;
+    let move = (await begun(ctx)).command(CoinContract, "Move").signedBy(mine);
+    for (const coin of (await ctx.vault.find(Coin)).states) move = move.input(coin).output(Coin, coin.state.data);
+    const { id } = await ctx.ledger.keepDraft(move.build());
+    const draft = await ctx.ledger.findDraft(id);
+    const final = await ctx.ledger.finalize(await ctx.ledger.takeUpDraft(draft.id), []);
+    await ctx.ledger.sendTransaction(final, [await ctx.initiate(to)]);
+    return final.id;
+  },
+});
+const See = responder({
+  name: "e2e.See", answers: { name: "e2e.show", versions: [1] },
+  call: async (ctx, session) => void (await ctx.ledger.receiveTransaction(session)),
+});
 const List = flow({
   name: "e2e.List", startable: true, input: Type.Object({}), output: Type.Array(Type.String()),
   call: async (ctx) => (await ctx.vault.find(Coin)).states.map(({ state: { data } }) => [data.amount, data.currency].join(" ")).sort(),
 });
-export const cordapp = bundle({ flows: [Issue, Give, Take, Ask, Offer, List], states: [], contracts: [] });
+export const cordapp = bundle({ flows: [Issue, Give, Take, Ask, Offer, Show, See, List], states: [], contracts: [] });
 `;
 
 /** Uploads this version of the CorDapp; the checksum of its CPI. */
@@ -208,6 +226,8 @@ test("what an older contract judged stays judged, for members who only have its 
 
   const refused = await run(ALICE, "e2e.Issue", { amounts: [5] });
   assert.match(JSON.stringify(refused), /coins are no longer issued/);
+  const shown = await run(ALICE, "e2e.Show", { to: BOB });
+  assert.equal(shown.flowStatus, "COMPLETED", JSON.stringify(shown));
   const given = await run(ALICE, "e2e.Give", { to: BOB });
   assert.equal(given.flowStatus, "COMPLETED", JSON.stringify(given));
   await holds(ALICE, []);
