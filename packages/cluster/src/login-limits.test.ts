@@ -80,6 +80,17 @@ test("nobody is held up where he has logged in by what others try", () => {
   assert.ok(limits.wait(at("admin", "office"), 0) > 0, "but by his own failures there");
 });
 
+test("names longer than any user's are one, so that none takes more room", () => {
+  const limits = new LoginLimits();
+  fail(
+    limits,
+    6,
+    (time) => `${"x".repeat(255)}${time}`,
+    () => "here",
+  );
+  assert.equal(limits.wait(at("x".repeat(300), "here"), 0), 1_000);
+});
+
 test("what is counted stays bounded", () => {
   const limits = new LoginLimits();
   fail(

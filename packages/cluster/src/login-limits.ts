@@ -21,6 +21,8 @@ const LIMITS = {
 const WAIT_MAX_MS = 15 * 60_000;
 /** After so long without a failure all is forgotten. */
 const FORGOTTEN_MS = 60 * 60_000;
+/** No user's name is longer: of what somebody makes up no more is kept. */
+const NAME_KEPT_MAX = 255;
 const COUNTED_MAX = 20_000;
 const PROVEN_MAX = 20_000;
 
@@ -68,11 +70,12 @@ export class LoginLimits {
     const pair = pairOf(attempt);
     const own = [[pair, LIMITS.pair]] as const;
     if (this.#proven.has(pair)) return [...own];
-    return [...own, [`source ${attempt.source}`, LIMITS.source], [`name ${attempt.login}`, LIMITS.name]];
+    return [...own, [`source ${attempt.source}`, LIMITS.source], [`name ${nameOf(attempt)}`, LIMITS.name]];
   }
 }
 
-const pairOf = ({ login, source }: Attempt): string => `pair ${source} ${login}`;
+const nameOf = ({ login }: Attempt): string => login.slice(0, NAME_KEPT_MAX);
+const pairOf = (attempt: Attempt): string => `pair ${attempt.source} ${nameOf(attempt)}`;
 
 function dropOldest(kept: Map<string, Count> | Set<string>, most: number): void {
   const [oldest] = kept.keys();
