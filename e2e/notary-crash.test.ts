@@ -54,7 +54,7 @@ describe("a notary of two processes", { timeout: 3 * TIMEOUT_MS }, () => {
   const audit = (...args: readonly string[]) => startProduct(["audit", ...args, "--json", ...survivor.target], "cli").ended;
 
   async function audited(): Promise<Audited> {
-    const { code, out, text } = await audit("history", "Bench Notary");
+    const { code, out, text } = await audit("history", "Bench Notary", "--states");
     assert.equal(code, 0, text);
     return JSON.parse(out) as Audited;
   }

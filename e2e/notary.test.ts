@@ -193,6 +193,9 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
     await strict.close();
   });
 
+  const states = (after: string | null) =>
+    (workers[0] as Role).service.states({ vnode: vnodes[0] as ShortHash, after, limit: 7 }, { role: "rest" });
+
   async function exported(name: string): Promise<string> {
     const { service } = workers[0] as Role;
     const {
@@ -203,9 +206,10 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
     } = await service.history({ vnode: vnodes[0] as ShortHash, after: 0, limit: 1_000 }, { role: "rest" });
     const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
     const lines = [
-      { format: "bowline-notary-history/1", groupId, service: notary, keys },
+      { format: "bowline-notary-history/1", groupId, service: notary, keys, states: true },
       ...entries.map(({ seq, head, decisions, seal }) => ({ seq, head: base64(head), decisions: base64(decisions), seal: base64(seal) })),
     ];
+    for (let page = await states(null); page.length > 0; page = await states(page.at(-1)?.ref ?? null)) lines.push(...(page as never[]));
     const file = join(cluster.folder, name);
     writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     return file;
@@ -229,6 +233,7 @@ describe("a notary service of two virtual nodes, served by two workers", () => {
     const [schema] = await root.sql.query<{ name: string }>("SELECT nspname AS name FROM pg_namespace WHERE nspname LIKE 'vnode_uniq_%'");
     const table = `${schema?.name}.uniqueness_state_details`;
     await root.sql.query(`UPDATE ${table} SET consuming_tx_id = NULL, consuming_tx_id_algo = NULL`);
+    assert.match(String(audit("--file", await exported("forgetful"))["message"]), /is unspent, and the log has it consumed by/);
     assert.equal((await ask(1, build([state], alice))).kind, "accepted", "the notary was made to forget");
     const found = audit("--file", await exported("doctored"));
     assert.equal(found["event"], "failed");

@@ -39,6 +39,26 @@ export const readNotaryHistory = defineRoute({
   errors: { 400: "A bad short hash, or a virtual node that runs no notary.", 404: "There is no such virtual node." },
 });
 
+/** Not of the original. */
+export const readNotaryStates = defineRoute({
+  method: "GET",
+  path: "/notary/{holdingidentityshorthash}/states",
+  tag: "Notary",
+  summary: "Every state that a notary knows, with the transaction that consumed it, page by page: what an audit compares with the log.",
+  versions: ["v5_3"],
+  params: Type.Object({ holdingidentityshorthash: Type.String() }),
+  query: Type.Object({
+    after: Type.Optional(Type.String({ description: "The state that the page before ended with." })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "At most so many; 1000 where nothing is said." })),
+  }),
+  body: undefined,
+  reply: named(
+    "NotaryStates",
+    Type.Object({ states: Type.Array(Type.Object({ ref: Type.String(), by: Type.Union([Type.Null(), Type.String()]) })) }),
+  ),
+  errors: { 400: "A bad short hash or reference, or a virtual node that runs no notary.", 404: "There is no such virtual node." },
+});
+
 /** Not of the original: after a failover a notary decides on nothing until somebody has looked at what is left. */
 export const confirmNotaryHistory = defineRoute({
   method: "POST",

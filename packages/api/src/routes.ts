@@ -6,7 +6,7 @@ import * as flowOperations from "./flow-operations.ts";
 import * as flows from "./flows.ts";
 import { hello, protocolVersions } from "./hello.ts";
 import * as members from "./members.ts";
-import { confirmNotaryHistory, readNotaryHistory } from "./notary.ts";
+import { confirmNotaryHistory, readNotaryHistory, readNotaryStates } from "./notary.ts";
 import type { Route } from "./route.ts";
 import * as vault from "./vault.ts";
 import * as virtualNodes from "./virtual-nodes.ts";
@@ -15,6 +15,7 @@ import * as virtualNodes from "./virtual-nodes.ts";
 export const operations = {
   hello,
   readNotaryHistory,
+  readNotaryStates,
   confirmNotaryHistory,
   uploadCpi: cpi.uploadCpi,
   cpiStatus: cpi.cpiStatus,

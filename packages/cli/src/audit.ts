@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { registerAuditAccess } from "./audit-access.ts";
+import type { Connection } from "./connection.ts";
 import { chooseTarget, type TargetOptions } from "./network.ts";
 import { severalOption } from "./options.ts";
 import { runEntry } from "./platform-entry.ts";
@@ -16,16 +17,18 @@ import { EXIT, type ExitCode, print, usage } from "./terminal.ts";
 const ENTRY = fileURLToPath(new URL("../../host/src/audit.ts", import.meta.url));
 const FORMAT = "bowline-notary-history/1";
 const PAGE_ENTRIES = 50;
+const PAGE_STATES = 10_000;
 const HELP = `
 Proven: no entry is missing, moved or changed; each is sealed by the notary; no state was spent twice; every input was an
 output of a transaction accepted before; every reference was unspent when it was used; each was accepted within its time
-window. With --continues a later audit proves that the log goes on from where an earlier one ended.
+window; with --states, that its table of states says the same. With --continues a later audit proves that the log goes on from where an earlier one ended.
 
 An exported file is text: a line of JSON that says whose log it is, then one for each entry. Believe its keys no more than
 whoever gave it to you: --key names those that you know, by their ids.
 
 Examples:
   bowline audit history Notary
+  bowline audit history Notary --states
   bowline audit history Notary --export notary.history
   bowline audit history --file notary.history --continues 1200:9BD2...
 
@@ -40,9 +43,14 @@ Examples:
   bowline audit history Notary --continues 1200:9BD2...
   bowline audit confirm Notary 1215:04F1...`;
 
+interface Params {
+  readonly holdingidentityshorthash: string;
+}
+
 interface Options extends TargetOptions {
   readonly file?: string;
   readonly export?: string;
+  readonly states?: true;
   readonly key: readonly string[];
   readonly continues?: string;
 }
@@ -70,6 +78,7 @@ export const register: Register = (program, shell) => {
     .option("--file <file>", "audit an exported history; no network is needed")
     .option("--export <file>", "keep the history in this file")
     .addOption(severalOption("--key <id>", "believe only seals of this key; say it once for each", "those that the history names"))
+    .option("--states", "compare the notary's table of states with its log, and keep it in the export")
     .option("--continues <entries:head>", "what an earlier audit ended with")
     .description("Reads all that a notary has decided, and proves that it is a ledger.")
     .addHelpText("after", HELP)
@@ -121,24 +130,52 @@ async function bring({ terminal }: Shell, vnode: string, options: Options, file:
   const { connectTo } = await import("./connection.ts");
   const connection = connectTo(target);
   const out = openSync(file, "wx", 0o600);
-  const write = (line: object) => writeSync(out, `${JSON.stringify(line)}\n`);
+  const write = (line: object): void => void writeSync(out, `${JSON.stringify(line)}\n`);
   try {
     const params = { holdingidentityshorthash: (await connection.virtualNode(vnode)).shortHash };
-    let after = 0;
-    let last: number | undefined;
-    do {
-      const page = await connection.call("readNotaryHistory", { params, query: { after, limit: PAGE_ENTRIES } });
-      const { entries, last: now, groupId, service, keys } = page;
-      if (last === undefined) write({ format: FORMAT, groupId, service, keys });
-      last ??= now;
-      for (const { seq, head, decisions, seal } of entries) if (seq <= last) write({ seq, head, decisions, seal });
-      if (entries.length === 0) return;
-      after = entries.at(-1)?.seq ?? after;
-    } while (after < last);
+    const after = await bringLog(connection, params, { after: 0, first: { states: options.states === true }, write });
+    if (options.states !== true) return;
+    await bringStates(connection, params, write);
+    // What was decided meanwhile explains what the table has more.
+    await bringLog(connection, params, { after, write });
   } finally {
     closeSync(out);
     await connection.close();
   }
+}
+
+interface Bringing {
+  /** The entry to go on from. */
+  readonly after: number;
+  /** The first line of the file, with whether the table of states will follow. */
+  readonly first?: { readonly states: boolean };
+  readonly write: (line: object) => void;
+}
+
+/** Up to the end that the log has now; answers where that is. */
+async function bringLog(connection: Connection, params: Params, { after: from, first, write }: Bringing): Promise<number> {
+  let after = from;
+  let last: number | undefined;
+  do {
+    const page = await connection.call("readNotaryHistory", { params, query: { after, limit: PAGE_ENTRIES } });
+    const { entries, last: now, groupId, service, keys } = page;
+    if (last === undefined && first !== undefined) write({ format: FORMAT, groupId, service, keys, ...first });
+    last ??= now;
+    for (const { seq, head, decisions, seal } of entries) if (seq <= last) write({ seq, head, decisions, seal });
+    if (entries.length === 0) return after;
+    after = entries.at(-1)?.seq ?? after;
+  } while (after < last);
+  return last;
+}
+
+async function bringStates(connection: Connection, params: Params, write: Bringing["write"]): Promise<void> {
+  let after: string | undefined;
+  do {
+    const query = { limit: PAGE_STATES, ...(after === undefined ? {} : { after }) };
+    const { states } = await connection.call("readNotaryStates", { params, query });
+    for (const state of states) write(state);
+    after = states.at(-1)?.ref;
+  } while (after !== undefined);
 }
 
 async function prove({ terminal }: Shell, file: string, { key, continues }: Options): Promise<ExitCode> {

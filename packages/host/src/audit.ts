@@ -6,7 +6,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { BowlineError, badRequest, type Data, decoder, readJson, writeJson } from "@bowline/base";
+import { BowlineError, badRequest, type Data, decoder, readJson, type SecureHash, writeJson } from "@bowline/base";
 import { keyIdOf } from "@bowline/crypto";
 import { type Audit, createAudit } from "@bowline/ledger/audit";
 import Type from "typebox";
@@ -14,13 +14,27 @@ import Type from "typebox";
 const FORMAT = "bowline-notary-history/1";
 const STRICT = { additionalProperties: false } as const;
 const readHeader = decoder(
-  Type.Object({ format: Type.Literal(FORMAT), groupId: Type.String(), service: Type.String(), keys: Type.Array(Type.String()) }, STRICT),
+  Type.Object(
+    {
+      format: Type.Literal(FORMAT),
+      groupId: Type.String(),
+      service: Type.String(),
+      keys: Type.Array(Type.String()),
+      states: Type.Optional(Type.Boolean()),
+    },
+    STRICT,
+  ),
   "first line of a history",
 );
 const Base64 = Type.String({ pattern: "^[A-Za-z0-9+/]*={0,2}$" });
 const readEntry = decoder(
   Type.Object({ seq: Type.Integer(), head: Base64, decisions: Base64, seal: Base64 }, STRICT),
   "entry of a history",
+);
+
+const readState = decoder(
+  Type.Object({ ref: Type.String(), by: Type.Union([Type.Null(), Type.String()]) }, STRICT),
+  "state of a notary's table",
 );
 
 async function main(): Promise<void> {
@@ -38,9 +52,14 @@ async function main(): Promise<void> {
     line++;
     const value = parsed(text, line);
     if (audit === undefined) {
-      const { keys, ...named } = readHeader(value);
+      const { keys, states: withStates = false, ...named } = readHeader(value);
       const believed = values.key.length === 0 ? keys : keys.filter((key) => values.key.includes(keyIdOf(key)));
-      [header, audit] = [named, createAudit({ keys: believed, ...continuesOf(values.continues) })];
+      [header, audit] = [named, createAudit({ keys: believed, withStates, ...continuesOf(values.continues) })];
+      continue;
+    }
+    if (typeof value === "object" && value !== null && "ref" in value) {
+      const { ref, by } = readState(value);
+      audit.state({ ref, by: by as SecureHash | null });
       continue;
     }
     const { seq, ...bytes } = readEntry(value);

@@ -65,7 +65,7 @@ export const GRANTS = {
     persistence: ["startFlow", "flowStatus", "flowStatuses", "flowInspect", "flowKill", "flowRetry", "read", "explainQuery"],
     flow: ["tryCode"],
     crypto: ["releaseTls"],
-    uniqueness: ["history", "confirmHistory"],
+    uniqueness: ["history", "states", "confirmHistory"],
   },
   flow: {
     persistence: ["load", "commit", "acknowledge", "due", "dueBefore", "read", "readEntities", "queryVault"],

@@ -509,7 +509,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
   },
   flow: { tryCode: true },
   verification: { verify: true, signatures: true, dependencies: true },
-  uniqueness: { admit: true, notarise: true, history: true, confirmHistory: true },
+  uniqueness: { admit: true, notarise: true, history: true, states: true, confirmHistory: true },
   "token-selection": { claim: true, balance: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>

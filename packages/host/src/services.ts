@@ -11,7 +11,7 @@ import type { ExternalRoute, PreviousRoutes, RouteDefaults } from "@bowline/clus
 import type { FlowFilter, FlowInspection, FlowPage, FlowPersistence, FlowRow, FlowStore } from "@bowline/flow";
 import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowline/ledger";
 
-import type { LogEnd, LogEntry, NotaryAnswer } from "@bowline/ledger/notary";
+import type { LogEnd, LogEntry, NotaryAnswer, StateInTable } from "@bowline/ledger/notary";
 import type { QueryExplanation, StateQueryCall } from "@bowline/ledger/queries";
 import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
 
@@ -147,6 +147,8 @@ export interface UniquenessService {
   notarise(request: { readonly vnode: ShortHash } & LedgerServices["uniqueness.notarise"]["request"]): Promise<NotaryAnswer>;
   /** An operator's word that the log ends there, after another server took over. Throws `notary.historyOther`. */
   confirmHistory(request: { readonly vnode: ShortHash } & LogEnd): Promise<null>;
+  /** A page of the table that decisions rest on, for auditors who compare it with the log. */
+  states(request: { readonly vnode: ShortHash; readonly after: string | null; readonly limit: number }): Promise<readonly StateInTable[]>;
   /** A page of the log of decisions, and the keys that it may be sealed with. */
   history(request: { readonly vnode: ShortHash; readonly after: number; readonly limit: number }): Promise<{
     readonly groupId: string;

@@ -11,6 +11,7 @@ import { NOW, PLATFORM_VERSION } from "./sample.memory.ts";
 import { batchOf, encodeSignature } from "./signatures.ts";
 import { idOf, spendOf } from "./uniqueness.contract.ts";
 import { memoryUniqueness } from "./uniqueness.memory.ts";
+import type { StateInTable } from "./uniqueness-tables.store.ts";
 
 const { publicKey, privateKey } = await generateKeyPair("CORDA.ECDSA.SECP256R1");
 const stranger = await generateKeyPair("CORDA.ECDSA.SECP256R1");
@@ -135,4 +136,40 @@ test("a later history continues the one that was audited before", async () => {
   refused(entries.slice(0, 1), /entry 1: the log ends here, and had 2 entries/, { continues });
   const other = await history([BATCHES[0] as Spend[], [spendOf("x")], [spendOf("y")]]);
   refused(other, /entry 2: its head is .*, and was .* at the earlier audit/, { continues });
+});
+
+/** The table as the log makes it. */
+function tableOf(entries: readonly LogEntry[]): readonly StateInTable[] {
+  const rows = new Map<string, SecureHash | null>();
+  for (const { spend, refusal } of entries.flatMap(({ decisions }) => decodeDecisions(decisions).decisions)) {
+    if (refusal !== null) continue;
+    for (let index = 0; index < spend.outputCount; index++) rows.set(stateRef(spend.transactionId, index), null);
+    for (const input of spend.inputs) rows.set(input, spend.transactionId);
+  }
+  return [...rows].map(([ref, by]) => ({ ref, by }));
+}
+
+test("the table of states is that of the log: what is changed, added or left out is found", async () => {
+  const entries = await history();
+  const table = tableOf(entries);
+  /** Read after so many entries. */
+  const compare = (rows: readonly StateInTable[], read = entries.length) => {
+    const auditor = createAudit({ keys: [publicKey], withStates: true });
+    for (const entry of entries.slice(0, read)) auditor.add(entry);
+    for (const row of rows) auditor.state(row);
+    for (const entry of entries.slice(read)) auditor.add(entry);
+    return auditor.conclude().entries;
+  };
+  assert.equal(compare(table), entries.length);
+  for (let read = 1; read <= entries.length; read++) {
+    // Whatever was decided between the reading of the log and that of the table.
+    for (let then = read; then <= entries.length; then++) assert.equal(compare(tableOf(entries.slice(0, then)), read), entries.length);
+    assert.throws(() => compare(tableOf(entries.slice(0, read)).slice(1), read), /the table of states lacks 1 that were issued/);
+  }
+  const doctored = (ref: string, by: SecureHash | null) => table.map((row) => (row.ref === ref ? { ref, by } : row));
+  assert.throws(() => compare(doctored(ref("a", 0), null)), /is unspent, and the log has it consumed by/);
+  assert.throws(() => compare(doctored(ref("a", 0), idOf("lost"))), /the log has it consumed by/);
+  assert.throws(() => compare(doctored(ref("d", 0), idOf("lost"))), /consumed by .*, and the log does not say so/);
+  assert.throws(() => compare([...table, { ref: ref("lost"), by: null }]), /is unspent, and the log never issued it/);
+  assert.throws(() => compare([]), /lacks \d+ that were issued/);
 });

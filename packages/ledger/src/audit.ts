@@ -4,7 +4,8 @@
 // Proven of a log that is accepted: entries follow each other without a gap, each under a valid signature over all of it; every
 // input of an accepted transaction was an output of one before it, and is the input of no other; every reference was unspent
 // when it was referred to; each was accepted within its time window; a refusal for a conflict or for being late had that reason;
-// no transaction was decided on twice. Memory: about 100 bytes for each transaction, and for each state that is unspent.
+// no transaction was decided on twice. Where the notary's table of states is shown too: it has the states of the log and no others,
+// each consumed by whom the log says. Memory: about 100 bytes for each transaction, and for each state that is unspent; with the table, for each state.
 
 import { BowlineError, badRequest, equalBytes, hex, type SecureHash } from "@bowline/base";
 import { batchLeaf, batchTop, batchTrees, keyIdOf, type SignedBytes, verifySync } from "@bowline/crypto";
@@ -12,6 +13,7 @@ import type { PublicKeyText, StateRef } from "@bowline/sdk";
 import { type Decision, decodeDecisions, FIRST_HEAD, headAfter, type LogEntry, logLeaf, wordsOf } from "./history.ts";
 import { stateRef } from "./leaves.ts";
 import { decodeSignature, encodeWord, notaryPreimage } from "./signatures.ts";
+import type { StateInTable } from "./uniqueness-tables.store.ts";
 
 export interface AuditedHistory {
   readonly entries: number;
@@ -25,6 +27,8 @@ export interface AuditedHistory {
 }
 
 export interface Audit {
+  /** A row of the table of states, which was read after the entries so far and before those that follow. */
+  state(row: StateInTable): void;
   /** Throws `ledger.historyInvalid` with the place. */
   add(entry: LogEntry): void;
   /** The same, where the log ends before what it must continue. */
@@ -35,10 +39,13 @@ export interface Audit {
 export function createAudit(options: {
   readonly keys: readonly PublicKeyText[];
   readonly continues?: { readonly seq: number; readonly head: string };
+  /** The table of states is shown too. */
+  readonly withStates?: boolean;
 }): Audit {
   const { continues } = options;
   const keys = new Map(options.keys.map((key) => [keyIdOf(key), key]));
   const book = new Book();
+  const table = options.withStates === true ? new Table(book) : undefined;
   const sealedBy: Record<SecureHash, number> = {};
   let seq = 0;
   let head: Uint8Array = FIRST_HEAD;
@@ -53,7 +60,10 @@ export function createAudit(options: {
         const signer = sealOf(entry, keys);
         sealedBy[signer] = (sealedBy[signer] ?? 0) + 1;
         const { at, decisions } = decodeDecisions(entry.decisions);
-        for (const decision of decisions) book.enter(decision, at, entry.seq);
+        for (const decision of decisions) {
+          book.enter(decision, at, entry.seq);
+          if (decision.refusal === null) table?.consumed(decision.spend);
+        }
       } catch (thrown) {
         if (!(thrown instanceof BowlineError) || thrown.code === "ledger.historyInvalid") throw thrown;
         throw invalid(place, thrown.message);
@@ -61,9 +71,13 @@ export function createAudit(options: {
       seq = entry.seq;
       head = entry.head;
     },
+    state(row) {
+      table?.enter(row, seq);
+    },
     conclude() {
       if (continues !== undefined && continues.seq > seq)
         throw invalid({ entry: seq }, `the log ends here, and had ${continues.seq} entries at the earlier audit`);
+      table?.conclude(seq);
       return { entries: seq, ...book.counts(), head: hex(head), sealedBy };
     },
   };
@@ -115,10 +129,56 @@ class Book {
     if (unfounded) throw invalid(place, `it was refused as ${code}, and was not`);
   }
 
+  isUnspent(ref: StateRef): boolean {
+    return this.#unspent.has(ref);
+  }
+
   counts() {
     return { accepted: this.#accepted, refused: this.#decided.size - this.#accepted, unspent: this.#unspent.size };
   }
 }
+
+/** What is shown of the table, beside the log. What was decided while it was read may stand in it, or not yet. */
+class Table {
+  readonly #book: Book;
+  readonly #consumers = new Map<StateRef, SecureHash>();
+  readonly #undecided: StateInTable[] = [];
+  #missing: number | undefined;
+
+  constructor(book: Book) {
+    this.#book = book;
+  }
+
+  consumed({ transactionId, inputs }: Decision["spend"]): void {
+    for (const ref of inputs) this.#consumers.set(ref, transactionId);
+  }
+
+  enter(row: StateInTable, entry: number): void {
+    this.#missing ??= this.#known();
+    const by = this.#consumers.get(row.ref);
+    const isThere = by !== undefined || this.#book.isUnspent(row.ref);
+    if (isThere) this.#missing--;
+    if (by !== undefined && row.by !== by) throw differs(row, entry, `the log has it consumed by ${by}`);
+    if (by === undefined && (!isThere || row.by !== null)) this.#undecided.push(row);
+  }
+
+  conclude(entry: number): void {
+    for (const row of this.#undecided) {
+      const by = this.#consumers.get(row.ref);
+      if (row.by !== null && row.by !== by) throw differs(row, entry, "the log does not say so");
+      if (by === undefined && !this.#book.isUnspent(row.ref)) throw differs(row, entry, "the log never issued it");
+    }
+    const missing = this.#missing ?? this.#known();
+    if (missing !== 0) throw invalid({ entry }, `the table of states lacks ${missing} that were issued`);
+  }
+
+  #known(): number {
+    return this.#book.counts().unspent + this.#consumers.size;
+  }
+}
+
+const differs = ({ ref, by }: StateInTable, entry: number, reason: string) =>
+  invalid({ entry }, `in the table of states ${ref} is ${by === null ? "unspent" : `consumed by ${by}`}, and ${reason}`);
 
 interface Place {
   readonly entry: number;

@@ -8,3 +8,4 @@ export type { NotariseRequest, NotaryAnswer, UniquenessStore } from "./ports.ts"
 export { memoryUniqueness } from "./uniqueness.memory.ts";
 export { UNIQUENESS_SETTINGS, uniquenessStore } from "./uniqueness.store.ts";
 export { confirmHistory, type LogEnd } from "./uniqueness-ground.store.ts";
+export { type StateInTable, statesInTable } from "./uniqueness-tables.store.ts";

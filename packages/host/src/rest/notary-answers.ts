@@ -5,8 +5,9 @@ import type { Answers, RestShell } from "./answers.ts";
 import { requireVirtualNode } from "./input.ts";
 
 const ENTRIES_DEFAULT = 50;
+const STATES_DEFAULT = 1_000;
 
-export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistory" | "confirmNotaryHistory"> {
+export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistory" | "readNotaryStates" | "confirmNotaryHistory"> {
   const { uniqueness } = shell.services;
   return {
     async readNotaryHistory({ params, query: { after = 0, limit = ENTRIES_DEFAULT } }) {
@@ -19,6 +20,11 @@ export function notaryAnswers(shell: RestShell): Pick<Answers, "readNotaryHistor
         seal: base64(seal),
       }));
       return { body: { ...page, keys: [...page.keys], entries } };
+    },
+    async readNotaryStates({ params, query: { after = null, limit = STATES_DEFAULT } }) {
+      const { holdingIdentity } = await requireVirtualNode(shell, params.holdingidentityshorthash);
+      const states = await uniqueness.states({ vnode: holdingIdentity.shortHash, after, limit });
+      return { body: { states: states.map(({ ref, by }) => ({ ref, by })) } };
     },
     async confirmNotaryHistory({ params, body: { entries, head } }) {
       const { holdingIdentity } = await requireVirtualNode(shell, params.holdingidentityshorthash);

@@ -14,6 +14,7 @@ import {
   type NotarySelf,
   notarise,
   notarySelf,
+  statesInTable,
   UNIQUENESS_SETTINGS,
   uniquenessStore,
 } from "@bowline/ledger/notary";
@@ -102,6 +103,10 @@ export function createUniquenessRole(options: UniquenessOptions): UniquenessRole
         return (
           (await queue.ask(request)) ?? later("notary.overloaded", "More requests are waiting than this notary takes.", queue.retryAfterMs)
         );
+      },
+      async states({ vnode, after, limit }) {
+        await selfOf(directory, vnode);
+        return statesInTable((await databases.get({ kind: "uniqueness", vnode })).sql, after, limit);
       },
       async confirmHistory({ vnode, ...end }) {
         await selfOf(directory, vnode);
