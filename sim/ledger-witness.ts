@@ -173,6 +173,7 @@ export class LedgerWitness {
           return outcomes;
         },
         balance: (filter) => tokens.balance(filter),
+        balances: (limit) => tokens.balances(limit),
       },
     };
   }

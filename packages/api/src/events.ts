@@ -1,5 +1,7 @@
 // Server-sent events (the WHATWG's `text/event-stream`): how they are written, and how they are read again piece by piece.
 
+export { followVault } from "./vault.ts";
+
 export interface ServerEvent {
   /** Undefined where the stream gave none. */
   readonly id: string | undefined;

@@ -48,6 +48,10 @@ export const operations = {
   getGroupParameters: members.getGroupParameters,
   listVaultStates: vault.listVaultStates,
   explainVaultQueries: vault.explainVaultQueries,
+  getVaultTransaction: vault.getVaultTransaction,
+  proveVaultTransaction: vault.proveVaultTransaction,
+  listOpenTransactions: vault.listOpenTransactions,
+  listTokenBalances: vault.listTokenBalances,
   ...accessOperations,
 } as const;
 
@@ -55,6 +59,7 @@ export type Operations = typeof operations;
 export type OperationName = keyof Operations;
 
 export const { followFlow } = flowOperations;
+export const { followVault } = vault;
 
-export const allRoutes: readonly Route[] = [...Object.values(operations), followFlow, ...protocolVersions];
+export const allRoutes: readonly Route[] = [...Object.values(operations), followFlow, followVault, ...protocolVersions];
 export { protocolVersions };

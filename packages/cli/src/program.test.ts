@@ -29,6 +29,7 @@ test("help lists every command, and the help of a command its options and exampl
     "vnode",
     "flow",
     "vault",
+    "ledger",
     "user",
     "role",
     "permission",

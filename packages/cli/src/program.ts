@@ -53,6 +53,7 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import("./audit.ts")).register,
   },
   { name: "vault", summary: "see the states that a virtual node holds", load: async () => (await import("./vault.ts")).register },
+  { name: "ledger", summary: "see transactions, and prove them", load: async () => (await import("./ledger.ts")).register },
   { name: "network", summary: "write group policies", load: async () => (await import("./group-policy.ts")).register },
   { name: "logs", summary: "show the log of the network that runs here", load: async () => (await import("./logs.ts")).register },
   { name: "reset", summary: "stop the network here and delete all that it holds", load: async () => (await import("./reset.ts")).register },

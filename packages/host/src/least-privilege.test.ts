@@ -501,6 +501,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
     readEntities: true,
     queryVault: true,
     explainQuery: true,
+    vaultChanges: true,
     flowStatus: true,
     flowStatuses: true,
     flowInspect: true,
@@ -510,7 +511,7 @@ const METHODS: { readonly [S in keyof Services]: Readonly<Record<keyof Services[
   flow: { tryCode: true },
   verification: { verify: true, signatures: true, dependencies: true },
   uniqueness: { admit: true, notarise: true, history: true, states: true, confirmHistory: true },
-  "token-selection": { claim: true, balance: true },
+  "token-selection": { claim: true, balance: true, balances: true },
 };
 const ALL_METHODS = Object.entries(METHODS).flatMap(([service, methods]) =>
   Object.keys(methods).map((method) => [service as keyof Services, method] as const),

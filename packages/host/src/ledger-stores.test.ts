@@ -10,6 +10,7 @@ import {
   testTokens,
   testUniqueness,
   testVault,
+  testVaultChanges,
   testVaultHistory,
   type VaultUnderTest,
 } from "@bowline/ledger/contract";
@@ -33,6 +34,7 @@ const onPostgres = async (t: TestContext, macKey: Uint8Array): Promise<VaultUnde
 };
 testVault("PostgreSQL", onPostgres);
 testVaultHistory("PostgreSQL", onPostgres);
+testVaultChanges("PostgreSQL", onPostgres);
 
 testStateQueries("PostgreSQL", async (t, macKey) => {
   const database = await vaultDatabase(t);

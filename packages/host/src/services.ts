@@ -13,7 +13,8 @@ import type { CpkIdentity, EntityCall, LedgerServices, VaultRead } from "@bowlin
 
 import type { LogEnd, LogEntry, NotaryAnswer, StateInTable } from "@bowline/ledger/notary";
 import type { QueryExplanation, StateQueryCall } from "@bowline/ledger/queries";
-import type { ClaimOutcome, ClaimRequest } from "@bowline/ledger/tokens";
+import type { ClaimOutcome, ClaimRequest, PoolBalance } from "@bowline/ledger/tokens";
+import type { StateChange } from "@bowline/ledger/upkeep";
 
 import type { CordappManifest, FlowIdentity, FlowProperties, MemberInfo, SignedGroupParameters } from "@bowline/sdk";
 import type { TokenBalance, TokenFilter } from "@bowline/sdk/tokens";
@@ -88,6 +89,17 @@ export interface PersistenceService extends FlowPersistence {
   readEntities(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: EntityCall }): Promise<Data>;
   /** A page of a package's own query over states. */
   queryVault(request: { readonly vnode: ShortHash; readonly bundle: SecureHash; readonly call: StateQueryCall }): Promise<Data>;
+  /**
+   * States that came and went after a position, in the order of commits; with `waitMs` not before there is one, or that time is over.
+   * `after` null says only where the vault is. Throws `vault.positionUnknown`.
+   */
+  vaultChanges(request: {
+    readonly vnode: ShortHash;
+    readonly after: number | null;
+    readonly types?: readonly string[];
+    readonly limit?: number;
+    readonly waitMs?: number;
+  }): Promise<{ readonly changes: readonly StateChange[]; readonly next: number }>;
   /** How PostgreSQL would find a page of a package's own query. Throws `vault.queryUnknown`. */
   explainQuery(request: {
     readonly vnode: ShortHash;
@@ -164,6 +176,7 @@ export interface TokenSelection {
   /** Requests that arrive together are one transaction. A repeat of the same id is answered with the same tokens. */
   claim(request: { readonly vnode: ShortHash; readonly claim: ClaimRequest }): Promise<ClaimOutcome>;
   balance(request: { readonly vnode: ShortHash; readonly filter: TokenFilter }): Promise<TokenBalance>;
+  balances(request: { readonly vnode: ShortHash; readonly limit: number }): Promise<readonly PoolBalance[]>;
 }
 
 export type KeyCategory = "LEDGER" | "NOTARY" | "SESSION_INIT" | "TLS" | "PRE_AUTH" | "CODE_SIGNING";

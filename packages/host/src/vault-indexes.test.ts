@@ -56,8 +56,8 @@ async function fill({ sql }: Database, count: number, owner = "'owner' || n % 10
     `INSERT INTO utxo_transaction (id, status, wire, group_parameters_hash) VALUES ('SHA-256:0', 'V', '', '') ON CONFLICT DO NOTHING`,
   );
   await sql.query(
-    `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation)
-     SELECT 'SHA-256:0', 8, n, 'com.example.Bond', '', '', jsonb_build_object('owner', ${owner}, 'amount', n::text, 'due', n)
+    `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, position, custom_representation)
+     SELECT 'SHA-256:0', 8, n, 'com.example.Bond', '', '', n, jsonb_build_object('owner', ${owner}, 'amount', n::text, 'due', n)
      FROM generate_series((SELECT count(*) FROM utxo_visible_transaction_output) + 1, (SELECT count(*) FROM utxo_visible_transaction_output) + ${count}) AS n`,
   );
 }
@@ -123,8 +123,8 @@ test("whatever a state's JSON form says, no index keeps it out", async (t) => {
   const odd = ["[]", "5", "null", '"x"', '{"owner":{},"amount":"1e400000","due":"never","id":"none"}', '{"amount":9e30,"due":null,"id":7}'];
   for (const [i, json] of odd.entries())
     await database.sql.query(
-      `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation)
-       VALUES ('SHA-256:0', 8, $1::int, 'com.example.Bond', '', '', $2::jsonb)`,
+      `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, position, custom_representation)
+       VALUES ('SHA-256:0', 8, $1::int, 'com.example.Bond', '', '', $1, $2::jsonb)`,
       [1_000 + i, json],
     );
   const [{ owner } = { owner: "" }] = await database.sql.query<{ owner: string }>(

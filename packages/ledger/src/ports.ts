@@ -89,6 +89,13 @@ export type VaultRead =
   | { readonly kind: "verifiable"; readonly ids: readonly string[] }
   /** Unverified transactions of this member's own, by when they are asked about next: for operators. */
   | { readonly kind: "unverified"; readonly limit: number } // -> UnverifiedTransaction[]
+  /** The newest first: for operators. */
+  | { readonly kind: "invalid"; readonly limit: number } // -> InvalidTransaction[]
+  /**
+   * What came and went after a position, in the order of commits; null is the newest. `next` is up to where nothing was left out:
+   * nothing at or below it ever comes later. -> { changes: StateChange[], next: number }, or `vault.positionUnknown`
+   */
+  | { readonly kind: "changes"; readonly after: number | null; readonly types?: readonly string[]; readonly limit?: number }
   /** What this member owns, or owned, with its JSON form: for operators. Newest first. */
   | {
       readonly kind: "list";
@@ -132,6 +139,14 @@ export interface UnverifiedTransaction {
   readonly nextAttemptAt: Instant;
 }
 
+export interface InvalidTransaction {
+  readonly id: SecureHash;
+  readonly createdAt: Instant;
+  /** When it was found. */
+  readonly invalidAt: Instant;
+  readonly reason: string;
+}
+
 /** A transaction that is to be asked about now, and for the how-manieth time. */
 export interface DueRepair {
   readonly id: SecureHash;
@@ -147,12 +162,19 @@ export interface ListedState {
   readonly consumedAt: Instant | null;
 }
 
+/** A state that came, or went. A position is given once. */
+export interface StateChange extends ListedState {
+  readonly position: number;
+  readonly kind: "produced" | "consumed";
+}
+
 /**
  * The vault of one virtual node, on any `Sql` (PostgreSQL) or in memory: `testVault` is its contract.
  *
  * - `apply` writes all or throws: `vault.statusRefused`, `vault.transactionUnknown`, `ledger.verdictRefused`, … mean that a
  *   flow asked for what may not be; `vault.contended` (unavailable) that another worker was faster, and a repeat may succeed.
  * - A row is V only with a complete verdict of the verification role over the resolved inputs that the vault itself holds.
+ * - States come and go at positions that are in the order of commits: who has seen one has seen all below it.
  * - An output is findable only when its transaction is V and this member keeps it; unconsumed only while no V transaction consumes it.
  */
 export interface VaultStore {

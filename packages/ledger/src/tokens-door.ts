@@ -6,6 +6,7 @@ export {
   type ClaimRequest,
   checkedFilter,
   claimRequest,
+  type PoolBalance,
   type TokenBalance,
   type TokenFilter,
   type TokenStore,

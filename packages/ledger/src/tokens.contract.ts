@@ -47,6 +47,9 @@ export function testTokens(name: string, open: (test: TestContext, macKey: Uint8
       const [first] = await tokens.claim([asks("a", 7)]);
       assert.deepEqual(amountsOf(first), ["5", "5"]);
       assert.deepEqual(await tokens.balance(pool), { total: "15", available: "5" });
+      const [{ tokens: count, ...balance } = { tokens: 0 }, ...others] = await tokens.balances(10);
+      assert.deepEqual([balance, others, count > 0], [{ ...pool, total: "15", available: "5" }, [], true]);
+      assert.deepEqual(await tokens.balances(0), []);
       assert.deepEqual(await tokens.claim([asks("b", 6)]), [{ kind: "insufficient" }]);
       const [second] = await tokens.claim([asks("c", 5)]);
       assert.equal(new Set([...refsOf(first), ...refsOf(second)]).size, 3);

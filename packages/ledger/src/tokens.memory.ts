@@ -46,6 +46,14 @@ export function memoryTokens(now: () => Instant, ended: (flowId: string) => Prom
       const over = await endedFlows();
       return { total: sumOf(tables.matching(filter)), available: sumOf(tables.free(filter, over)) };
     },
+    async balances(limit) {
+      const over = await endedFlows();
+      const balances = tables.pools().map((pool) => {
+        const rows = tables.matching(pool);
+        return { ...pool, tokens: rows.length, total: sumOf(rows), available: sumOf(tables.free(pool, over)) };
+      });
+      return balances.slice(0, limit);
+    },
     apply: (changes) => tables.apply(changes),
   };
 }
@@ -75,6 +83,13 @@ class Tables {
 
   claimants(): readonly string[] {
     return [...new Set([...this.#rows.values()].flatMap(({ claim }) => claim?.flowId ?? []))];
+  }
+
+  pools(): readonly Row["pool"][] {
+    const pools = new Map(
+      [...this.#rows.values()].map(({ pool }) => [JSON.stringify([pool.tokenType, pool.issuer, pool.symbol, pool.notary]), pool]),
+    );
+    return [...pools].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pool]) => pool);
   }
 
   matching(filter: TokenFilter): readonly Row[] {

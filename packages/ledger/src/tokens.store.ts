@@ -18,6 +18,7 @@ import {
   type ClaimOutcome,
   type ClaimRequest,
   groupsOf,
+  type PoolBalance,
   type TokenFilter,
   type TokenStore,
 } from "./tokens.ts";
@@ -40,6 +41,10 @@ export function tokenStore(database: Database, random: (length: number) => Uint8
       const [row] = await database.sql.query<{ total: string; available: string }>(BALANCE, filterValues(filter));
       invariant(row !== undefined, "a sum is a row");
       return { total: decimal.canonical(row.total), available: decimal.canonical(row.available) };
+    },
+    async balances(limit) {
+      const rows = await database.sql.query<PoolBalance>(BALANCES, [limit]);
+      return rows.map((row) => ({ ...row, total: decimal.canonical(row.total), available: decimal.canonical(row.available) }));
     },
   };
 }
@@ -253,6 +258,12 @@ const FORGET = {
   name: "tokens-forget",
   text: `DELETE FROM utxo_token_claim WHERE claim_id IN (
     SELECT claim_id FROM utxo_token_claim WHERE claim_until <= now() ORDER BY claim_until LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+};
+const BALANCES = {
+  name: "tokens-balances",
+  text: `SELECT t.token_type AS "tokenType", t.issuer, t.symbol, t.notary, count(*)::int AS tokens,
+    sum(t.amount)::text AS total, COALESCE(sum(t.amount) FILTER (WHERE ${FREE}), 0)::text AS available
+  FROM utxo_token t GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT $1`,
 };
 const BALANCE = {
   name: "tokens-balance",

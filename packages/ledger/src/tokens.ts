@@ -50,6 +50,17 @@ export interface TokenStore {
   /** In the order of the requests. */
   claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimOutcome[]>;
   balance(filter: TokenFilter): Promise<TokenBalance>;
+  /** Of every pool, by name, at most `limit` of them: for operators. */
+  balances(limit: number): Promise<readonly PoolBalance[]>;
+}
+
+/** All tokens of one type, issuer, symbol and notary. */
+export interface PoolBalance extends TokenBalance {
+  readonly tokenType: string;
+  readonly issuer: string;
+  readonly symbol: string;
+  readonly notary: string;
+  readonly tokens: number;
 }
 
 /** What a flow asks, checked. Throws `tokens.badCriteria`. */

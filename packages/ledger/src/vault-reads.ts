@@ -5,7 +5,16 @@ import type { StateAndRef, StateRef, VaultQuery } from "@bowline/sdk";
 import { dependencyFrom, filteredDependency, outputsNeeded, readDependency } from "./dependencies.ts";
 import { outputInfoOf, parseStateRef, parseTransactionId, stateRef } from "./leaves.ts";
 import { PAGE_STATES_DEFAULT, PAGE_STATES_MAX } from "./limits.ts";
-import type { KnownTransaction, ListedState, ServedTransaction, TransactionStatus, UnverifiedTransaction, VaultRead } from "./ports.ts";
+import type {
+  InvalidTransaction,
+  KnownTransaction,
+  ListedState,
+  ServedTransaction,
+  StateChange,
+  TransactionStatus,
+  UnverifiedTransaction,
+  VaultRead,
+} from "./ports.ts";
 import {
   decodeSigned,
   decodeTransaction,
@@ -64,6 +73,8 @@ export interface VaultRows {
   ancestors(of: readonly string[], among: readonly string[], limit: number): Promise<readonly SecureHash[]>;
   /** By when they are asked about next. */
   unverified(limit: number): Promise<readonly UnverifiedTransaction[]>;
+  /** The newest first. */
+  invalid(limit: number): Promise<readonly InvalidTransaction[]>;
   /** Outputs of one type, ascending by position, whose JSON form contains `where`. */
   page(query: {
     readonly type: string;
@@ -72,6 +83,11 @@ export interface VaultRows {
     readonly after: number;
     readonly limit: number;
   }): Promise<readonly OutputRow[]>;
+  /** Changes after a position, ascending, and the last position there is: below it nothing is still to come. */
+  changes(query: { readonly after: number; readonly types: readonly string[] | null; readonly limit: number }): Promise<{
+    readonly changes: readonly { readonly at: number; readonly kind: "produced" | "consumed"; readonly output: OutputRow }[];
+    readonly head: number;
+  }>;
   /** Outputs descending by position; null stands for all. */
   newest(query: {
     readonly type: string | null;
@@ -106,6 +122,8 @@ export async function answerRead(read: VaultRead, rows: VaultRows): Promise<Data
     }
     case "list":
       return list(read, rows);
+    case "changes":
+      return changes(read, rows);
     case "unresolved":
       return (await rows.unresolved(read.ids, read.limit)).map((row) => ({ ...row }));
     case "history":
@@ -125,6 +143,8 @@ export async function answerRead(read: VaultRead, rows: VaultRows): Promise<Data
       return verifiable(read.ids, rows);
     case "unverified":
       return (await rows.unverified(pageLimit(read.limit))).map((row) => ({ ...row }));
+    case "invalid":
+      return (await rows.invalid(pageLimit(read.limit))).map((row) => ({ ...row }));
   }
 }
 
@@ -140,15 +160,29 @@ async function list(read: Extract<VaultRead, { kind: "list" }>, rows: VaultRows)
   const limit = pageLimit(read.limit);
   const before = read.before === undefined ? Number.MAX_SAFE_INTEGER : cursor(read.before);
   const found = await rows.newest({ type: read.state ?? null, consumed: read.consumed ?? null, before, limit });
-  const states = found.map(({ id, index, type, info, json, created, consumed }): ListedState & { [key: string]: Data } => ({
-    ref: stateRef(id, index),
-    type,
-    notary: outputInfoOf(info).notary as X500Name,
-    json,
-    createdAt: created,
-    consumedAt: consumed,
-  }));
+  const states = found.map(listed);
   return { states, next: found.length < limit ? null : String(found.at(-1)?.position) };
+}
+
+const listed = ({ id, index, type, info, json, created, consumed }: OutputRow): ListedState & { [key: string]: Data } => ({
+  ref: stateRef(id, index),
+  type,
+  notary: outputInfoOf(info).notary as X500Name,
+  json,
+  createdAt: created,
+  consumedAt: consumed,
+});
+
+/** Who has been told up to a position that is not there yet has been told by a vault that a backup has replaced. */
+async function changes({ after, types, limit }: Extract<VaultRead, { kind: "changes" }>, rows: VaultRows): Promise<Data> {
+  const count = pageLimit(limit);
+  const { changes, head } = await rows.changes({ after: after ?? Number.MAX_SAFE_INTEGER, types: types ?? null, limit: count });
+  if (after !== null && after > head)
+    throw new BowlineError("conflict", "vault.positionUnknown", `This vault has not come to position ${after}: it is at ${head}.`, {
+      position: String(head),
+    });
+  const told = changes.map(({ at, kind, output }): StateChange & { [key: string]: Data } => ({ position: at, kind, ...listed(output) }));
+  return { changes: told, next: changes.length < count ? head : (changes.at(-1)?.at ?? head) };
 }
 
 async function sources(refs: readonly StateRef[], rows: VaultRows): Promise<readonly (ResolvedState | null)[]> {

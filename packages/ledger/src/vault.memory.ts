@@ -54,11 +54,19 @@ interface TransactionRow {
   readonly status: TransactionStatus;
   readonly filtered: boolean;
   readonly created: Instant;
+  /** When its status was written, and why it is invalid where it is. */
+  readonly updated: Instant;
+  readonly reason: string | null;
   /** Of what is asked about until it is decided. */
   readonly repair: { readonly until: Instant; attempts: number; at: Instant } | null;
 }
 
-type OutputRow = VaultChanges["outputs"][number] & { readonly position: number; readonly created: Instant; consumed: Instant | null };
+type OutputRow = VaultChanges["outputs"][number] & {
+  readonly position: number;
+  readonly created: Instant;
+  consumed: Instant | null;
+  gone: number;
+};
 
 class Tables implements VaultRows {
   readonly #transactions = new Map<SecureHash, TransactionRow>();
@@ -68,18 +76,20 @@ class Tables implements VaultRows {
   readonly #shown = new Map<StateRef, ResolvedState>();
   readonly #groupParameters = new Map<string, VaultChanges["groupParameters"][number]>();
   readonly #tokens: MemoryTokens;
+  /** The last position that was given. */
+  #clock = 0;
 
   constructor(tokens: MemoryTokens) {
     this.#tokens = tokens;
   }
 
   apply(changes: VaultChanges, now: Instant): void {
-    for (const { id, status, bytes, until } of changes.transactions) {
+    for (const { id, status, bytes, until, reason } of changes.transactions) {
       const repair = until === null ? null : { until, attempts: 0, at: firstRepairAt(now, until) };
       const before = this.#transactions.get(id);
       const filtered = bytes === null || (before?.filtered === true && status !== "V");
       const transaction = bytes === null ? null : decodeTransaction(bytes);
-      this.#transactions.set(id, { transaction, status, filtered, created: before?.created ?? now, repair });
+      this.#transactions.set(id, { transaction, status, filtered, created: before?.created ?? now, updated: now, reason, repair });
     }
     for (const id of changes.marked) this.#transactions.set(id, { ...(this.#transactions.get(id) as TransactionRow), filtered: true });
     for (const { id, hash, bytes } of changes.copies) this.#copies.set(`${id} ${hash}`, { id, copy: bytes });
@@ -92,11 +102,10 @@ class Tables implements VaultRows {
     for (const output of changes.outputs) {
       const ref = stateRef(output.id, output.index);
       if (this.#outputs.has(ref)) continue;
-      this.#outputs.set(ref, { ...output, position: this.#outputs.size + 1, created: now, consumed: null });
+      this.#outputs.set(ref, { ...output, position: ++this.#clock, created: now, consumed: null, gone: 0 });
     }
     for (const ref of changes.consumed) {
-      const output = this.#outputs.get(ref);
-      if (output !== undefined) output.consumed ??= now;
+      this.#consume(this.#outputs.get(ref), now);
     }
     const late = changes.late.flatMap((id) => this.#consumeLate(id, now));
     this.#tokens.apply({ ...changes, consumed: [...changes.consumed, ...late] });
@@ -107,8 +116,14 @@ class Tables implements VaultRows {
   #consumeLate(id: SecureHash, now: Instant): readonly StateRef[] {
     const used = [...this.#transactions.values()].flatMap(({ status, transaction }) => (status === "V" ? (transaction?.inputs ?? []) : []));
     const late = used.filter((ref) => this.#outputs.get(ref)?.id === id);
-    for (const ref of late) (this.#outputs.get(ref) as OutputRow).consumed ??= now;
+    for (const ref of late) this.#consume(this.#outputs.get(ref), now);
     return late;
+  }
+
+  #consume(output: OutputRow | undefined, now: Instant): void {
+    if (output === undefined || output.consumed !== null) return;
+    output.consumed = now;
+    output.gone = ++this.#clock;
   }
 
   held(ids: readonly SecureHash[]): ReadonlyMap<SecureHash, Held> {
@@ -168,6 +183,14 @@ class Tables implements VaultRows {
         attempts,
         nextAttemptAt: at,
       }));
+  }
+
+  async invalid(limit: number) {
+    return [...this.#transactions.entries()]
+      .filter(([, { status }]) => status === "I")
+      .map(([id, { created, updated, reason }]) => ({ id, createdAt: created, invalidAt: updated, reason: reason ?? "" }))
+      .sort((a, b) => b.invalidAt - a.invalidAt || (a.id < b.id ? 1 : -1))
+      .slice(0, limit);
   }
 
   async unresolved(ids: readonly string[], limit: number) {
@@ -242,6 +265,16 @@ class Tables implements VaultRows {
     return [...this.#outputs.values()]
       .filter((row) => row.type === type && (row.consumed !== null) === consumed && row.position > after && contains(row.json, where))
       .slice(0, limit);
+  }
+
+  async changes({ after, types, limit }: Parameters<VaultRows["changes"]>[0]) {
+    const found = [...this.#outputs.values()].filter(({ type }) => types === null || types.includes(type));
+    const changes = [
+      ...found.map((output) => ({ at: output.position, kind: "produced" as const, output })),
+      ...found.filter(({ consumed }) => consumed !== null).map((output) => ({ at: output.gone, kind: "consumed" as const, output })),
+    ];
+    const later = changes.filter(({ at }) => at > after).sort((a, b) => a.at - b.at);
+    return { changes: later.slice(0, limit), head: this.#clock };
   }
 
   query(plan: StateQueryPlan, entities: MemoryEntities): Data {

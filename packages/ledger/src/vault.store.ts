@@ -3,12 +3,25 @@
 //
 // The rows of transactions that change are locked in order of id before it is decided; the upsert's condition is the matrix
 // again, so that a row that came in between is never overwritten (`vault.contended`).
+//
+// States come and go at positions of the vault's clock, one row, of which the last statements of a commit take what they need: from
+// then on no other commit that changes states can end before this one. So positions are in the order of commits, and who has
+// read up to one has missed nothing below it.
 
 import type { Data, SecureHash, Sql } from "@bowline/base";
 import { unavailable } from "@bowline/base";
 import { GROUP, parseStateRef } from "./leaves.ts";
 import { REPAIR_FIRST_MS, REPAIR_GRACE_MS, REPAIR_MAX_MS } from "./limits.ts";
-import type { DueRepair, Held, KnownTransaction, UnverifiedTransaction, VaultCommit, VaultRead, VaultStore } from "./ports.ts";
+import type {
+  DueRepair,
+  Held,
+  InvalidTransaction,
+  KnownTransaction,
+  UnverifiedTransaction,
+  VaultCommit,
+  VaultRead,
+  VaultStore,
+} from "./ports.ts";
 import { decodeTransaction, type ResolvedState } from "./transaction.ts";
 import { decideChanges, openWrites, type VaultChanges, withStored } from "./vault.ts";
 import { answerRead, type OutputRow, type VaultRows } from "./vault-reads.ts";
@@ -92,8 +105,16 @@ function rowsOf(sql: Sql): VaultRows {
       return (await sql.query<{ id: SecureHash }>(ANCESTORS, [of, among, limit])).map(({ id }) => id);
     },
     unverified: (limit) => sql.query<UnverifiedTransaction>(UNVERIFIED, [limit]),
+    invalid: (limit) => sql.query<InvalidTransaction>(INVALID, [limit]),
     page: ({ type, consumed, where, after, limit }) =>
       sql.query<OutputRow>(consumed ? PAGE_CONSUMED : PAGE, [type, JSON.stringify(where), after, limit]),
+    async changes({ after, types, limit }) {
+      const rows = await sql.query<
+        OutputRow & { readonly head: number; readonly at: number | null; readonly kind: "produced" | "consumed" }
+      >(CHANGES, [after, types, limit]);
+      const changes = rows.flatMap(({ head: _, at, kind, ...output }) => (at === null ? [] : [{ at, kind, output }]));
+      return { changes, head: rows[0]?.head ?? 0 };
+    },
     newest: ({ type, consumed, before, limit }) => sql.query<OutputRow>(NEWEST, [type, consumed, before, limit]),
     async groupParameters(hash) {
       const [row] = await sql.query<{ bytes: Uint8Array; signature: Uint8Array; signedBy: string }>(GROUP_PARAMETERS, [hash]);
@@ -154,13 +175,22 @@ const COPIES = {
   name: "vault-filtered-copies",
   text: "SELECT transaction_id AS id, copy FROM utxo_filtered_copy WHERE transaction_id = ANY ($1::text[]) ORDER BY transaction_id, hash",
 };
+/** As many positions as `count` says; `base` is the one before them. */
+const clock = (count: string): string =>
+  `clock AS (UPDATE utxo_vault_clock SET position = position + ${count} RETURNING position - ${count} AS base)`;
 /** What came first of a transaction was what was used of it. */
 const CONSUME_LATE = {
   name: "vault-consume-late",
-  text: `UPDATE utxo_visible_transaction_output o SET consumed = now()
-  FROM utxo_transaction_sources s JOIN utxo_transaction t ON t.id = s.transaction_id AND t.status = 'V'
-  WHERE o.transaction_id = ANY ($1::text[]) AND s.source_state_transaction_id = o.transaction_id AND s.source_state_idx = o.leaf_idx
-    AND s.group_idx = ${GROUP.inputs} AND o.consumed IS NULL`,
+  text: `WITH used AS (
+    SELECT o.transaction_id, o.leaf_idx, row_number() OVER (ORDER BY o.position) AS n
+    FROM utxo_visible_transaction_output o
+    WHERE o.transaction_id = ANY ($1::text[]) AND o.group_idx = ${GROUP.outputs} AND o.consumed IS NULL AND EXISTS (
+      SELECT FROM utxo_transaction_sources s JOIN utxo_transaction t ON t.id = s.transaction_id AND t.status = 'V'
+      WHERE s.source_state_transaction_id = o.transaction_id AND s.source_state_idx = o.leaf_idx AND s.group_idx = ${GROUP.inputs})
+  ), ${clock("(SELECT count(*) FROM used)")}
+  UPDATE utxo_visible_transaction_output o SET consumed = now(), consumed_position = clock.base + used.n
+  FROM used, clock
+  WHERE o.transaction_id = used.transaction_id AND o.group_idx = ${GROUP.outputs} AND o.leaf_idx = used.leaf_idx AND o.consumed IS NULL`,
 };
 const ADD_SOURCES = {
   name: "vault-add-sources",
@@ -175,9 +205,11 @@ const ADD_SIGNATURES = {
 /** Before the consumption: a chain may be produced and consumed in one commit. */
 const ADD_OUTPUTS = {
   name: "vault-add-outputs",
-  text: `INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation)
-  SELECT n.id, ${GROUP.outputs}, n.idx, n.type, n.info, n.data, n.json::jsonb
-  FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS n (id, idx, type, info, data, json)
+  text: `WITH ${clock("cardinality($2::int[])")}
+  INSERT INTO utxo_visible_transaction_output (transaction_id, group_idx, leaf_idx, type, info, data, custom_representation, position)
+  SELECT n.id, ${GROUP.outputs}, n.idx, n.type, n.info, n.data, n.json::jsonb, clock.base + n.place
+  FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) WITH ORDINALITY
+    AS n (id, idx, type, info, data, json, place), clock
   ON CONFLICT DO NOTHING`,
 };
 /** What is consumed already, because transactions came out of order, is worth nothing any more. */
@@ -199,9 +231,9 @@ const CONSUME = {
     ON t.transaction_id = c.id AND t.leaf_idx = c.idx ORDER BY t.transaction_id, t.leaf_idx FOR UPDATE OF t
   ), gone AS (
     DELETE FROM utxo_token t USING spent s WHERE t.transaction_id = s.transaction_id AND t.leaf_idx = s.leaf_idx
-  )
-  UPDATE utxo_visible_transaction_output o SET consumed = now()
-  FROM unnest($1::text[], $2::int[]) AS c (id, idx)
+  ), ${clock("cardinality($2::int[])")}
+  UPDATE utxo_visible_transaction_output o SET consumed = now(), consumed_position = clock.base + c.place
+  FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS c (id, idx, place), clock
   WHERE o.transaction_id = c.id AND o.group_idx = ${GROUP.outputs} AND o.leaf_idx = c.idx AND o.consumed IS NULL`,
 };
 const RELEASE_TOKENS = {
@@ -265,6 +297,11 @@ const UNVERIFIED = {
   text: `SELECT id, ${MS("created")} AS "createdAt", ${MS("window_until")} AS until, repair_attempts AS attempts, ${MS("repair_at")} AS "nextAttemptAt"
   FROM utxo_transaction WHERE status = 'U' AND repair_at IS NOT NULL ORDER BY repair_at LIMIT $1`,
 };
+const INVALID = {
+  name: "vault-invalid",
+  text: `SELECT id, ${MS("created")} AS "createdAt", ${MS("updated")} AS "invalidAt", COALESCE(reason, '') AS reason
+  FROM utxo_transaction WHERE status = 'I' ORDER BY updated DESC, id DESC LIMIT $1`,
+};
 /** Later each time, but not beyond the moment at which the notary's answer becomes final. */
 const DUE_REPAIRS = {
   name: "vault-due-repairs",
@@ -282,6 +319,15 @@ const pageText = (consumed: string) => `SELECT ${OUTPUT_COLUMNS} FROM utxo_visib
   WHERE type = $1 AND consumed IS ${consumed} AND custom_representation @> $2::jsonb AND position > $3 ORDER BY position LIMIT $4`;
 const PAGE = { name: "vault-page", text: pageText("NULL") };
 const PAGE_CONSUMED = { name: "vault-page-consumed", text: pageText("NOT NULL") };
+const changedText = (kind: "produced" | "consumed", at: string) => `(SELECT ${at} AS at, '${kind}' AS kind, ${OUTPUT_COLUMNS}
+    FROM utxo_visible_transaction_output WHERE ${at} > $1 AND ($2::text[] IS NULL OR type = ANY ($2::text[])) ORDER BY ${at} LIMIT $3)`;
+/** One statement, and so one moment: below the clock as it is then, all that was ever committed is there. */
+const CHANGES = {
+  name: "vault-changes",
+  text: `SELECT clock.position AS head, changed.* FROM utxo_vault_clock clock LEFT JOIN (
+    SELECT * FROM (${changedText("produced", "position")} UNION ALL ${changedText("consumed", "consumed_position")}) each ORDER BY at LIMIT $3
+  ) changed ON true ORDER BY at`,
+};
 const NEWEST = {
   name: "vault-newest",
   text: `SELECT ${OUTPUT_COLUMNS} FROM utxo_visible_transaction_output

@@ -6,6 +6,7 @@ import type { Held, TransactionStatus } from "./ports.ts";
 import { testVault, type VaultUnderTest } from "./vault.contract.ts";
 import { memoryVault } from "./vault.memory.ts";
 import { decideStatus } from "./vault.ts";
+import { testVaultChanges } from "./vault-changes.contract.ts";
 import { testVaultHistory } from "./vault-history.contract.ts";
 import { testStateQueries } from "./vault-queries.contract.ts";
 
@@ -19,6 +20,7 @@ const inMemory = async (_: TestContext, macKey: Uint8Array): Promise<VaultUnderT
 };
 testVault("in memory", inMemory);
 testVaultHistory("in memory", inMemory);
+testVaultChanges("in memory", inMemory);
 testStateQueries("in memory", async (_, macKey) => {
   const vault = memoryVault({ macKey, now: Date.now });
   const entities = memoryEntities();

@@ -2,29 +2,19 @@
 // status, so nothing is kept here for a client: whoever comes back with the last id it has, to this process or another,
 // hears what is newer. Two changes in quick succession may be one event; the newest state is always told, and so is the end.
 //
-// Guarantees: no state is lost between two connections; a stream ends after the terminal status; a quiet stream shows
-// life often enough for proxies; open streams are bounded, and none outlives its credentials for long.
+// Guarantees: no state is lost between two connections; a stream ends after the terminal status.
 
 import { followFlow } from "@bowline/api";
 import { HEARTBEAT, writeEvent, writeRetry } from "@bowline/api/events";
-import { BowlineError, badRequest, type Clock } from "@bowline/base";
+import type { Clock } from "@bowline/base";
 import type { FlowRow } from "@bowline/flow";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { VirtualNodeInfo } from "../services.ts";
 import type { RestShell } from "./answers.ts";
+import { HEARTBEAT_MS, lastEventOf, RETRY_MS, STREAM_MS_MAX, type Stream, type Streams } from "./event-streams.ts";
 import { isOver, requireFlow, statusBody } from "./flow-answers.ts";
 import { inputReader, requireVirtualNode } from "./input.ts";
 
-/** Of this process; and of one user, so that one alone cannot take them all. */
-const STREAMS_MAX = 400;
-const STREAMS_OF_USER_MAX = 100;
-/** Below the idle time of common load balancers. */
-const HEARTBEAT_MS = 15_000;
-/** Then the client connects again, and its credentials are looked at again. */
-const STREAM_MS_MAX = 10 * 60_000;
-/** A client that takes nothing for so long is gone. */
-const STALLED_MS_MAX = 30_000;
-const RETRY_MS = 1_000;
 /** Below the version of any row. */
 const NOTHING_TOLD = -1;
 
@@ -32,12 +22,11 @@ export interface FlowEventsOptions {
   readonly shell: RestShell;
   readonly clock: Clock;
   readonly admit: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  readonly streams: Streams;
 }
 
-export function serveFlowEvents(app: FastifyInstance, { shell, clock, admit }: FlowEventsOptions): void {
-  const streams = openStreams();
+export function serveFlowEvents(app: FastifyInstance, { shell, clock, admit, streams }: FlowEventsOptions): void {
   const read = inputReader(followFlow, "");
-  app.addHook("preClose", async () => streams.endAll());
   for (const version of followFlow.versions)
     app.route({
       method: "GET",
@@ -50,7 +39,7 @@ export function serveFlowEvents(app: FastifyInstance, { shell, clock, admit }: F
         };
         const node = await requireVirtualNode(shell, params.holdingidentityshorthash);
         const row = await requireFlow(shell, node, params.clientrequestid);
-        const last = lastEventOf(request, query.lastEventId);
+        const last = lastEventOf(request, query.lastEventId) ?? NOTHING_TOLD;
         // An EventSource that is answered so does not come back.
         if (isOver(row) && last === row.version) return reply.code(204).send();
         const stream = streams.open(request, reply);
@@ -58,17 +47,6 @@ export function serveFlowEvents(app: FastifyInstance, { shell, clock, admit }: F
         return reply;
       },
     });
-}
-
-/** The header is what browsers send when they come back, and newer than the address they first asked for. */
-function lastEventOf({ headers }: FastifyRequest, asked: number | undefined): number {
-  const given = headers["last-event-id"];
-  if (given === undefined || given === "") return asked ?? NOTHING_TOLD;
-  if (typeof given === "string" && /^[0-9]{1,15}$/.test(given)) return Number(given);
-  throw badRequest("input.invalid", "The header Last-Event-ID is the id of no event of a flow: they are whole numbers.", {
-    field: "Last-Event-ID",
-    reason: "is no whole number",
-  });
 }
 
 interface Following {
@@ -96,64 +74,4 @@ async function follow(stream: Stream, { shell, clock, node, row, last }: Followi
       .flowStatus({ vnode, flowId: row.id, waitMs: HEARTBEAT_MS, afterVersion: told })
       .catch(() => null);
   }
-}
-
-interface Stream {
-  readonly isOpen: boolean;
-  /** Resolves when the client can take more; ends the stream where it does not. */
-  write(text: string, clock: Clock): Promise<void>;
-  end(): void;
-}
-
-function openStreams() {
-  const open = new Map<Stream, string>();
-  return {
-    open(request: FastifyRequest, reply: FastifyReply): Stream {
-      const ofUser = [...open.values()].filter((login) => login === request.login).length;
-      if (open.size >= STREAMS_MAX || ofUser >= STREAMS_OF_USER_MAX)
-        throw new BowlineError("tooMany", "rest.tooManyStreams", "Too many streams of events are open. Close some, or try again later.", {
-          allowed: String(open.size >= STREAMS_MAX ? STREAMS_MAX : STREAMS_OF_USER_MAX),
-        });
-      reply.headers({
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache, no-transform",
-        "x-accel-buffering": "no",
-      });
-      const stream = streamOver(reply);
-      open.set(stream, request.login);
-      reply.raw.once("close", () => open.delete(stream));
-      return stream;
-    },
-    endAll(): void {
-      for (const stream of open.keys()) stream.end();
-    },
-  };
-}
-
-function streamOver(reply: FastifyReply): Stream {
-  const { raw } = reply;
-  reply.hijack();
-  raw.writeHead(200, reply.getHeaders() as Record<string, string>);
-  return {
-    get isOpen() {
-      return !raw.writableEnded && !raw.destroyed;
-    },
-    async write(text, clock) {
-      if (!this.isOpen || raw.write(text)) return;
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(STALLED_MS_MAX, () => raw.destroy());
-        const go = (): void => {
-          cancel();
-          raw.off("drain", go);
-          raw.off("close", go);
-          resolve();
-        };
-        raw.on("drain", go);
-        raw.on("close", go);
-      });
-    },
-    end() {
-      if (this.isOpen) raw.end();
-    },
-  };
 }

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runInNewContext } from "node:vm";
 import { type Client, createClient, operations } from "@bowline/api";
+import { createEventReader } from "@bowline/api/events";
 import { BowlineError, type Data, encode, type Log } from "@bowline/base";
 import { hashPassword } from "@bowline/cluster";
 import { generateBootKey, pemOf } from "@bowline/crypto";
@@ -25,6 +28,13 @@ const note = (message: string, facts: Readonly<Record<string, unknown>> = {}) =>
 const log: Log = { error: note, warn: note, info: note, debug: note };
 
 const FILE_PART = '--x\r\nContent-Disposition: form-data; name="upload"; filename="a.cpi"\r\n\r\n';
+
+const CHANGED = { ref: "SHA-256:00:0", type: "com.example.Note", notary: SERVICE, json: {}, createdAt: 0, consumedAt: 0 } as const;
+const VAULT_CHANGES = [
+  { ...CHANGED, position: 3, kind: "produced" },
+  { ...CHANGED, position: 5, kind: "consumed" },
+] as const;
+const VAULT_HEAD = 7;
 
 describe("REST", () => {
   let cluster: TestCluster;
@@ -370,6 +380,49 @@ describe("REST", () => {
     assert.equal(flows.has("r-9"), false);
   });
 
+  test("tells what comes and goes in a vault, from now on or after the last event that a client has", async () => {
+    const path = `/api/v5_3/vault/${node}/changes`;
+    const told = async (query: string, headers: Record<string, string> = {}) => {
+      const sent = request(`https://localhost:${rest.port}${path}${query}`, {
+        agent: new Agent({ ca: agent.options.ca }),
+        headers: { authorization: `Basic ${btoa(`${ADMIN.login}:${ADMIN.password}`)}`, ...headers },
+      });
+      const [answer] = (await once(sent.end(), "response")) as [IncomingMessage];
+      const events: string[] = [];
+      const read = createEventReader();
+      for await (const chunk of answer) {
+        events.push(...read(String(chunk)).map(({ id, type, data }) => `${id} ${type} ${JSON.parse(data).ref ?? ""}`));
+        if (events.length > 0 && (events.length === VAULT_CHANGES.length || !query.endsWith("=0"))) break;
+      }
+      answer.destroy();
+      return events;
+    };
+    assert.deepEqual(await told("?lastEventId=0"), ["3 produced SHA-256:00:0", "5 consumed SHA-256:00:0"]);
+    assert.deepEqual(await told("", { "last-event-id": "3" }), ["5 consumed SHA-256:00:0"]);
+    assert.deepEqual(await told("?type=com.example.Note"), ["7 position "], "an id to come back with, before there is a change");
+    assert.equal((await http("GET", `${path}?lastEventId=8`)).status, 409);
+    assert.equal((await http("GET", path, { headers: { "last-event-id": "soon" } })).status, 400);
+    assert.equal((await http("GET", "/api/v5_3/vault/0123456789AB/changes")).status, 404);
+    assert.equal((await http("GET", path, { anonymous: true })).status, 401);
+  });
+
+  test("lists what is not decided, and what is invalid; of a transaction that is not there there is no proof", async () => {
+    const path = `/api/v5_3/vault/${node}/transaction`;
+    const [open] = (await http("GET", path)).json().transactions;
+    const { ageMs, ...rest } = open;
+    assert.ok(ageMs > 0);
+    const epoch = new Date(0).toISOString();
+    const until = { until: new Date(9).toISOString(), attempts: 2, nextAttemptAt: new Date(10).toISOString(), reason: null };
+    assert.deepEqual(rest, { id: "SHA-256:01", status: "UNVERIFIED", createdAt: epoch, ...until });
+    const [invalid] = (await http("GET", `${path}?status=INVALID`)).json().transactions;
+    assert.deepEqual([invalid.id, invalid.status, invalid.reason], ["SHA-256:00", "INVALID", "it is broken"]);
+    assert.equal((await http("GET", `${path}?status=VERIFIED`)).status, 400);
+    for (const end of ["", "/proof"]) {
+      assert.equal((await http("GET", `${path}/nothing${end}`)).json().details.code, "vault.badQuery");
+      assert.equal((await http("GET", `${path}/SHA-256:${"0".repeat(64)}${end}`)).json().details.code, "vault.transactionUnknown");
+    }
+  });
+
   test("explains the named queries of a CPI, of which this one has none", async () => {
     const none = await http("GET", `/api/v5_3/vault/${node}/query?large=true`);
     assert.deepEqual([none.status, none.json()], [200, { queries: [] }]);
@@ -477,8 +530,19 @@ function flowsInMemory(rows: Map<string, FlowRow>): Answering<PersistenceService
     dueBefore: unused,
     readEntities: unused,
     queryVault: unused,
+    async vaultChanges({ after, types }) {
+      assert.deepEqual(types ?? ["com.example.Note"], ["com.example.Note"]);
+      if (after !== null && after > VAULT_HEAD) throw new BowlineError("conflict", "vault.positionUnknown", "It is not there yet.");
+      const changes = VAULT_CHANGES.filter(({ position }) => position > (after ?? VAULT_HEAD));
+      // Then nothing for a while: the stream is closed by whoever reads it.
+      if (after === VAULT_HEAD) await new Promise((resolve) => setTimeout(resolve, 50));
+      return { changes: changes as never, next: VAULT_HEAD };
+    },
     explainQuery: async ({ query, large }) => ({ query, index: null, usesIndex: false, plan: [`large: ${large}`] }),
     async read({ read }) {
+      if (read.kind === "transactions") return [null];
+      if (read.kind === "invalid") return [{ id: "SHA-256:00", createdAt: 0, invalidAt: 5, reason: "it is broken" }];
+      if (read.kind === "unverified") return [{ id: "SHA-256:01", createdAt: 0, until: 9, attempts: 2, nextAttemptAt: 10 }];
       assert.deepEqual(read, { kind: "list", state: "com.example.Note", limit: 10 });
       return {
         states: [

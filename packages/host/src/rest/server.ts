@@ -17,15 +17,18 @@ import { openTlsKey } from "../sealed-tls-key.ts";
 import { accessAnswers } from "./access-answers.ts";
 import type { Answer, Answers, RestShell } from "./answers.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
+import { openStreams } from "./event-streams.ts";
 import { contentType, refuseConnection, sendFailure } from "./failures.ts";
 import { flowAnswers } from "./flow-answers.ts";
 import { serveFlowEvents } from "./flow-events.ts";
 import { flowOperatorAnswers } from "./flow-operator.ts";
 import { inputReader, tooLarge, UPLOAD_BYTES_MAX } from "./input.ts";
+import { ledgerAnswers } from "./ledger-answers.ts";
 import { notaryAnswers } from "./notary-answers.ts";
 import { certificateAnswers, configAnswers, cpiAnswers, helloAnswers, memberAnswers, virtualNodeAnswers } from "./operator-answers.ts";
 import { serveSwagger } from "./swagger.ts";
 import { vaultAnswers } from "./vault-answers.ts";
+import { serveVaultEvents } from "./vault-events.ts";
 
 const JSON_BYTES_MAX = 8 * 1024 * 1024;
 const REQUESTS_AT_ONCE_MAX = 1_000;
@@ -182,6 +185,7 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
     ...flowAnswers(shell),
     ...flowOperatorAnswers(shell),
     ...vaultAnswers(shell),
+    ...ledgerAnswers(shell, () => clock.now()),
     ...notaryAnswers(shell),
     ...memberAnswers(shell),
     ...configAnswers(shell),
@@ -191,7 +195,10 @@ function serve(app: FastifyInstance, shell: RestShell, { authentication, uploads
   for (const [name, route] of Object.entries(operations))
     serveRoute(app, route, answers[name as keyof Answers] as Answer<Route>, admit, uploads);
   for (const route of protocolVersions) serveRoute(app, route, async () => ({ body: PLATFORM_VERSION as never }), admit, uploads);
-  serveFlowEvents(app, { shell, clock, admit });
+  const streams = openStreams();
+  app.addHook("preClose", async () => streams.endAll());
+  serveFlowEvents(app, { shell, clock, admit, streams });
+  serveVaultEvents(app, { shell, clock, admit, streams });
   for (const version of ["v5_1", "v5_2", "v5_3"] as const) serveSwagger(app, { version, shell, authentication });
 }
 

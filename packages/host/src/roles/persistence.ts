@@ -30,6 +30,7 @@ import { createEntities, type Entities } from "./entities.ts";
 import { createExternalMessages, type ExternalMessages } from "./external-messages.ts";
 import { createFlowRetention, FLOW_RETENTION_MS } from "./flow-retention.ts";
 import { createLedgerRepair, type Repair } from "./ledger-repair.ts";
+import { createVaultChanges } from "./vault-changes.ts";
 
 /** One writer in flight, and readers beside it. */
 const CONNECTIONS_PER_VAULT_MAX = 3;
@@ -74,6 +75,8 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
   // What waits to leave a virtual node is a use of it: from then on it is swept.
   const external = createExternalMessages({ ...options, databaseOf: async (vnode) => (await vaults.of(vnode)).database });
   const vaults: Vaults = createVaults(databases, { states, entities, external });
+  const read: PersistenceService["read"] = async (asked) => states.readVault((await vaults.of(asked.vnode)).database.sql, asked.read);
+  const vaultChanges = createVaultChanges(clock, read);
   const changes = new Changes(clock, options.flowsHere ? LOOK_FIRST_MS.here : LOOK_FIRST_MS.anywhere);
   const service: Answering<PersistenceService> = {
     startFlow: createStart(options, vaults, changes),
@@ -81,6 +84,7 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
     async commit({ vnode, commit }) {
       if (commit.vaultWrites.length > 0) await Promise.all([entities.prepare(commit.vaultWrites), external.prepare(commit.vaultWrites)]);
       const outcome = await (await vaults.of(vnode)).commit(commit);
+      if (outcome.kind === "committed" && commit.vaultWrites.length > 0) vaultChanges.committed(vnode);
       if (outcome.kind === "committed") changes.committed(commit);
       else if (commit.start !== undefined) changes.failed(commit.flowId);
       if (outcome.kind === "committed" && commit.vaultWrites.some(isExternalSend)) void external.relay(vnode);
@@ -98,7 +102,8 @@ export function createPersistenceRole(options: PersistenceRoleOptions): Persiste
       );
       return (await succeeded(asked, log)).flat();
     },
-    read: async ({ vnode, read }) => states.readVault((await vaults.of(vnode)).database.sql, read),
+    read,
+    vaultChanges: vaultChanges.changes,
     readEntities: entities.read,
     queryVault: entities.query,
     explainQuery: entities.explain,

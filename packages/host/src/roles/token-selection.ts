@@ -33,6 +33,7 @@ export function createTokenSelectionRole(options: {
   return {
     service: {
       claim: ({ vnode, claim }) => claims(vnode, claim),
+      balances: async ({ vnode, limit }) => (await storeOf(vnode)).balances(limit),
       balance: async ({ vnode, filter }) => (await storeOf(vnode)).balance(filter),
     },
     close: () => databases.close(),
