@@ -42,7 +42,7 @@ export type Deed =
   /** All notes into one. */
   | { readonly deed: "merge"; readonly symbol: string; readonly manner: Manner }
   | { readonly deed: "redeem"; readonly symbol: string; readonly amount: number; readonly manner: Manner }
-  /** Two transactions at once with the same note. */
+  /** Two transactions at once with the same note, and then one that refers to it. */
   | { readonly deed: "twice"; readonly symbol: string; readonly to: readonly [string, string] }
   /** One transaction made final by two flows at once. */
   | { readonly deed: "again"; readonly symbol: string; readonly to: string }
